@@ -1,0 +1,32 @@
+// Package deps pins modules while the rooms are being built; it goes away with the first tidy.
+package deps
+
+import (
+	_ "github.com/absmach/senml"
+	_ "github.com/alecthomas/kong"
+	_ "github.com/cenkalti/backoff/v5"
+	_ "github.com/danielgtaylor/huma/v2"
+	_ "github.com/danielgtaylor/huma/v2/adapters/humago"
+	_ "github.com/eclipse/paho.mqtt.golang"
+	_ "github.com/fxamacker/cbor/v2"
+	_ "github.com/google/go-cmp/cmp"
+	_ "github.com/influxdata/influxdb-client-go/v2"
+	_ "github.com/jackc/pgx/v5/stdlib"
+	_ "github.com/nats-io/nats-server/v2/server"
+	_ "github.com/pressly/goose/v3"
+	_ "github.com/prometheus/client_golang/prometheus"
+	_ "github.com/prometheus/client_golang/prometheus/promhttp"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/simonvetter/modbus"
+	_ "github.com/stretchr/testify/require"
+	_ "go.uber.org/goleak"
+	_ "go.yaml.in/yaml/v3"
+	_ "golang.org/x/sync/errgroup"
+	_ "golang.org/x/text/number"
+	_ "gonum.org/v1/gonum/dsp/fourier"
+	_ "modernc.org/sqlite"
+	_ "periph.io/x/conn/v3"
+	_ "periph.io/x/conn/v3/physic"
+	_ "periph.io/x/conn/v3/spi/spitest"
+	_ "pgregory.net/rapid"
+)
