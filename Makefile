@@ -1,0 +1,96 @@
+# Karkhana. `make help` lists what there is.
+.DEFAULT_GOAL := build
+SHELL := /bin/bash
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+GO_FILES := $(shell find . -name '*.go' -not -path './dashboards/web/node_modules/*')
+EMBEDDED := $(shell find . \( -name '*.yaml' -o -name '*.sql' -o -name '*.json' -o -name '*.html' \) -not -path '*/node_modules/*' -not -path './data/*' -not -path './dashboards/web/dist/*')
+WEB := dashboards/web
+WEB_SOURCES := $(shell find $(WEB) -type f -not -path '$(WEB)/node_modules/*' -not -path '$(WEB)/dist/*' -not -name '*.go') dashboards/api/openapi.json
+LISTEN ?= 127.0.0.1:8080
+DATA ?= data/demo
+GOLANGCI_VERSION := v2.15.0
+
+.PHONY: help
+help: ## show this list
+	@awk -F':.*## ' '/^[a-z][a-zA-Z_-]*:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: bin/influxd bin/karkhana bin/karkhana-gateway ## build everything into bin/
+
+bin/influxd: tools/influxd.mod tools/influxd.sum
+	@echo "build: InfluxDB 1.8.10 from source (once, about two minutes with empty caches)"
+	@mkdir -p bin
+	go build -modfile=tools/influxd.mod -trimpath -ldflags "-s -w" -o $@ github.com/influxdata/influxdb/cmd/influxd
+
+bin/karkhana: $(GO_FILES) $(EMBEDDED) go.mod $(WEB)/dist/index.html
+	@echo "build: karkhana (the first time with empty caches takes some minutes)"
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o $@ .
+
+bin/karkhana-gateway: $(GO_FILES) $(EMBEDDED) go.mod
+	@echo "build: karkhana-gateway"
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o $@ ./firmware-gateway
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
+	@echo "build: npm packages of the pages"
+	cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error
+
+$(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB_SOURCES)
+	@echo "build: pages"
+	cd $(WEB) && npm run build --silent
+
+.PHONY: run
+run: setup build ## start the demo CFC; opens at http://127.0.0.1:8080 (LISTEN=host:port, DATA=folder)
+	bin/karkhana demo --listen $(LISTEN) --data $(DATA)
+
+.PHONY: setup
+setup:
+	@tools/setup.sh
+
+.PHONY: setup-test
+setup-test:
+	@tools/setup.sh test
+
+.PHONY: test
+test: setup-test build ## everything that CI runs: vet, Go tests, recordings, pages, browser
+	go vet ./...
+	go test -timeout 14m ./...
+	cd $(WEB) && npm test --silent
+	cd $(WEB) && npm run e2e --silent
+
+.PHONY: test-race
+test-race: setup-test build ## Go tests under the race detector
+	go test -race -timeout 30m ./...
+
+.PHONY: test-recordings
+test-recordings: build ## replay recorded machine data through the whole line and compare with its ground truth
+	go test -count=1 -timeout 14m -run 'TestRecordings' -v . | grep -v '^=== '
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME (default 20s)
+	@tools/fuzz.sh
+
+.PHONY: bench
+bench: ## benchmarks of the hot paths
+	go test -run '^$$' -bench . -benchtime 1s ./internal/... ./ingest/... ./analytics/... ./firmware-gateway/... ./hardware/...
+
+.PHONY: lint
+lint: bin/golangci-lint ## go vet, golangci-lint (staticcheck inside), gofmt
+	bin/golangci-lint run ./...
+
+bin/golangci-lint:
+	@echo "build: golangci-lint $(GOLANGCI_VERSION) (once, some minutes)"
+	@mkdir -p bin
+	GOBIN=$(CURDIR)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+.PHONY: openapi
+openapi: ## write dashboards/api/openapi.json anew after a change of the API
+	go generate ./dashboards/api
+
+.PHONY: clean
+clean: ## remove what was built (bin, pages); keeps data/
+	rm -rf bin $(WEB)/node_modules
+	find $(WEB)/dist -mindepth 1 -not -name .gitkeep -delete 2>/dev/null || true
