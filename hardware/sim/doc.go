@@ -1,0 +1,2 @@
+// Package sim simulates the machines of a common facility centre as physics with people working at them.
+package sim
