@@ -1,0 +1,233 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"karkhana/internal/quantity"
+)
+
+// The plain records that every pack carries, and the suffix of a quality record.
+const (
+	nameSeq       = "seq"
+	nameSpool     = "spool"
+	nameBoot      = "boot"
+	nameClock     = "clock"
+	qualitySuffix = ".q"
+)
+
+// Fault begins every quality that says that there is no trustworthy value, for example "fault:open".
+const Fault = "fault:"
+
+// IsFault reports whether the sample's value cannot be trusted at all. Such a sample travels and is stored as its
+// quality alone: a failed reading has no value.
+func (s *Sample) IsFault() bool { return strings.HasPrefix(s.Quality, Fault) }
+
+// assembler builds a pack from records.
+type assembler struct {
+	pack     Pack
+	resolver resolver
+	prefix   []byte       // "{site}/{machine}/" of the first record
+	refused  *DecodeError // the first fault of a sample; the rest is still read for the identity
+}
+
+// add takes the next record.
+func (a *assembler) add(rec *record) *DecodeError {
+	r, err := a.resolver.resolve(rec)
+	if err != nil {
+		return err
+	}
+	rest, err := a.local(r.name)
+	if err != nil {
+		return err
+	}
+	switch string(rest) {
+	case nameSeq, nameSpool, nameBoot, nameClock:
+		return a.identity(string(rest), &r)
+	}
+	if a.refused == nil {
+		a.refused = a.sample(rest, &r)
+	}
+	return nil
+}
+
+// local takes the site and machine off a name; they must be the same in the whole pack.
+func (a *assembler) local(name []byte) ([]byte, *DecodeError) {
+	if a.prefix == nil {
+		parts := bytes.SplitN(name, []byte{'/'}, 3)
+		if len(parts) != 3 {
+			return nil, refuse(ReasonBadRecord, "name %.100q: want {site}/{machine}/{quantity}, so bn is {site}/{machine}/", name)
+		}
+		if err := errors.Join(CheckID("site", string(parts[0])), CheckID("machine", string(parts[1]))); err != nil {
+			return nil, refuse(ReasonBadRecord, "name %.100q: %v", name, err)
+		}
+		a.pack.Site, a.pack.Machine = string(parts[0]), string(parts[1])
+		a.prefix = []byte(a.pack.Site + "/" + a.pack.Machine + "/")
+	}
+	rest, ok := bytes.CutPrefix(name, a.prefix)
+	if !ok {
+		return nil, refuse(ReasonBadRecord, "name %.100q does not begin with %s like the records before: a pack is of one machine", name, a.prefix)
+	}
+	return rest, nil
+}
+
+func (a *assembler) identity(name string, r *resolved) *DecodeError {
+	if name == nameSeq {
+		if r.kind != labelV {
+			return refuse(ReasonWrongType, "seq must be a number (v)")
+		}
+		if r.num != math.Trunc(r.num) || r.num < 1 || r.num > MaxSeq {
+			return refuse(ReasonOutOfRange, "seq %v: want a whole number from 1 to 2^53−1", r.num)
+		}
+		a.pack.Seq = uint64(r.num)
+		return nil
+	}
+	if r.kind != labelVs {
+		return refuse(ReasonWrongType, "%s must be a text (vs)", name)
+	}
+	text := string(r.text)
+	switch name {
+	case nameSpool:
+		if err := checkToken("spool", text); err != nil {
+			return refuse(ReasonBadRecord, "%v", err)
+		}
+		a.pack.Spool = text
+	case nameBoot:
+		if err := checkToken("boot", text); err != nil {
+			return refuse(ReasonBadRecord, "%v", err)
+		}
+		a.pack.Boot = text
+	case nameClock:
+		if a.pack.Clock = Clock(text); !a.pack.Clock.Valid() {
+			return refuse(ReasonBadRecord, "clock %.40q: want synced, rtc, repaired or bounded", text)
+		}
+	}
+	return nil
+}
+
+// sample takes a value or a quality record.
+func (a *assembler) sample(name []byte, r *resolved) *DecodeError {
+	ms, err := timeMs(r.time)
+	if err != nil {
+		return err
+	}
+	if base, ok := bytes.CutSuffix(name, []byte(qualitySuffix)); ok {
+		return a.quality(base, ms, r)
+	}
+	q, ok := quantity.Get(string(name))
+	if !ok {
+		return refuse(ReasonUnknownQuantity, "%.100q is not a quantity of this contract, see docs/wire.md", name)
+	}
+	s := Sample{TimeMs: ms, Quantity: q.Name}
+	switch {
+	case q.Kind == quantity.KindNumber && r.kind == labelV:
+		n, cerr := CheckedNumber(q, r.num, string(r.unit))
+		var unit *quantity.UnitError
+		if errors.As(cerr, &unit) {
+			return refuse(ReasonUnknownUnit, "%v", cerr)
+		}
+		if cerr != nil {
+			return refuse(ReasonOutOfRange, "%v", cerr)
+		}
+		s.Number = n
+	case q.Kind == quantity.KindText && r.kind == labelVs:
+		if len(r.text) > MaxTextBytes {
+			return refuse(ReasonOutOfRange, "%s: a text of %d bytes, at most %d are allowed", q.Name, len(r.text), MaxTextBytes)
+		}
+		s.Text = string(r.text)
+	case q.Kind == quantity.KindBool && r.kind == labelVb:
+		s.Bool = r.truth
+	default:
+		return refuse(ReasonWrongType, "%s: want %s", q.Name, [...]string{"a number (v)", "a text (vs)", "true or false (vb)"}[q.Kind])
+	}
+	a.pack.Samples = append(a.pack.Samples, s)
+	return nil
+}
+
+// quality notes how good the sample just before is, or that there is none because reading it failed.
+func (a *assembler) quality(base []byte, ms int64, r *resolved) *DecodeError {
+	q, ok := quantity.Get(string(base))
+	if !ok {
+		return refuse(ReasonUnknownQuantity, "%.100q is not a quantity of this contract, see docs/wire.md", base)
+	}
+	if r.kind != labelVs {
+		return refuse(ReasonWrongType, "%s.q must be a text (vs)", q.Name)
+	}
+	text := string(r.text)
+	if err := checkQuality(text); err != nil {
+		return refuse(ReasonBadRecord, "%s.q: %v", q.Name, err)
+	}
+	var s *Sample
+	if n := len(a.pack.Samples); n > 0 && a.pack.Samples[n-1].Quantity == q.Name && a.pack.Samples[n-1].TimeMs == ms {
+		s = &a.pack.Samples[n-1]
+	}
+	fault := strings.HasPrefix(text, Fault)
+	switch {
+	case s == nil && !fault:
+		return refuse(ReasonBadRecord, "%s.q is %q but no %s of the same time stands right before it", q.Name, text, q.Name)
+	case s == nil:
+		a.pack.Samples = append(a.pack.Samples, Sample{TimeMs: ms, Quantity: q.Name, Quality: text})
+	case fault:
+		*s = Sample{TimeMs: ms, Quantity: q.Name, Quality: text}
+	default:
+		s.Quality = text
+	}
+	return nil
+}
+
+// finish checks what only the whole pack can tell.
+func (a *assembler) finish() error {
+	if a.refused != nil {
+		return a.refused
+	}
+	var missing []string
+	for _, f := range []struct {
+		name   string
+		absent bool
+	}{
+		{nameSeq, a.pack.Seq == 0}, {nameSpool, a.pack.Spool == ""},
+		{nameBoot, a.pack.Boot == ""}, {nameClock, a.pack.Clock == ""},
+	} {
+		if f.absent {
+			missing = append(missing, f.name)
+		}
+	}
+	if missing != nil {
+		return refuse(ReasonMissingIdentity, "no record %s: every pack carries seq, spool, boot and clock", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// checkToken accepts what may identify a spool or a boot: 1–64 letters, digits and - . _ :.
+func checkToken(what, s string) error {
+	ok := len(s) >= 1 && len(s) <= 64
+	for i := 0; ok && i < len(s); i++ {
+		c := s[i]
+		ok = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == '_' || c == ':'
+	}
+	if !ok {
+		return fmt.Errorf("%s %.80q: use 1–64 letters, digits and - . _ :", what, s)
+	}
+	return nil
+}
+
+// checkQuality accepts a quality of the contract.
+func checkQuality(s string) error {
+	switch s {
+	case "estimated", "stale", "saturated":
+		return nil
+	}
+	cause, ok := strings.CutPrefix(s, Fault)
+	ok = ok && len(cause) >= 1 && len(cause) <= 40
+	for i := 0; ok && i < len(cause); i++ {
+		c := cause[i]
+		ok = c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_'
+	}
+	if !ok {
+		return fmt.Errorf("quality %.80q: want estimated, stale, saturated or fault:{cause}", s)
+	}
+	return nil
+}
