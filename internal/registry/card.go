@@ -1,0 +1,37 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+)
+
+func scanCard(row scanner) (c Card, err error) {
+	return c, row.Scan(&c.Site, &c.Hash, &c.Group, &c.ValidFromMs, &c.ValidTo)
+}
+
+// Cards returns every stretch of time in which a card of the site belonged to a group, ordered by hash and start.
+func (d *DB) Cards(ctx context.Context, site string) ([]Card, error) {
+	return cards(ctx, d.read, site)
+}
+
+func cards(ctx context.Context, q querier, site string) ([]Card, error) {
+	cs, err := list(ctx, q, "cards of "+site, scanCard,
+		`SELECT site, hash, group_id, valid_from_ms, valid_to_ms FROM card WHERE site = $1`, site)
+	slices.SortFunc(cs, func(a, b Card) int {
+		return cmp.Or(cmp.Compare(a.Hash, b.Hash), cmp.Compare(a.ValidFromMs, b.ValidFromMs))
+	})
+	return cs, err
+}
+
+func saveCard(ctx context.Context, q querier, c Card) error {
+	_, err := q.ExecContext(ctx, `
+		INSERT INTO card (site, hash, group_id, valid_from_ms, valid_to_ms) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (site, hash, valid_from_ms) DO UPDATE SET group_id = excluded.group_id, valid_to_ms = excluded.valid_to_ms`,
+		c.Site, c.Hash, c.Group, c.ValidFromMs, c.ValidTo)
+	if err != nil {
+		return fmt.Errorf("card %s: %w", c.Hash, err)
+	}
+	return nil
+}

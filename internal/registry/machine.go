@@ -1,0 +1,50 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+func scanMachine(row scanner) (m Machine, err error) {
+	return m, row.Scan(&m.Site, &m.ID, &m.Class, &m.Name.Hi, &m.Name.En, &m.Position)
+}
+
+// Machines returns the machines of a site in the order of pages: Position, then ID.
+func (d *DB) Machines(ctx context.Context, site string) ([]Machine, error) {
+	return machines(ctx, d.read, site)
+}
+
+func machines(ctx context.Context, q querier, site string) ([]Machine, error) {
+	ms, err := list(ctx, q, "machines of "+site, scanMachine,
+		`SELECT site, id, class, name_hi, name_en, position FROM machine WHERE site = $1`, site)
+	slices.SortFunc(ms, func(a, b Machine) int {
+		return cmp.Or(cmp.Compare(a.Position, b.Position), cmp.Compare(a.ID, b.ID))
+	})
+	return ms, err
+}
+
+// MachineKnown reports whether the site has the machine.
+func (d *DB) MachineKnown(ctx context.Context, site, machine string) (bool, error) {
+	scan := func(row scanner) (n int64, err error) { return n, row.Scan(&n) }
+	_, err := one(ctx, d.read, "machine "+site+"/"+machine, scan,
+		`SELECT 1 FROM machine WHERE site = $1 AND id = $2`, site, machine)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func saveMachine(ctx context.Context, q querier, m Machine) error {
+	_, err := q.ExecContext(ctx, `
+		INSERT INTO machine (site, id, class, name_hi, name_en, position) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (site, id) DO UPDATE SET class = excluded.class, name_hi = excluded.name_hi,
+			name_en = excluded.name_en, position = excluded.position`,
+		m.Site, m.ID, m.Class, m.Name.Hi, m.Name.En, m.Position)
+	if err != nil {
+		return fmt.Errorf("machine %s: %w", m.ID, err)
+	}
+	return nil
+}
