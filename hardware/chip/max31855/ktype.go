@@ -71,7 +71,7 @@ func ReadingK(t, cold float64) float64 {
 func polynomial(c []float64, x float64) float64 {
 	y := 0.0
 	for i := len(c) - 1; i >= 0; i-- {
-		y = float64(y*x) + c[i] // the conversion forbids fused multiply-add: same bits on every processor
+		y = y*x + c[i]
 	}
 	return y
 }
