@@ -48,7 +48,7 @@ type Options struct {
 }
 
 const (
-	probeTimeout = 2 * time.Second
+	probeTimeout = 10 * time.Second
 	probeFirst   = 10 * time.Millisecond
 	probeSlowest = 250 * time.Millisecond
 	keptLines    = 10
