@@ -1,0 +1,139 @@
+package billing
+
+import (
+	"embed"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"karkhana/internal/registry"
+)
+
+//go:embed i18n/*.json
+var texts embed.FS
+
+// columns are the keys of the CSV's header, in order.
+var columns = []string{
+	"group", "machine", "session_start", "session_end", "from", "to", "run_s", "idle_s", "unknown_s", "energy_wh",
+	"tariff_class", "tariff_valid_from", "rate", "amount", "note",
+}
+
+// WriteCSV writes the statement as a table: a header in the language (hi or en), one row per line, the total last.
+//
+// It begins with the UTF-8 byte order mark, because Excel otherwise reads Hindi as Latin characters, and ends lines
+// with CR LF. Dates are dd-mm-yyyy HH:MM:SS in the site's zone, amounts plain decimals (1234.50). A text that a
+// spreadsheet would take for a formula gets an apostrophe before it.
+func (s Statement) WriteCSV(w io.Writer, lang string) error {
+	t, err := loadTexts(lang)
+	if err != nil {
+		return err
+	}
+	zone, err := time.LoadLocation(s.Zone)
+	if err != nil {
+		return fmt.Errorf("zone of the statement: %w", err)
+	}
+	if _, err := io.WriteString(w, "\ufeff"); err != nil {
+		return fmt.Errorf("write the statement: %w", err)
+	}
+	c := csv.NewWriter(w)
+	c.UseCRLF = true
+	header := make([]string, len(columns))
+	for i, k := range columns {
+		header[i] = t[k]
+	}
+	rows := [][]string{header}
+	group := name(s.GroupName, s.Group, lang)
+	for _, l := range s.Lines {
+		rows = append(rows, l.row(group, lang, t, zone))
+	}
+	rows = append(rows, s.totalRow(group, t))
+	if err := c.WriteAll(rows); err != nil {
+		return fmt.Errorf("write the statement: %w", err)
+	}
+	return nil
+}
+
+func (l Line) row(group, lang string, t map[string]string, zone *time.Location) []string {
+	const form = "02-01-2006 15:04:05"
+	local := func(at time.Time) string { return at.In(zone).Format(form) }
+	end, class, validFrom, rate := "", "", "", ""
+	if l.SessionEnd != nil {
+		end = local(*l.SessionEnd)
+	}
+	if l.Tariff != nil {
+		class, validFrom, rate = l.Tariff.Class, local(l.Tariff.ValidFrom), decimalRupees(l.Tariff.PaisePerRunHour)
+	}
+	var notes []string
+	if l.Tariff == nil {
+		notes = append(notes, t[ProblemNoTariff])
+	}
+	if l.Open {
+		notes = append(notes, t[ProblemOpen])
+	}
+	return []string{
+		plain(group), plain(name(l.MachineName, l.Machine, lang)), local(l.SessionStart), end, local(l.From), local(l.To),
+		whole(l.RunS), whole(l.IdleS), whole(l.UnknownS), whole(l.EnergyWh),
+		plain(class), validFrom, rate, decimalRupees(l.AmountPaise), strings.Join(notes, "; "),
+	}
+}
+
+func (s Statement) totalRow(group string, t map[string]string) []string {
+	var notes []string
+	seen := map[string]bool{}
+	for _, p := range s.Problems {
+		if !seen[p.Code] {
+			seen[p.Code] = true
+			notes = append(notes, t[p.Code])
+		}
+	}
+	return []string{
+		plain(group), t["total"], "", "", "", "",
+		whole(s.Total.RunS), whole(s.Total.IdleS), whole(s.Total.UnknownS), whole(s.Total.EnergyWh),
+		"", "", "", decimalRupees(s.Total.AmountPaise), strings.Join(notes, "; "),
+	}
+}
+
+func whole(n int64) string { return strconv.FormatInt(n, 10) }
+
+// name picks the language, else the other one, else the id.
+func name(n registry.Name, id, lang string) string {
+	first, second := n.En, n.Hi
+	if lang == "hi" {
+		first, second = second, first
+	}
+	for _, v := range []string{first, second} {
+		if v != "" {
+			return v
+		}
+	}
+	return id
+}
+
+// plain guards a text against being run as a formula by a spreadsheet (CWE-1236): one that begins, after blanks, with
+// = + - @ or a control character gets an apostrophe in front.
+func plain(s string) string {
+	trimmed := strings.TrimLeft(s, " \u00a0\ufeff")
+	if trimmed != "" && (strings.ContainsRune("=+-@＝＋－＠", []rune(trimmed)[0]) || trimmed[0] < ' ') {
+		return "'" + s
+	}
+	return s
+}
+
+func loadTexts(lang string) (map[string]string, error) {
+	if lang != "hi" && lang != "en" {
+		return nil, fmt.Errorf("language %q: use hi or en", lang)
+	}
+	b, err := texts.ReadFile("i18n/" + lang + ".json")
+	if err != nil {
+		return nil, fmt.Errorf("texts of language %s: %w", lang, err)
+	}
+	t := map[string]string{}
+	if err := json.Unmarshal(b, &t); err != nil {
+		return nil, fmt.Errorf("texts of language %s: %w", lang, err)
+	}
+	return t, nil
+}

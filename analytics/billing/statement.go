@@ -1,0 +1,152 @@
+package billing
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"karkhana/internal/registry"
+)
+
+// The problems a line, a statement or a balance can carry. A statement with a problem must not be issued as it is.
+const (
+	ProblemNoTariff    = "no-tariff"    // no price for the class on that day: amount 0
+	ProblemOpen        = "open-session" // the session has not ended: billed as far as data goes
+	ProblemMonthIsOpen = "month-open"   // the month was not over when the statement was made
+	ProblemUnbalanced  = "unbalanced"   // billed and unattributed run time are not the machine's run time
+)
+
+// Statement is the draft bill of one group and month. Its JSON is what the API gives and the registry keeps.
+type Statement struct {
+	Site      string        `json:"site"`
+	SiteName  registry.Name `json:"site_name"`
+	Zone      string        `json:"zone"`
+	Group     string        `json:"group"`
+	GroupName registry.Name `json:"group_name"`
+	Month     string        `json:"month"` // 2026-11
+	From      time.Time     `json:"from"`  // start of the month in the zone
+	To        time.Time     `json:"to"`    // start of the next month
+	Made      time.Time     `json:"made"`
+	Complete  bool          `json:"complete"` // the month was over when made
+
+	Lines    []Line     `json:"lines"`    // by machine, then by time
+	Machines []Subtotal `json:"machines"` // those with a line
+	Total    Total      `json:"total"`
+	Problems []Problem  `json:"problems"`
+	// Balance is for the whole site, all groups together: it shows that no run time is billed twice or lost.
+	Balance []Balance `json:"balance,omitempty"`
+}
+
+// Line is one session of the group at one machine, as far as it lies in the month and under one tariff.
+type Line struct {
+	Machine      string        `json:"machine"`
+	MachineName  registry.Name `json:"machine_name"`
+	SessionStart time.Time     `json:"session_start"`
+	SessionEnd   *time.Time    `json:"session_end"` // null: still open
+	EndReason    string        `json:"end_reason"`
+	Open         bool          `json:"open"`
+	From         time.Time     `json:"from"` // the billed part
+	To           time.Time     `json:"to"`
+
+	RunMs    int64 `json:"run_ms"` // exact run time of the part
+	RunS     int64 `json:"run_s"`  // billed seconds, see the package's rounding
+	IdleS    int64 `json:"idle_s"`
+	OffS     int64 `json:"off_s"`
+	UnknownS int64 `json:"unknown_s"` // shown, never billed
+
+	EnergyWh        int64    `json:"energy_wh"` // of all states; not billed
+	EnergyEstimated bool     `json:"energy_estimated"`
+	Tariff          *Tariff  `json:"tariff"` // null: none, see Problem
+	AmountPaise     int64    `json:"amount_paise"`
+	Problem         string   `json:"problem,omitempty"` // no-tariff or open-session, the graver one
+	Evidence        Evidence `json:"evidence"`
+}
+
+// Tariff is the price a line used, frozen with it.
+type Tariff struct {
+	Class           string    `json:"class"`
+	ValidFrom       time.Time `json:"valid_from"`
+	PaisePerRunHour int64     `json:"paise_per_run_hour"`
+}
+
+// Evidence is what a line stands on: the machine's states in its time.
+type Evidence struct {
+	Machine   string    `json:"machine"`
+	From      time.Time `json:"from"`
+	To        time.Time `json:"to"`
+	Intervals []Piece   `json:"intervals"`
+}
+
+// Piece is one stretch in one state.
+type Piece struct {
+	State string    `json:"state"`
+	From  time.Time `json:"from"`
+	To    time.Time `json:"to"`
+}
+
+// Total sums lines. Every number is the plain sum of the lines' numbers.
+type Total struct {
+	Lines       int   `json:"lines"`
+	RunMs       int64 `json:"run_ms"`
+	RunS        int64 `json:"run_s"`
+	IdleS       int64 `json:"idle_s"`
+	UnknownS    int64 `json:"unknown_s"`
+	EnergyWh    int64 `json:"energy_wh"`
+	AmountPaise int64 `json:"amount_paise"`
+}
+
+func (t *Total) add(l Line) (err error) {
+	t.Lines++
+	t.RunMs += l.RunMs
+	t.RunS += l.RunS
+	t.IdleS += l.IdleS
+	t.UnknownS += l.UnknownS
+	t.EnergyWh += l.EnergyWh
+	t.AmountPaise, err = add(t.AmountPaise, l.AmountPaise)
+	return err
+}
+
+// Subtotal is the total of one machine.
+type Subtotal struct {
+	Machine     string        `json:"machine"`
+	MachineName registry.Name `json:"machine_name"`
+	Total
+}
+
+// Problem names something that someone must look at before the statement is issued.
+type Problem struct {
+	Code    string     `json:"code"`
+	Machine string     `json:"machine,omitempty"`
+	From    *time.Time `json:"from,omitempty"`
+	To      *time.Time `json:"to,omitempty"`
+}
+
+// Balance shows for one machine and the month so far that RunMs = BilledRunMs + UnattributedRunMs, in milliseconds.
+type Balance struct {
+	Machine           string `json:"machine"`
+	RunMs             int64  `json:"run_ms"`
+	BilledRunMs       int64  `json:"billed_run_ms"` // lines of all groups
+	UnattributedRunMs int64  `json:"unattributed_run_ms"`
+	UnknownS          int64  `json:"unknown_s"` // of the month so far
+	Balanced          bool   `json:"balanced"`
+}
+
+// Row is the statement as the registry keeps it.
+func (s Statement) Row() (registry.Statement, error) {
+	body, err := json.Marshal(s)
+	if err != nil {
+		return registry.Statement{}, fmt.Errorf("statement %s of %s: %w", s.Month, s.Group, err)
+	}
+	return registry.Statement{
+		Site: s.Site, Group: s.Group, Month: s.Month, MadeMs: s.Made.UnixMilli(),
+		TotalPaise: s.Total.AmountPaise, BodyJSON: string(body),
+	}, nil
+}
+
+// at is an instant of the JSON: UTC, milliseconds.
+func at(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+func atPtr(ms int64) *time.Time {
+	t := at(ms)
+	return &t
+}

@@ -1,0 +1,112 @@
+package maintenance
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"karkhana/internal/registry"
+)
+
+// Notifier delivers alarms to people. Notify returns nil once the message is accepted; otherwise it is tried again
+// later, so that a message may come twice with the same Key. Calls of one notifier come one after another.
+type Notifier interface {
+	Name() string // for logs and metrics; without secrets
+	Notify(ctx context.Context, m Message) error
+}
+
+// Message is one alarm in words. It carries no names of persons and no notes.
+type Message struct {
+	Key         string // the same for every attempt: alarm id and count
+	Alarm       registry.Alarm
+	Site        registry.Name
+	Machine     registry.Name // of a gateway's alarm: the gateway's id
+	Title, Text registry.Name // Hindi and English
+}
+
+//go:embed i18n/*.json
+var textFiles embed.FS
+
+// words are the texts of both languages by key.
+type words struct{ hi, en map[string]string }
+
+func loadWords() (words, error) {
+	var w words
+	for lang, into := range map[string]*map[string]string{"hi": &w.hi, "en": &w.en} {
+		b, err := textFiles.ReadFile("i18n/" + lang + ".json")
+		if err != nil {
+			return w, fmt.Errorf("alarm texts: %w", err)
+		}
+		if err := json.Unmarshal(b, into); err != nil {
+			return w, fmt.Errorf("alarm texts %s: %w", lang, err)
+		}
+	}
+	return w, nil
+}
+
+// message puts an alarm into words. zone is the site's.
+func (w words) message(a registry.Alarm, site registry.Site, machine registry.Machine, zone *time.Location) Message {
+	m := Message{
+		Key:   fmt.Sprintf("alarm-%d-%d", a.ID, a.Count),
+		Alarm: a, Site: named(site.Name, site.ID), Machine: named(machine.Name, a.Machine),
+	}
+	if a.Machine == "" {
+		m.Machine = registry.Name{Hi: a.Component, En: a.Component}
+	}
+	kind := a.Rule
+	if a.Cause != "" {
+		kind += "." + a.Cause
+	}
+	fill := func(t map[string]string, key, siteName, machineName string) string {
+		return strings.NewReplacer(
+			"{site}", siteName, "{machine}", machineName,
+			"{value}", decimal(a.Rule, a.Value), "{limit}", decimal(a.Rule, a.Limit),
+			"{time}", time.UnixMilli(a.OpenedMs).In(zone).Format("02-01-2006 15:04"),
+			"{cleared}", time.UnixMilli(a.ClearedMs).In(zone).Format("02-01-2006 15:04"),
+			"{count}", strconv.FormatInt(a.Count, 10),
+		).Replace(t[key])
+	}
+	m.Title = registry.Name{Hi: fill(w.hi, kind+".title", m.Site.Hi, m.Machine.Hi), En: fill(w.en, kind+".title", m.Site.En, m.Machine.En)}
+	m.Text = registry.Name{Hi: fill(w.hi, kind+".text", m.Site.Hi, m.Machine.Hi), En: fill(w.en, kind+".text", m.Site.En, m.Machine.En)}
+	also := func(key string) {
+		m.Text.Hi += " " + fill(w.hi, key, m.Site.Hi, m.Machine.Hi)
+		m.Text.En += " " + fill(w.en, key, m.Site.En, m.Machine.En)
+	}
+	if a.Count > 1 {
+		also("repeated")
+	}
+	if !a.Active && a.ClearedMs > 0 {
+		also("cleared")
+	}
+	return m
+}
+
+// decimal writes a value for people: vibration with two places, temperature with one, silence in minutes.
+func decimal(rule string, v float64) string {
+	switch rule {
+	case RuleVibrationHigh:
+		return strconv.FormatFloat(v, 'f', 2, 64)
+	case RuleSensorSilent:
+		return strconv.FormatFloat(math.Round(v/6)/10, 'f', -1, 64)
+	default:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	}
+}
+
+// named fills an empty language with the other one, or with the id.
+func named(n registry.Name, id string) registry.Name {
+	first := func(values ...string) string {
+		for _, v := range values {
+			if v != "" {
+				return v
+			}
+		}
+		return id
+	}
+	return registry.Name{Hi: first(n.Hi, n.En), En: first(n.En, n.Hi)}
+}
