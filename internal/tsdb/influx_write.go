@@ -25,7 +25,11 @@ func (x *Influx) Write(ctx context.Context, points []Point) error {
 	case <-ctx.Done():
 		return fmt.Errorf("write to influxdb: %w", ctx.Err())
 	}
-	w := batchWriter{store: x, points: points, refused: map[int]string{}}
+	const usualLine = 128 // bytes; the body grows where lines are longer
+	w := batchWriter{
+		store: x, points: points, refused: map[int]string{},
+		body: make([]byte, 0, min(len(points), maxBatchPoints)*usualLine),
+	}
 	for i := range points {
 		if reason := refusal(&points[i]); reason != "" {
 			w.refused[i] = reason
