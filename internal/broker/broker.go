@@ -1,0 +1,282 @@
+// Package broker is the embedded MQTT 3.1.1 broker: a NATS server with its MQTT listener and JetStream, in our process.
+//
+// It owns the listener, who may connect and which topics they may use. It does not own the contract of the topics
+// (package wire) nor who knows which key (the caller's Authenticate). What it acknowledges lies in its files but is
+// not forced to disk at once: only ingest's receipt is proof of storage.
+//
+// The broker cannot tie an MQTT client id to a user: a gateway with a valid key that connects under another client's
+// id takes over that session (it still sees and writes only its own topics). Client ids should therefore not be
+// guessable; whatever is lost that way is sent again.
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+const (
+	// maxPayload is above the largest pack (wire.MaxPackBytes); a larger message ends the connection.
+	maxPayload = 1 << 20
+	// maxAckPending is how many messages a session may hold unacknowledged while they are being stored. The sum over
+	// its subscriptions must stay below 65,536; ingest has at most two in a session.
+	maxAckPending = 16_384
+	// defaultAckWait is when an unacknowledged message is sent again, also to a session that has reconnected.
+	defaultAckWait = 10 * time.Second
+	// defaultMaxStore bounds the broker's files. When they are full gateways get no acknowledgement and keep
+	// their packs.
+	defaultMaxStore = 2 << 30
+
+	startTimeout = 20 * time.Second
+)
+
+// Options of a broker.
+type Options struct {
+	DataDir string // the broker's own directory; one process at a time
+	Listen  string // host:port of the MQTT listener; port 0 takes a free one
+	// Authenticate says what a user may do, and false when user or password are wrong. It is called from many
+	// goroutines.
+	Authenticate  func(user, password string) (Rights, bool)
+	MaxStoreBytes int64         // bound of the broker's files; 0: 2 GiB
+	AckWait       time.Duration // an unacknowledged message is sent again after so long; 0: 10 s
+	Logger        *slog.Logger
+}
+
+// Broker is an embedded MQTT broker.
+type Broker struct {
+	opts       Options
+	host       string
+	port       int
+	mu         sync.Mutex
+	server     *server.Server
+	serverOpts *server.Options
+	lock       *os.File
+}
+
+// New checks the options. Nothing is started or written.
+func New(o Options) (*Broker, error) {
+	if o.Logger == nil || o.Authenticate == nil || o.DataDir == "" {
+		return nil, errors.New("broker: DataDir, Authenticate and Logger must be set")
+	}
+	if o.MaxStoreBytes == 0 {
+		o.MaxStoreBytes = defaultMaxStore
+	}
+	if o.AckWait == 0 {
+		o.AckWait = defaultAckWait
+	}
+	host, portText, err := net.SplitHostPort(o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("broker: listen address %q: want host:port, for example 127.0.0.1:1883: %w", o.Listen, err)
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("broker: listen address %q: the port is not a number from 0 to 65535", o.Listen)
+	}
+	return &Broker{opts: o, host: host, port: int(port)}, nil
+}
+
+// Start starts the broker and returns when it takes connections. The error says whether the port or the directory
+// is taken.
+func (b *Broker) Start(ctx context.Context) (err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.server != nil {
+		return errors.New("broker: already started")
+	}
+	if err := b.takeDir(); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			b.releaseDir()
+		}
+	}()
+	if err := b.probePort(ctx); err != nil {
+		return err
+	}
+	log := &serverLog{log: b.opts.Logger, fatal: make(chan error, 1)}
+	so := b.serverOptions()
+	s, err := server.NewServer(so)
+	if err != nil {
+		return fmt.Errorf("broker: %w", err)
+	}
+	s.SetLogger(log, false, false)
+	started := make(chan struct{})
+	go func() { // Start returns when all listeners are open
+		defer close(started)
+		s.Start()
+	}()
+	select {
+	case <-started:
+	case <-ctx.Done():
+		<-started
+		err = ctx.Err()
+	}
+	if err == nil {
+		err = ready(ctx, s, log)
+	}
+	if err != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return fmt.Errorf("broker on %s with data in %s: %w", b.opts.Listen, b.opts.DataDir, err)
+	}
+	b.server, b.serverOpts = s, so
+	b.opts.Logger.Info("broker started", "url", b.url())
+	return nil
+}
+
+func ready(ctx context.Context, s *server.Server, log *serverLog) error {
+	deadline := time.Now().Add(startTimeout)
+	for {
+		select {
+		case err := <-log.fatal:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		default:
+		}
+		if s.ReadyForConnections(50*time.Millisecond) && s.JetStreamEnabled() {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("not ready after %v", startTimeout)
+		}
+	}
+}
+
+func (b *Broker) serverOptions() *server.Options {
+	port := b.port
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	return &server.Options{
+		ServerName:                 "karkhana",
+		DontListen:                 true, // no NATS clients, only MQTT
+		NoSigs:                     true,
+		JetStream:                  true,
+		StoreDir:                   b.opts.DataDir,
+		JetStreamMaxMemory:         64 << 20,
+		JetStreamMaxStore:          b.opts.MaxStoreBytes,
+		MaxPayload:                 maxPayload,
+		CustomClientAuthentication: authenticator{b},
+		MQTT: server.MQTTOpts{
+			Host:          b.host,
+			Port:          port,
+			AckWait:       b.opts.AckWait,
+			MaxAckPending: maxAckPending,
+		},
+	}
+}
+
+// takeDir makes the data directory ours; the lock goes away with the process however it ends.
+func (b *Broker) takeDir() error {
+	if err := os.MkdirAll(b.opts.DataDir, 0o700); err != nil {
+		return fmt.Errorf("broker: make the data directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(b.opts.DataDir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("broker: lock the data directory: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return fmt.Errorf("broker: %s is in use by another process: stop it or choose another --data directory (%w)", b.opts.DataDir, err)
+	}
+	b.lock = f
+	return nil
+}
+
+func (b *Broker) releaseDir() {
+	_ = b.lock.Close()
+	b.lock = nil
+}
+
+// probePort gives a clear error while there is still a caller to tell.
+func (b *Broker) probePort(ctx context.Context) error {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", b.opts.Listen)
+	if err != nil {
+		return fmt.Errorf("broker: cannot listen for MQTT on %s: another program has the port? %w", b.opts.Listen, err)
+	}
+	return l.Close()
+}
+
+// URL is where clients connect, mqtt://host:port; empty before Start.
+func (b *Broker) URL() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.server == nil {
+		return ""
+	}
+	return b.url()
+}
+
+func (b *Broker) url() string {
+	return "mqtt://" + net.JoinHostPort(b.host, strconv.Itoa(b.serverOpts.MQTT.Port))
+}
+
+// Stop closes all connections, writes what is held to the files and waits. It may be called at any time, also twice.
+func (b *Broker) Stop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.server == nil {
+		return
+	}
+	b.server.Shutdown()
+	b.server.WaitForShutdown()
+	b.server = nil
+	b.releaseDir()
+	b.opts.Logger.Info("broker stopped")
+}
+
+// Run starts the broker, serves until ctx ends and stops it.
+func (b *Broker) Run(ctx context.Context) error {
+	if err := b.Start(ctx); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	b.Stop()
+	return nil
+}
+
+// authenticator asks the owner of the broker who may connect.
+type authenticator struct{ b *Broker }
+
+var _ server.Authentication = authenticator{}
+
+// Check implements server.Authentication.
+func (a authenticator) Check(c server.ClientAuthentication) bool {
+	if c.Kind() != server.CLIENT {
+		return false
+	}
+	o := c.GetOpts()
+	rights, ok := a.b.opts.Authenticate(o.Username, o.Password)
+	if !ok {
+		a.b.opts.Logger.Warn("broker refused a client: unknown user or wrong key", "user", printable(o.Username), "from", c.RemoteAddress().String())
+		return false
+	}
+	p, err := rights.permissions()
+	if err != nil {
+		a.b.opts.Logger.Error("broker refused a client: its rights cannot be used", "user", printable(o.Username), "err", err)
+		return false
+	}
+	c.RegisterUser(&server.User{Username: o.Username, Permissions: p})
+	return true
+}
+
+// printable cuts a name that a stranger chose.
+func printable(s string) string {
+	if len(s) > 100 {
+		s = s[:100]
+	}
+	return strconv.Quote(s)
+}
