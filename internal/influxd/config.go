@@ -11,7 +11,10 @@ import (
 
 // configuration is influxd.conf for a small, private, single-user database. No secret stands in it.
 //
-// Choices, with what was measured on 2 cores: see docs in the comments of the file itself.
+// The index is inmem and a shard holds 30 days (shardDuration). Measured with ten machines, three values an hour over
+// five years, on 2 cores: inmem and 30 days open in 0.66 s (most of it the password check) with 100 MB in 130 files;
+// tsi1 and 7 days, the usual choice for a great many series, need 1.1 s, 331 MB and 4,500 files. A new database
+// opens in 0.07 s with 35 MB. We have hundreds of series, not millions.
 func configuration(dir string, port int) []byte {
 	var b bytes.Buffer
 	p := func(parts ...string) string { return strconv.Quote(filepath.Join(append([]string{dir}, parts...)...)) }
@@ -28,7 +31,7 @@ bind-address = "127.0.0.1:0"
   wal-dir = %[3]s
   # Every write is on the disk before it is acknowledged: receipts depend on it.
   wal-fsync-delay = "0s"
-  index-version = "tsi1"
+  index-version = "inmem"
   query-log-enabled = false
   cache-snapshot-memory-size = "16m"
   cache-snapshot-write-cold-duration = "10m"

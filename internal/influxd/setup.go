@@ -11,9 +11,8 @@ import (
 	"strings"
 )
 
-// shardDuration is how much time one shard of the database holds. A month's statement touches few shards, and data
-// that come a few days late go into a shard that is still being compacted anyway.
-const shardDuration = "7d"
+// shardDuration is how much time one shard of the database holds: see configuration.
+const shardDuration = "30d"
 
 // setUp is the readiness probe: it makes the admin user and the database where they are missing, and so proves that
 // influxd answers and accepts our secret. It changes nothing when everything is there.
@@ -96,7 +95,8 @@ func (l *lineLog) Write(p []byte) (int, error) {
 			return len(p), nil
 		}
 		l.partial = rest
-		if line != "" {
+		// What it says of its own listener when it stops is no news.
+		if line != "" && !strings.Contains(line, "use of closed network connection") {
 			l.log.Warn("influxd: " + line)
 		}
 	}
