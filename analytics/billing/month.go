@@ -76,9 +76,9 @@ func load(ctx context.Context, d Deps, site, name string, nowMs int64) (*month, 
 	if m.site, err = d.Registry.Site(ctx, site); err != nil {
 		return nil, fmt.Errorf("site %s: %w", site, err)
 	}
-	zone, err := time.LoadLocation(m.site.Zone)
+	zone, err := m.site.Location()
 	if err != nil {
-		return nil, fmt.Errorf("zone of site %s: %w", site, err)
+		return nil, err
 	}
 	if m.fromMs, m.toMs, err = Bounds(name, zone); err != nil {
 		return nil, err

@@ -147,8 +147,8 @@ func (d *delivery) message(ctx context.Context, a registry.Alarm) (Message, erro
 			continue
 		}
 		site = s
-		if zone, err = time.LoadLocation(s.Zone); err != nil {
-			return Message{}, fmt.Errorf("zone of site %s: %w", s.ID, err)
+		if zone, err = s.Location(); err != nil {
+			return Message{}, err
 		}
 	}
 	machine := registry.Machine{Site: a.Site, ID: a.Machine}

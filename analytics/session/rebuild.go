@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math"
-	"slices"
 	"time"
 
 	"karkhana/analytics/timeline"
@@ -17,7 +15,6 @@ import (
 
 // Registry is what the rebuilder asks of SQL; *registry.DB answers it.
 type Registry interface {
-	Machines(ctx context.Context, site string) ([]registry.Machine, error)
 	Cards(ctx context.Context, site string) ([]registry.Card, error)
 	Sessions(ctx context.Context, site string, fromMs, toMs int64, machine, group string) ([]registry.Session, error)
 	ReplaceSessions(ctx context.Context, site, machine string, fromMs int64, s []registry.Session) error
@@ -67,21 +64,6 @@ func (r *Rebuilder) Rebuilt(ctx context.Context, site, machine string, fromMs, _
 	return nil
 }
 
-// RebuildSite makes all sessions of a site anew. It is for changes in the registry: a card that now belongs to
-// another group.
-func (r *Rebuilder) RebuildSite(ctx context.Context, site string) error {
-	machines, err := r.o.Registry.Machines(ctx, site)
-	if err != nil {
-		return fmt.Errorf("sessions of %s: machines: %w", site, err)
-	}
-	for _, m := range machines {
-		if err := r.rebuild(ctx, site, m.ID, 0); err != nil {
-			return fmt.Errorf("sessions of %s/%s: %w", site, m.ID, err)
-		}
-	}
-	return nil
-}
-
 // restart returns the start of the last stored session that begins before fromMs, else 0. It looks back in growing
 // steps, so that the usual call reads few rows.
 func (r *Rebuilder) restart(ctx context.Context, site, machine string, fromMs int64) (int64, error) {
@@ -104,7 +86,7 @@ func (r *Rebuilder) restart(ctx context.Context, site, machine string, fromMs in
 	}
 }
 
-// rebuild folds everything from startMs on and stores the result where it differs.
+// rebuild folds everything from startMs on and stores the result; the registry writes only what differs.
 func (r *Rebuilder) rebuild(ctx context.Context, site, machine string, startMs int64) error {
 	endMs := r.o.Now().Add(wire.MaxFuture).UnixMilli() + 1 // nothing stored lies further ahead
 	taps, err := r.taps(ctx, site, machine, startMs, endMs)
@@ -116,14 +98,6 @@ func (r *Rebuilder) rebuild(ctx context.Context, site, machine string, startMs i
 		if sessions, err = r.fold(ctx, site, machine, taps, endMs); err != nil {
 			return err
 		}
-	}
-	stored, err := r.o.Registry.Sessions(ctx, site, startMs, math.MaxInt64, machine, "")
-	if err != nil {
-		return fmt.Errorf("read stored sessions: %w", err)
-	}
-	stored = slices.DeleteFunc(stored, func(s registry.Session) bool { return s.StartMs < startMs })
-	if slices.Equal(stored, sessions) {
-		return nil
 	}
 	if err := r.o.Registry.ReplaceSessions(ctx, site, machine, startMs, sessions); err != nil {
 		return fmt.Errorf("store sessions: %w", err)
