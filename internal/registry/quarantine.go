@@ -13,7 +13,11 @@ import (
 const quarantineColumns = `id, received_ms, topic, site, gateway, machine, reason, detail, payload, seen`
 
 func scanQuarantined(row scanner) (q Quarantined, err error) {
-	return q, row.Scan(&q.ID, &q.ReceivedMs, &q.Topic, &q.Site, &q.Gateway, &q.Machine, &q.Reason, &q.Detail, &q.Payload, &q.Count)
+	err = row.Scan(&q.ID, &q.ReceivedMs, &q.Topic, &q.Site, &q.Gateway, &q.Machine, &q.Reason, &q.Detail, &q.Payload, &q.Count)
+	if q.Payload == nil {
+		q.Payload = []byte{} // SQLite gives nil for no bytes
+	}
+	return q, err
 }
 
 // Quarantine keeps a pack that can't be stored. The same topic, reason and payload again raises Count and moves
