@@ -1,0 +1,234 @@
+package fold
+
+import (
+	"slices"
+
+	"karkhana/analytics/timeline"
+)
+
+// Fold is the state of a machine's evaluation after its samples so far. It is not safe for concurrent use.
+type Fold struct {
+	rules *Rules
+	out   Sink
+
+	r       *rule // in force at lastMs
+	rNextMs int64 // when the next rule takes over
+	lastMs  int64 // newest sample of any kind; 0 before the first one
+	hourEnd int64 // first hour edge after lastMs
+
+	// The head: what the newest samples say.
+	state State // current state; Unknown before the first signal and in a gap
+	level State // of the newest signal sample; Unknown when there is none to compare with
+	sig   mark  // the newest signal sample: where a gap would begin
+	near  streak
+	far   streak
+
+	// marks are the instants between the cursor and the head at which something is or may be cut, ascending.
+	marks []mark
+
+	tail   tail
+	energy energy
+}
+
+// streak is a level that may become the state when it persists.
+type streak struct {
+	to      State // Unknown: no streak
+	sinceMs int64
+}
+
+// kind says what a mark is.
+type kind uint8
+
+const (
+	markHour kind = iota // an hour edge
+	markEdge             // a change of state
+	markNear             // the start of a streak, see Fold.near
+	markFar              // the start of a streak, see Fold.far
+)
+
+// mark is an instant at which the cumulative energy must be known.
+type mark struct {
+	ms        int64
+	kind      kind
+	to        State // markEdge: the state that begins
+	known     bool  // c is final
+	estimated bool  // of the energy between the mark before and this one, once known
+	c         int64 // cumulative energy, milliWh
+	w         int64 // integrated power since the last register reading, milliWh; counts while not known
+}
+
+// tail is the decided end: all time before the cursor is final.
+type tail struct {
+	ms    int64 // the cursor
+	c     int64 // cumulative energy at the cursor
+	piece timeline.Interval
+	state State // of the piece
+	// The hour the cursor is in (or at the end of).
+	hour, hourEnd int64
+	times         [4]int64
+	energies      [4]int64
+	estimated     bool
+}
+
+// New returns a fold before its first sample.
+func New(rules *Rules, out Sink) *Fold {
+	return &Fold{rules: rules, out: out, r: &rules.rules[0], rNextMs: -1 << 62}
+}
+
+// LastMs is the time of the newest sample, 0 before the first one.
+func (f *Fold) LastMs() int64 { return f.lastMs }
+
+// DecidedMs is the start of the oldest piece that is not final, 0 before the first sample. Pieces with a start at or
+// after it may still change.
+func (f *Fold) DecidedMs() int64 { return f.tail.piece.StartMs }
+
+// Step takes the next sample. Samples come in ascending time; one that is not newer than the last is left out.
+func (f *Fold) Step(s Sample) {
+	t := s.TimeMs
+	if t <= f.lastMs {
+		return
+	}
+	limit := f.r.GapLimitMs
+	if t >= f.rNextMs {
+		f.takeRule(t)
+		limit = max(limit, f.r.GapLimitMs)
+	}
+	switch {
+	case f.lastMs == 0:
+		f.begin(t)
+	case t >= f.hourEnd:
+		f.checkpoints(t) // before anything learns of the sample
+		f.gap(t, limit)
+		f.crossHours(t, limit)
+	case t-f.sig.ms > limit:
+		f.gap(t, limit)
+	}
+	f.energy.step(f, &s, limit)
+	f.lastMs = t
+	if s.Has&HasSignal != 0 {
+		f.signal(t, f.r.level(s.Signal, f.level))
+	}
+	if len(f.marks) > 0 {
+		f.advance()
+	}
+}
+
+// takeRule makes the rule of time t the one in force.
+func (f *Fold) takeRule(t int64) {
+	i := f.rules.at(t)
+	f.r, f.rNextMs = &f.rules.rules[i], int64(1)<<62
+	if i+1 < len(f.rules.rules) {
+		f.rNextMs = f.rules.rules[i+1].FromMs
+	}
+}
+
+// begin places everything at the first sample.
+func (f *Fold) begin(t int64) {
+	f.hourEnd = timeline.NextHour(t, f.rules.zone)
+	f.energy = energy{knownMs: t, integrating: true}
+	f.tail = tail{
+		ms: t, hour: timeline.HourFloor(t, f.rules.zone), hourEnd: f.hourEnd,
+		piece: timeline.Interval{State: timeline.StateUnknown, StartMs: t},
+	}
+}
+
+// gap makes the state unknown from the newest signal sample on when that lies further back than the limit.
+func (f *Fold) gap(t, limit int64) {
+	if f.state == Unknown || t-f.sig.ms <= limit {
+		return
+	}
+	f.settle(f.sig.ms, Unknown)
+	f.dropStreaks()
+	edge := f.sig
+	edge.kind, edge.to = markEdge, Unknown
+	at := len(f.marks)
+	for at > 0 && f.marks[at-1].ms > edge.ms {
+		at--
+	}
+	if edge.known { // flags are kept per stretch between marks: both halves get the flag of the whole
+		if at < len(f.marks) {
+			edge.estimated = f.marks[at].known && f.marks[at].estimated
+		} else {
+			edge.estimated = f.energy.open
+			f.energy.open = f.energy.open && f.energy.knownMs > edge.ms
+		}
+	}
+	f.marks = slices.Insert(f.marks, at, edge)
+	f.state, f.level, f.sig = Unknown, Unknown, mark{}
+}
+
+// checkpoints passes the state before t to the sink for every hour edge up to t.
+func (f *Fold) checkpoints(t int64) {
+	f.energy.rest = 0 // less than a milliWh; keeps checkpoints of different histories alike
+	for edge := f.hourEnd; edge <= t; edge = timeline.NextHour(edge, f.rules.zone) {
+		f.out.Checkpoint(edge, f.encode(edge))
+	}
+}
+
+// crossHours marks the hour edges up to t. Without samples in between the time is unknown and not cut at hours; its
+// energy is shared out to hours when it is booked.
+func (f *Fold) crossHours(t, limit int64) {
+	for f.hourEnd <= t {
+		if t-f.lastMs <= limit {
+			f.push(mark{ms: f.hourEnd, kind: markHour})
+		}
+		f.hourEnd = timeline.NextHour(f.hourEnd, f.rules.zone)
+	}
+}
+
+// signal takes the level of the sample at t.
+func (f *Fold) signal(t int64, level State) {
+	f.level = level
+	if f.state == Unknown {
+		f.state = level
+		f.push(mark{ms: t, kind: markEdge, to: level})
+	} else if level != f.state || f.near.to != Unknown {
+		f.change(t, level)
+	}
+	f.sig = mark{ms: t, known: f.energy.knownMs >= t, c: f.energy.c, w: f.energy.w}
+}
+
+// push appends a mark; its energy is known when the energy is known up to it.
+func (f *Fold) push(m mark) {
+	m.w = f.energy.w
+	if f.energy.knownMs >= m.ms {
+		m.known, m.c, m.estimated = true, f.energy.c, f.energy.open
+		f.energy.open = false
+	}
+	f.marks = append(f.marks, m)
+}
+
+// drop removes the mark at index i; a flag of its stretch goes to the following one.
+func (f *Fold) drop(i int) {
+	m := f.marks[i]
+	f.marks = slices.Delete(f.marks, i, i+1)
+	if m.known && m.estimated {
+		if i < len(f.marks) {
+			f.marks[i].estimated = true
+		} else {
+			f.energy.open = true
+		}
+	}
+}
+
+// advance passes all marks that are decided.
+func (f *Fold) advance() {
+	horizon := f.lastMs // unknown: it stays unknown until the next signal
+	if f.near.to != Unknown {
+		horizon = f.near.sinceMs
+	} else if f.state != Unknown {
+		horizon = f.sig.ms
+	}
+	n := 0
+	for n < len(f.marks) {
+		m := &f.marks[n]
+		if m.ms > horizon || !m.known || m.kind == markNear || m.kind == markFar {
+			break
+		}
+		f.pass(m, f.out)
+		n++
+	}
+	if n > 0 {
+		f.marks = f.marks[:copy(f.marks, f.marks[n:])]
+	}
+}

@@ -1,0 +1,105 @@
+package fold
+
+import (
+	"slices"
+
+	"karkhana/analytics/timeline"
+)
+
+// pass moves the cursor to a mark and emits what ends there.
+func (f *Fold) pass(m *mark, out Sink) {
+	p := &f.tail
+	p.book(m.ms, m.c, m.estimated, f.rules, out)
+	switch m.kind {
+	case markHour:
+		p.closeHour(f.rules, out)
+		if p.state != Unknown {
+			p.cut(p.state, out)
+		}
+	case markEdge:
+		p.cut(m.to, out)
+	}
+}
+
+// book adds the time and the energy up to ms to the piece and its hours.
+func (p *tail) book(ms, c int64, estimated bool, rules *Rules, out Sink) {
+	from, milliWh := p.ms, c-p.c
+	p.piece.EnergyMilliWh += milliWh
+	p.piece.EnergyEstimated = p.piece.EnergyEstimated || estimated
+	estimated = estimated || milliWh != 0 && ms > p.hourEnd
+	for given := int64(0); p.ms < ms; {
+		if p.ms >= p.hourEnd {
+			p.closeHour(rules, out)
+		}
+		end := min(ms, p.hourEnd)
+		upTo := timeline.Share(milliWh, end-from, ms-from)
+		p.times[p.state] += end - p.ms
+		p.energies[p.state] += upTo - given
+		p.estimated = p.estimated || estimated
+		p.ms, given = end, upTo
+	}
+	p.c = c
+}
+
+// cut ends the piece at the cursor and begins one of the given state. A piece of no length is not emitted.
+func (p *tail) cut(next State, out Sink) {
+	if p.ms > p.piece.StartMs {
+		p.piece.EndMs = p.ms
+		out.Piece(p.piece)
+	}
+	p.state = next
+	p.piece = timeline.Interval{State: next.String(), StartMs: p.ms}
+}
+
+// closeHour emits the hour that ends at the cursor and opens the next one.
+func (p *tail) closeHour(rules *Rules, out Sink) {
+	out.Hour(p.totals())
+	p.hour = p.hourEnd
+	p.hourEnd = timeline.NextHour(p.hour, rules.zone)
+	p.times, p.energies, p.estimated = [4]int64{}, [4]int64{}, false
+}
+
+func (p *tail) totals() timeline.Hour {
+	return timeline.Hour{
+		StartMs: p.hour, OffMs: p.times[Off], IdleMs: p.times[Idle], RunMs: p.times[Run], UnknownMs: p.times[Unknown],
+		OffMilliWh: p.energies[Off], IdleMilliWh: p.energies[Idle], RunMilliWh: p.energies[Run],
+		UnknownMilliWh: p.energies[Unknown], Estimated: p.estimated,
+	}
+}
+
+// Tip passes to out how things stand after the newest sample: the pieces and hours that are not final, the last piece
+// open. Its state holds until the next sample, so that it may have no length yet. Energy that waits for the register
+// is what power says so far. The fold itself is not changed. Before the first sample there is nothing.
+func (f *Fold) Tip(out Sink) {
+	if f.lastMs == 0 {
+		return
+	}
+	g := *f
+	g.marks = slices.Clone(f.marks)
+	g.dropStreaks()
+	waiting := func(m mark) mark {
+		if !m.known {
+			m.c = g.energy.c
+			if !g.energy.integrating {
+				m.c += m.w
+			}
+		}
+		return m
+	}
+	end := mark{ms: g.lastMs, known: g.energy.knownMs >= g.lastMs, c: g.energy.c, w: g.energy.w, estimated: g.energy.open}
+	if g.state != Unknown {
+		end.ms, end.known, end.c, end.w = g.sig.ms, g.sig.known, g.sig.c, g.sig.w
+	}
+	for _, m := range g.marks {
+		if m.ms > end.ms {
+			break
+		}
+		m = waiting(m)
+		g.pass(&m, out)
+	}
+	end = waiting(end)
+	g.tail.book(end.ms, end.c, end.estimated, g.rules, out)
+	g.tail.piece.EndMs, g.tail.piece.Open = end.ms, true
+	out.Piece(g.tail.piece)
+	out.Hour(g.tail.totals())
+}
