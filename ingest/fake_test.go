@@ -1,0 +1,368 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"karkhana/internal/broker"
+	"karkhana/internal/broker/brokertest"
+	"karkhana/internal/registry"
+	"karkhana/internal/tsdb"
+	"karkhana/internal/wire"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+// fakeRegistry is a registry in memory that can be out of order.
+type fakeRegistry struct {
+	mu         sync.Mutex
+	machines   map[machineID]bool
+	touched    map[machineID]registry.Touched
+	gateways   map[gatewayID]registry.Gateway
+	quarantine []registry.Quarantined
+	nextID     int64
+	down       bool
+}
+
+var errDown = errors.New("out of order")
+
+func newFakeRegistry(machines ...string) *fakeRegistry {
+	r := &fakeRegistry{machines: map[machineID]bool{}, touched: map[machineID]registry.Touched{}, gateways: map[gatewayID]registry.Gateway{}}
+	for _, m := range machines {
+		r.machines[machineID{"s", m}] = true
+	}
+	return r
+}
+
+func (r *fakeRegistry) with(f func() error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.down {
+		return errDown
+	}
+	return f()
+}
+
+func (r *fakeRegistry) setDown(down bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.down = down
+}
+
+func (r *fakeRegistry) register(machine string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.machines[machineID{"s", machine}] = true
+}
+
+func (r *fakeRegistry) Sites(context.Context) ([]registry.Site, error) {
+	return []registry.Site{{ID: "s"}}, r.with(func() error { return nil })
+}
+
+func (r *fakeRegistry) Machines(_ context.Context, site string) (out []registry.Machine, err error) {
+	return out, r.with(func() error {
+		for id := range r.machines {
+			out = append(out, registry.Machine{Site: site, ID: id.machine})
+		}
+		return nil
+	})
+}
+
+func (r *fakeRegistry) MachineKnown(_ context.Context, site, machine string) (known bool, err error) {
+	return known, r.with(func() error { known = r.machines[machineID{site, machine}]; return nil })
+}
+
+func (r *fakeRegistry) Touch(_ context.Context, touches []registry.Touched) error {
+	return r.with(func() error {
+		for _, t := range touches {
+			id := machineID{t.Site, t.Machine}
+			if old, ok := r.touched[id]; ok {
+				t.FromMs, t.ToMs = min(t.FromMs, old.FromMs), max(t.ToMs, old.ToMs)
+			}
+			r.touched[id] = t
+		}
+		return nil
+	})
+}
+
+func (r *fakeRegistry) GatewayStatus(_ context.Context, site, id, statusJSON string, online bool, seenMs int64) error {
+	return r.with(func() error {
+		g := r.gateways[gatewayID{site, id}]
+		if statusJSON != "" {
+			g.StatusJSON = statusJSON
+		}
+		g.Online, g.SeenMs = online, max(g.SeenMs, seenMs)
+		r.gateways[gatewayID{site, id}] = g
+		return nil
+	})
+}
+
+func (r *fakeRegistry) gateway(site, id string) registry.Gateway {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.gateways[gatewayID{site, id}]
+}
+
+func (r *fakeRegistry) Quarantine(_ context.Context, q registry.Quarantined) error {
+	return r.with(func() error {
+		for i := range r.quarantine {
+			if o := &r.quarantine[i]; o.Topic == q.Topic && o.Reason == q.Reason && string(o.Payload) == string(q.Payload) {
+				o.Count++
+				return nil
+			}
+		}
+		r.nextID++
+		q.ID, q.Count = r.nextID, 1
+		r.quarantine = append(r.quarantine, q)
+		return nil
+	})
+}
+
+func (r *fakeRegistry) QuarantinedFor(_ context.Context, site, machine, reason string, limit int) (out []registry.Quarantined, err error) {
+	return out, r.with(func() error {
+		for _, q := range r.quarantine {
+			if q.Site == site && q.Machine == machine && q.Reason == reason && len(out) < limit {
+				out = append(out, q)
+			}
+		}
+		return nil
+	})
+}
+
+func (r *fakeRegistry) DeleteQuarantined(_ context.Context, ids ...int64) error {
+	return r.with(func() error {
+		r.quarantine = slices.DeleteFunc(r.quarantine, func(q registry.Quarantined) bool { return slices.Contains(ids, q.ID) })
+		return nil
+	})
+}
+
+// reasons are those of the quarantined packs, sorted.
+func (r *fakeRegistry) reasons() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []string
+	for _, q := range r.quarantine {
+		out = append(out, q.Reason)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// fakeStore is a store in memory that can be down.
+type fakeStore struct {
+	*tsdb.Memory
+	mu   sync.Mutex
+	down bool
+}
+
+func (s *fakeStore) setDown(down bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.down = down
+}
+
+func (s *fakeStore) Write(ctx context.Context, points []tsdb.Point) error {
+	s.mu.Lock()
+	down := s.down
+	s.mu.Unlock()
+	if down {
+		return errDown
+	}
+	return s.Memory.Write(ctx, points)
+}
+
+// dump is all that is stored of a machine, as text.
+func (s *fakeStore) dump(t testing.TB, machine string, fields ...string) []string {
+	t.Helper()
+	var out []string
+	require.NoError(t, s.Read(context.Background(), tsdb.Query{Measurement: tsdb.Telemetry, Site: "s", Machine: machine, Fields: fields, ToMs: 1 << 42},
+		func(r tsdb.Row) error { out = append(out, fmt.Sprint(r.TimeMs, r.Values)); return nil }))
+	return out
+}
+
+// world is a broker, a store, a registry and an ingest between them.
+type world struct {
+	broker   brokertest.Broker
+	store    *fakeStore
+	registry *fakeRegistry
+	now      time.Time
+	ingest   *Ingest
+	stop     func()
+}
+
+var brokerUsers = map[string]brokertest.User{
+	"s.gw-1": {Password: "one", Rights: broker.GatewayRights("s", "gw-1")},
+	"ingest": {Password: "in", Rights: broker.IngestRights()},
+}
+
+func newWorld(t *testing.T, start func(*testing.T, map[string]brokertest.User) brokertest.Broker, change ...func(*Options)) *world {
+	t.Helper()
+	w := &world{
+		broker: start(t, brokerUsers), store: &fakeStore{Memory: tsdb.NewMemory()}, registry: newFakeRegistry("m1", "m2"),
+		now: time.UnixMilli(baseMs + 3_600_000),
+	}
+	w.start(t, change...)
+	t.Cleanup(func() { w.stop() })
+	return w
+}
+
+func (w *world) options() Options {
+	return Options{
+		Source: w.broker.URL(), Username: "ingest", Password: "in", ClientID: "test-ingest",
+		Store: w.store, Registry: w.registry, Logger: quiet(), Registerer: prometheus.NewRegistry(),
+		Now:      func() time.Time { return w.now },
+		KnownFor: 50 * time.Millisecond, ReplayEvery: 50 * time.Millisecond, ReceiptEvery: 50 * time.Millisecond, BatchWait: 20 * time.Millisecond,
+	}
+}
+
+func (w *world) start(t *testing.T, change ...func(*Options)) {
+	t.Helper()
+	o := w.options()
+	for _, c := range change {
+		c(&o)
+	}
+	in, err := New(o)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- in.Run(ctx) }()
+	w.ingest = in
+	w.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("ingest ended with %v", err)
+		}
+	})
+	ready, cancelReady := context.WithTimeout(ctx, 20*time.Second)
+	defer cancelReady()
+	require.NoError(t, in.WaitReady(ready))
+}
+
+// gateway sends packs and gathers receipts. It connects anew when the broker went away and sends again what has no
+// receipt, as the real one does.
+type gateway struct {
+	t      *testing.T
+	w      *world
+	client mqtt.Client
+
+	mu      sync.Mutex
+	stored  map[uint64]bool
+	refused map[uint64]string
+}
+
+func newGateway(t *testing.T, w *world) *gateway {
+	t.Helper()
+	g := &gateway{t: t, w: w, stored: map[uint64]bool{}, refused: map[uint64]string{}}
+	g.connect()
+	t.Cleanup(func() { g.client.Disconnect(50) })
+	return g
+}
+
+func (g *gateway) connect() {
+	g.t.Helper()
+	o := brokertest.ClientOptions(g.w.broker, "s.gw-1", "one", "test-gw-1").SetAutoReconnect(true).SetMaxReconnectInterval(100 * time.Millisecond).
+		SetCleanSession(true).SetResumeSubs(false)
+	o.SetOnConnectHandler(func(c mqtt.Client) { c.Subscribe(wire.ReceiptTopic("s", "gw-1"), 1, g.receipt) })
+	g.client = mqtt.NewClient(o)
+	require.NoError(g.t, brokertest.Wait(g.client.Connect()))
+}
+
+func (g *gateway) receipt(_ mqtt.Client, m mqtt.Message) {
+	r, err := wire.DecodeReceipt(m.Payload())
+	if err != nil {
+		g.t.Errorf("receipt %s: %v", m.Payload(), err)
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range r.Stored {
+		for seq := s[0]; seq <= s[1]; seq++ {
+			g.stored[seq] = true
+		}
+	}
+	for _, s := range r.Refused {
+		g.refused[s.Seq] = s.Reason
+	}
+}
+
+func (g *gateway) send(machine string, lane wire.Lane, payload []byte) {
+	g.client.Publish(wire.PackTopic("s", "gw-1", machine, lane), 1, false, payload)
+}
+
+func (g *gateway) counts() (stored, refused int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.stored), len(g.refused)
+}
+
+// deliver sends packs until each has a receipt that says stored.
+func (g *gateway) deliver(packs map[uint64][]byte) {
+	g.t.Helper()
+	var last time.Time
+	require.Eventually(g.t, func() bool {
+		g.mu.Lock()
+		var missing []uint64
+		for _, seq := range slices.Sorted(maps.Keys(packs)) {
+			if !g.stored[seq] {
+				missing = append(missing, seq)
+			}
+		}
+		g.mu.Unlock()
+		if len(missing) > 0 && time.Since(last) > time.Second {
+			last = time.Now()
+			for _, seq := range missing {
+				g.send("m1", wire.LaneLive, packs[seq])
+			}
+		}
+		return len(missing) == 0
+	}, 30*time.Second, 10*time.Millisecond)
+}
+
+const baseMs = 1_795_000_000_000
+
+// packOf holds five seconds of power and energy; seq tells which.
+func packOf(seq uint64, machine string) *wire.Pack {
+	p := &wire.Pack{Site: "s", Machine: machine, Spool: "sp", Seq: seq, Boot: "b", Clock: wire.ClockSynced}
+	for i := range int64(5) {
+		at := baseMs + (int64(seq)-1)*5000 + i*1000
+		p.Samples = append(p.Samples,
+			wire.Sample{TimeMs: at, Quantity: "power", Number: float64(100*seq) + float64(i)},
+			wire.Sample{TimeMs: at, Quantity: "energy", Number: float64(seq)})
+	}
+	return p
+}
+
+func encode(t testing.TB, p *wire.Pack, f wire.Format) []byte {
+	t.Helper()
+	b, err := p.Encode(f)
+	require.NoError(t, err)
+	return b
+}
+
+// someStoreLines is what packs 1…n of m1 look like in the store.
+func wantLines(n int) []string {
+	var out []string
+	for seq := 1; seq <= n; seq++ {
+		for i := range 5 {
+			out = append(out, fmt.Sprint(int64(baseMs)+int64(seq-1)*5000+int64(i)*1000, []any{float64(100*seq + i), float64(seq)}))
+		}
+	}
+	return out
+}

@@ -1,0 +1,179 @@
+// Package ingest takes packs from the broker, checks them, stores them and answers with receipts.
+//
+//	source → queue (bounded in bytes) → check → batch → store → touch → acknowledge → receipt
+//	                                      ↘ quarantine → acknowledge → receipt "refused"
+//
+// It owns the order of these steps: nothing is acknowledged or receipted before the store has acknowledged it, so
+// whatever dies in between only makes the gateway send again, and storing a pack twice changes nothing. It does not
+// own the bytes of a pack (package wire), the store (tsdb) nor the SQL (registry).
+//
+// Live packs and backlog each have a connection, a queue and writers of their own, so that a gateway with a week of
+// backlog delays nobody's live values. Memory is bounded: when the store is slow or down, no more is taken from the
+// broker, and when the broker is full the gateways keep their packs.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"karkhana/internal/registry"
+	"karkhana/internal/tsdb"
+	"karkhana/internal/wire"
+)
+
+// Registry is what ingest asks of package registry. All methods are called from many goroutines.
+type Registry interface {
+	Sites(ctx context.Context) ([]registry.Site, error)
+	Machines(ctx context.Context, site string) ([]registry.Machine, error)
+	MachineKnown(ctx context.Context, site, machine string) (bool, error)
+	Touch(ctx context.Context, touches []registry.Touched) error
+	// GatewayStatus with an empty statusJSON keeps the last one.
+	GatewayStatus(ctx context.Context, site, id, statusJSON string, online bool, seenMs int64) error
+	Quarantine(ctx context.Context, q registry.Quarantined) error
+	QuarantinedFor(ctx context.Context, site, machine, reason string, limit int) ([]registry.Quarantined, error)
+	DeleteQuarantined(ctx context.Context, ids ...int64) error
+}
+
+var _ Registry = (*registry.DB)(nil)
+
+// Options of an ingest. Zero values of the lower half mean the default.
+type Options struct {
+	Source             string // where the packs come from: mqtt://host:port
+	Username, Password string
+	ClientID           string // stands for the persistent sessions at the broker: the same at each start, one process at a time
+	Store              tsdb.Store
+	Registry           Registry
+	Logger             *slog.Logger
+	Registerer         prometheus.Registerer
+	Now                func() time.Time // nil: time.Now
+
+	MinTimeMs    int64         // samples before are refused as absurd-time; 0: wire.MinTimeMs. Replays of old recordings lower it
+	BatchValues  int           // values that make a full batch; 0: 20,000
+	BatchWait    time.Duration // longest wait for a batch to fill; 0: 200 ms
+	HeldBytes    int64         // payloads held unacknowledged in each lane; 0: 16 MiB
+	Writers      int           // writes to the store at once in each lane; 0: 2
+	ReceiptEvery time.Duration // 0: 300 ms
+	KnownFor     time.Duration // how long an answer of the registry about a machine is believed; 0: 5 s
+	ReplayEvery  time.Duration // how often it is looked whether quarantined machines were registered; 0: 5 s
+}
+
+// Ingest is the way from the broker to the store.
+type Ingest struct {
+	opts     Options
+	metrics  *metrics
+	machines *machines
+	checker  *checker
+	receipts *receipts
+	gateways *gateways
+	lanes    []*lane
+
+	replayed replayed
+}
+
+// New checks the options and registers the metrics. Nothing is connected yet.
+func New(o Options) (*Ingest, error) {
+	if o.Store == nil || o.Registry == nil || o.Logger == nil || o.Registerer == nil {
+		return nil, errors.New("ingest: Store, Registry, Logger and Registerer must be set")
+	}
+	u, err := url.Parse(o.Source)
+	if err != nil || u.Host == "" {
+		return nil, fmt.Errorf("ingest: source %q is not an address: use mqtt://host:port", o.Source)
+	}
+	if u.Scheme != "mqtt" {
+		return nil, fmt.Errorf("ingest: source %q: only mqtt:// is served", o.Source)
+	}
+	if o.ClientID == "" {
+		return nil, errors.New("ingest: ClientID must be set, and stay the same from start to start")
+	}
+	setDefaults(&o)
+	m, err := newMetrics(o.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	in := &Ingest{opts: o, metrics: m}
+	in.machines = newMachines(o.Registry, o.KnownFor, o.Now)
+	in.checker = &checker{machines: in.machines, minTimeMs: o.MinTimeMs, now: o.Now}
+	in.receipts = newReceipts(m, o.Logger)
+	in.gateways = newGateways(o.Registry, o.Logger, o.Now)
+	for _, name := range []wire.Lane{wire.LaneLive, wire.LaneHistory} {
+		in.lanes = append(in.lanes, newLane(in, name))
+	}
+	return in, nil
+}
+
+func setDefaults(o *Options) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.MinTimeMs == 0 {
+		o.MinTimeMs = wire.MinTimeMs
+	}
+	if o.BatchValues == 0 {
+		o.BatchValues = 20_000
+	}
+	if o.BatchWait == 0 {
+		o.BatchWait = 200 * time.Millisecond
+	}
+	if o.HeldBytes == 0 {
+		o.HeldBytes = 16 << 20
+	}
+	if o.Writers == 0 {
+		o.Writers = 2
+	}
+	if o.ReceiptEvery == 0 {
+		o.ReceiptEvery = 300 * time.Millisecond
+	}
+	if o.KnownFor == 0 {
+		o.KnownFor = 5 * time.Second
+	}
+	if o.ReplayEvery == 0 {
+		o.ReplayEvery = 5 * time.Second
+	}
+}
+
+// Run serves until ctx ends, and waits for what it started. An outage of broker, store or registry is waited out with
+// back-off, however long: it ends nothing and loses nothing.
+func (in *Ingest) Run(ctx context.Context) error {
+	// The sources outlive the rest by a moment: the last receipts still have to go out.
+	sources, stopSources := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSources()
+	var outer errgroup.Group
+	for _, l := range in.lanes {
+		outer.Go(func() error { l.source.run(sources); return nil })
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, l := range in.lanes {
+		g.Go(func() error { l.run(ctx); return nil })
+	}
+	g.Go(func() error { in.receipts.run(ctx, in.opts.ReceiptEvery, in.lanes[0].source); return nil })
+	g.Go(func() error { in.gateways.run(ctx); return nil })
+	g.Go(func() error { in.replayLoop(ctx); return nil })
+	err := g.Wait()
+	for _, token := range in.receipts.flush(in.lanes[0].source) {
+		token.WaitTimeout(time.Second)
+	}
+	stopSources()
+	if outerErr := outer.Wait(); err == nil {
+		err = outerErr
+	}
+	return err
+}
+
+// WaitReady returns when both lanes are subscribed at the broker, or with ctx's error.
+func (in *Ingest) WaitReady(ctx context.Context) error {
+	for _, l := range in.lanes {
+		select {
+		case <-l.source.ready:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}

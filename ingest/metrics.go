@@ -1,0 +1,56 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are built for each instance on the registerer that was passed, so that two can live in one process.
+// Labels are lanes and reasons: both are short lists.
+type metrics struct {
+	received, stored, values, duplicates, refused *prometheus.CounterVec
+	receipts, released, retries                   prometheus.Counter
+	write                                         prometheus.Histogram
+	lag                                           *prometheus.HistogramVec
+	held                                          *prometheus.GaugeVec
+}
+
+func newMetrics(r prometheus.Registerer) (*metrics, error) {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "karkhana_ingest_" + name, Help: help}, labels)
+	}
+	single := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "karkhana_ingest_" + name, Help: help})
+	}
+	m := &metrics{
+		received:   counter("packs_received_total", "Messages taken from the broker, repeated ones too.", "lane"),
+		stored:     counter("packs_stored_total", "Packs that the store has acknowledged.", "lane"),
+		values:     counter("values_stored_total", "Values in stored packs.", "lane"),
+		duplicates: counter("packs_duplicate_total", "Packs seen not long before; stored again without effect.", "lane"),
+		refused:    counter("packs_refused_total", "Packs put into quarantine.", "reason"),
+		receipts:   single("receipts_total", "Receipt messages sent."),
+		released:   single("packs_released_total", "Packs stored from quarantine."),
+		retries:    single("retries_total", "Failed writes to the store or the registry that were tried again."),
+		write: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "karkhana_ingest_write_seconds", Help: "Time of one write to the time-series store.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15),
+		}),
+		lag: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "karkhana_ingest_lag_seconds", Help: "Age of a pack's newest sample when it was stored.",
+			Buckets: []float64{0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 600, 3600, 86400, 604800},
+		}, []string{"lane"}),
+		held: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "karkhana_ingest_held_bytes", Help: "Messages in memory that are not acknowledged yet.",
+		}, []string{"lane"}),
+	}
+	var errs []error
+	for _, c := range []prometheus.Collector{m.received, m.stored, m.values, m.duplicates, m.refused, m.receipts, m.released, m.retries, m.write, m.lag, m.held} {
+		errs = append(errs, r.Register(c))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("ingest: register metrics: %w", err)
+	}
+	return m, nil
+}

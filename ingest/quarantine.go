@@ -1,0 +1,168 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"karkhana/internal/registry"
+	"karkhana/internal/tsdb"
+	"karkhana/internal/wire"
+)
+
+// maxTopicBytes is how much of a topic that is none of the contract is kept.
+const maxTopicBytes = 512
+
+// quarantine keeps a message that cannot be stored, with its reason. Bytes beyond the largest pack are cut off.
+func (in *Ingest) quarantine(ctx context.Context, topic wire.Topic, rawTopic string, payload []byte, r *refusal) error {
+	q := registry.Quarantined{
+		ReceivedMs: in.opts.Now().UnixMilli(), Topic: rawTopic[:min(len(rawTopic), maxTopicBytes)],
+		Site: topic.Site, Gateway: topic.Gateway, Machine: topic.Machine,
+		Reason: r.reason, Detail: r.detail, Payload: payload[:min(len(payload), wire.MaxPackBytes)],
+	}
+	err := in.untilDone(ctx, "put a pack into quarantine", func() error { return in.opts.Registry.Quarantine(ctx, q) })
+	if err == nil && r.reason == ReasonUnknownMachine {
+		in.replayed.remove(machineID{q.Site, q.Machine}) // after the pack is there: the replay must not miss it
+	}
+	return err
+}
+
+// replayed are the registered machines of which no pack waits in quarantine.
+type replayed struct {
+	mu   sync.Mutex
+	done map[machineID]struct{}
+}
+
+func (r *replayed) add(id machineID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.done == nil {
+		r.done = map[machineID]struct{}{}
+	}
+	r.done[id] = struct{}{}
+}
+
+func (r *replayed) remove(id machineID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.done, id)
+}
+
+func (r *replayed) has(id machineID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.done[id]
+	return ok
+}
+
+// replayLoop stores from quarantine the packs of machines that have been registered since.
+func (in *Ingest) replayLoop(ctx context.Context) {
+	tick := time.NewTicker(in.opts.ReplayEvery)
+	defer tick.Stop()
+	for {
+		if err := in.replay(ctx); err != nil && ctx.Err() == nil {
+			in.opts.Logger.Warn("quarantine could not be looked through: it is tried again", "err", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// replay looks for quarantined packs of each registered machine.
+func (in *Ingest) replay(ctx context.Context) error {
+	sites, err := in.opts.Registry.Sites(ctx)
+	if err != nil {
+		return fmt.Errorf("list sites: %w", err)
+	}
+	for _, s := range sites {
+		machines, err := in.opts.Registry.Machines(ctx, s.ID)
+		if err != nil {
+			return fmt.Errorf("list machines of %s: %w", s.ID, err)
+		}
+		for _, m := range machines {
+			id := machineID{s.ID, m.ID}
+			if in.replayed.has(id) {
+				continue
+			}
+			in.replayed.add(id) // before looking: a pack that comes while we look takes it out again
+			if err := in.replayMachine(ctx, s.ID, m.ID); err != nil {
+				in.replayed.remove(id)
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// replayAtOnce bounds the memory of a replay: packs of at most wire.MaxPackBytes.
+const replayAtOnce = 16
+
+func (in *Ingest) replayMachine(ctx context.Context, site, machine string) error {
+	for stored := 0; ; {
+		packs, err := in.opts.Registry.QuarantinedFor(ctx, site, machine, ReasonUnknownMachine, replayAtOnce)
+		if err != nil {
+			return fmt.Errorf("quarantine of %s/%s: %w", site, machine, err)
+		}
+		if len(packs) == 0 {
+			if stored > 0 {
+				in.opts.Logger.Info("stored packs from quarantine: their machine is registered now", "site", site, "machine", machine, "packs", stored)
+			}
+			return nil
+		}
+		for _, q := range packs {
+			if err := in.release(ctx, q); err != nil {
+				return fmt.Errorf("store pack %d from quarantine: %w", q.ID, err)
+			}
+		}
+		stored += len(packs)
+	}
+}
+
+// release stores one pack of a machine that is registered now. If something else is wrong with it, it goes back under
+// that reason.
+func (in *Ingest) release(ctx context.Context, q registry.Quarantined) error {
+	topic := wire.Topic{Site: q.Site, Gateway: q.Gateway, Machine: q.Machine}
+	p, r, err := in.checker.check(ctx, topic, q.Payload)
+	if err != nil {
+		return err
+	}
+	if r != nil && r.reason == ReasonUnknownMachine {
+		r = nil // the cache has not heard of the registration yet
+	}
+	if r == nil {
+		if r, err = in.storeReleased(ctx, p); err != nil {
+			return err
+		}
+	}
+	if r != nil {
+		if err := in.quarantine(ctx, topic, q.Topic, q.Payload, r); err != nil {
+			return err
+		}
+	} else {
+		in.metrics.released.Inc()
+	}
+	return in.opts.Registry.DeleteQuarantined(ctx, q.ID)
+}
+
+func (in *Ingest) storeReleased(ctx context.Context, p *wire.Pack) (*refusal, error) {
+	var builder pointBuilder
+	points, values := builder.append([]tsdb.Point(nil), p)
+	if values == 0 {
+		return nil, nil
+	}
+	refused, err := in.write(ctx, points)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.touch(ctx, []registry.Touched{stretch(p)}); err != nil {
+		return nil, err
+	}
+	for _, reason := range refused {
+		return &refusal{ReasonStoreRefused, reason}, nil
+	}
+	return nil, nil
+}
