@@ -288,6 +288,7 @@ func TestMissingBinary(t *testing.T) {
 	_, err := New(Options{Binary: filepath.Join(t.TempDir(), "influxd"), DataDir: t.TempDir()})
 	require.ErrorContains(t, err, "run make build")
 
+	t.Setenv(EnvBinary, "")
 	t.Chdir(t.TempDir())
 	_, err = Find()
 	require.ErrorContains(t, err, "influxd is missing: run make build")
@@ -297,6 +298,7 @@ func TestMissingBinary(t *testing.T) {
 }
 
 func TestFindLooksAbove(t *testing.T) {
+	t.Setenv(EnvBinary, "")
 	root := t.TempDir()
 	program := filepath.Join(root, "bin", "influxd")
 	require.NoError(t, os.MkdirAll(filepath.Join(root, "a", "b"), 0o755))
