@@ -57,7 +57,7 @@ func (f *Fold) fields(c *codec) {
 	c.flags(&e.integrating, &e.hasReg, &e.hasPower, &e.open, &p.estimated, &p.piece.EnergyEstimated)
 	c.times(&f.lastMs, &f.near.sinceMs, &f.far.sinceMs, &p.ms, &p.piece.StartMs, &p.hour, &e.knownMs, &e.regMs, &e.powerMs)
 	c.levels(&e.c)
-	c.numbers(&e.reg, &e.booked, &e.w, &e.cover, &e.power, &p.piece.EnergyMilliWh)
+	c.numbers(&e.reg, &e.booked, &e.w, &e.measured, &e.cover, &e.power, &p.piece.EnergyMilliWh)
 	c.numbers(&p.times[0], &p.times[1], &p.times[2], &p.times[3])
 	c.numbers(&p.energies[0], &p.energies[1], &p.energies[2], &p.energies[3])
 	f.sig.fields(c)
@@ -75,7 +75,7 @@ func (f *Fold) fields(c *codec) {
 	}
 }
 
-// fields passes a mark; of c and w only the one that counts.
+// fields passes a mark; of its energies only those that count.
 func (m *mark) fields(c *codec) {
 	kinds := State(m.kind)
 	c.states(&kinds, &m.to)
@@ -85,7 +85,7 @@ func (m *mark) fields(c *codec) {
 	if m.known {
 		c.levels(&m.c)
 	} else {
-		c.numbers(&m.w)
+		c.numbers(&m.w, &m.u)
 	}
 }
 

@@ -27,12 +27,13 @@
 // Energy is one cumulative function of time C(t) in milliwatt-hours; a piece from a to b has C(b) − C(a), so that the
 // pieces add up to the meter's own difference exactly, whatever they are cut by.
 //
-//   - Between two register readings C is linear. Readings farther apart than the gap limit make it estimated for
-//     pieces that cut the stretch, not for a piece that holds all of it (an unknown gap, for example).
-//   - When the register stays away for longer than the gap limit while power is measured, power is integrated
-//     (trapezoid) and marked estimated. When the register returns, what it counted beyond the integral is booked on the last
-//     stretch; what the integral was ahead is taken back from the register's next increments.
-//     Without power the register is waited for up to an hour of samples.
+//   - Between two register readings the increment is shared out by what power says, what is left of it evenly over the time
+//     without power (an unknown gap, for example); without any power evenly over time. When the readings lie farther apart
+//     than the gap limit, the parts of a stretch that is cut are marked estimated; a piece that holds all of it is not.
+//   - Until the next reading the fold waits: pieces after the newest reading are not final, the tip shows integrated power.
+//     After six hours of samples without the register, integrated power (trapezoid) becomes final, marked estimated. When the
+//     register then returns, what it counted beyond the integral is booked on the last stretch; what the integral was
+//     ahead is taken back from the register's next increments.
 //   - Without any register, power is integrated and marked estimated.
 //   - A register that falls has wrapped (old reading in the last 5 % below a power of ten of at least 10,000 kWh) or
 //     was reset or swapped: the new reading is taken as the increment. An increment that no machine of a facility can have

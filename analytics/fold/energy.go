@@ -7,9 +7,12 @@ import (
 	"karkhana/analytics/timeline"
 )
 
-// registerPatienceMs is how long, in time covered by samples, a register is waited for when no power is measured in
-// its place: slow meters are read every quarter of an hour.
-const registerPatienceMs = 3_600_000
+// The register is waited for this long, in time covered by samples, or for so many waiting marks; then power is booked
+// without it. Slow meters are read every quarter of an hour, some recordings have a reading every three hours.
+const (
+	registerPatienceMs = 6 * 3_600_000
+	mostWaiting        = 512
+)
 
 // Plausibility of an increment: no machine of a common facility draws more than 100 kW (domain: induction furnaces, 15–100
 // kW), and a larger load shows four times less than it draws at most. 20 % and 1 kWh are on top, the latter because some
@@ -38,10 +41,11 @@ type energy struct {
 	booked int64 // milliWh booked beyond reg: taken back from the next increment
 
 	// integrating: the register is not waited for, power is booked as it comes. Else w is what power says since
-	// regMs, kept until the register or the end of patience decides.
+	// regMs: it decides how the register's increment is shared out.
 	integrating bool
 	w           int64
-	cover       int64 // ms since regMs covered by samples
+	measured    int64 // ms since regMs covered by power
+	cover       int64 // ms since regMs covered by samples of any kind
 
 	hasPower bool
 	powerMs  int64 // newest power sample
@@ -54,63 +58,69 @@ func milli(v float64) int64 { return int64(math.Round(v * 1000)) }
 
 // step takes the values of s. Marks of this step's hour edges are already in the queue.
 func (e *energy) step(f *Fold, s *Sample, limit int64) {
-	t := s.TimeMs
-	var drawn, power int64 // energy by power since the newest power sample or register reading
-	if s.Has&HasPower != 0 {
+	t, has := s.TimeMs, s.Has
+	power := e.power // a register reading alone: the power holds
+	if has&HasPower != 0 {
 		power = max(0, milli(s.PowerW))
-		drawn = e.integrate(t, power, limit)
 	}
 	switch {
-	case s.Has&HasEnergy != 0:
-		e.register(f, t, milli(s.EnergyWh), drawn, max(power, e.power), limit, s.Has)
+	case has&HasEnergy != 0:
+		drawn := e.draw(f, t, power, limit)
+		e.register(f, t, milli(s.EnergyWh), drawn, max(power, e.power), limit, has)
+	case has&HasPower != 0 && e.integrating:
+		drawn := e.draw(f, t, power, limit)
+		e.book(f, t, drawn, true, false)
+		if e.hasReg {
+			e.booked += drawn
+		}
 	case e.integrating:
-		if s.Has&HasPower != 0 || t-e.knownMs > limit {
-			e.book(f, t, drawn, true, false)
-			if e.hasReg {
-				e.booked += drawn
-			}
+		if t-e.knownMs > limit {
+			e.book(f, t, 0, true, false)
 		}
 	default:
-		e.wait(f, t, drawn, limit, s.Has)
+		if has&HasPower != 0 {
+			e.w += e.draw(f, t, power, limit)
+		}
+		e.wait(f, t, limit)
 	}
-	if s.Has&HasPower != 0 {
+	if has&HasPower != 0 {
 		e.hasPower, e.powerMs, e.power = true, t, power
 	}
 }
 
-// integrate returns the trapezoid from the newest power sample, but not from before the newest register reading, to t.
-func (e *energy) integrate(t, power, limit int64) int64 {
+// draw returns the trapezoid from the newest power sample, but not from before the newest register reading, to t, and
+// counts that time as measured. Hour edges of this step get their part of it.
+func (e *energy) draw(f *Fold, t, power, limit int64) int64 {
 	if !e.hasPower || t-e.powerMs > limit {
 		e.rest = 0
 		return 0
 	}
-	from := e.powerMs
-	if e.hasReg {
-		from = max(from, e.regMs)
-	}
+	from := max(e.powerMs, e.regMs)
 	sum := (e.power+power)*(t-from) + e.rest
-	e.rest = sum % halfMilliWh
-	return sum / halfMilliWh
+	drawn := sum / halfMilliWh
+	e.rest = sum - drawn*halfMilliWh
+	e.measured += t - from
+	for i := len(f.marks) - 1; i >= 0 && f.marks[i].ms > f.lastMs; i-- {
+		f.marks[i].w += timeline.Share(drawn, f.marks[i].ms-from, t-from)
+	}
+	return drawn
 }
 
-// wait goes on without a register reading: it may still come.
-func (e *energy) wait(f *Fold, t, drawn, limit int64, has Has) {
-	before := e.w
-	e.w += drawn
-	for i := range f.marks { // hour edges of this step lie between the power samples
-		if m := &f.marks[i]; m.kind == markHour && m.ms > f.lastMs && !m.known {
-			from := max(e.powerMs, e.regMs)
-			m.w = before + timeline.Share(drawn, m.ms-from, t-from)
-		}
+// unmeasured returns the time from the newest register reading to t without power. What lies after a power sample
+// that is no older than the limit counts as measured: the next one will show.
+func (e *energy) unmeasured(t, limit int64) int64 {
+	if e.hasPower && t-e.powerMs <= limit {
+		t = max(e.powerMs, e.regMs)
 	}
+	return t - e.regMs - e.measured
+}
+
+// wait goes on without a register reading, until patience ends.
+func (e *energy) wait(f *Fold, t, limit int64) {
 	if d := t - f.lastMs; d <= limit {
 		e.cover += d
 	}
-	patience := limit
-	if has&HasPower == 0 && e.powerMs <= e.regMs {
-		patience = max(limit, registerPatienceMs)
-	}
-	if e.cover <= patience {
+	if e.cover <= registerPatienceMs && len(f.marks) <= mostWaiting {
 		return
 	}
 	for i := range f.marks {
@@ -124,13 +134,13 @@ func (e *energy) wait(f *Fold, t, drawn, limit int64, has Has) {
 	e.c += e.w
 	e.booked += e.w
 	e.knownMs, e.open = t, true
-	e.w, e.cover, e.integrating = 0, 0, true
+	e.w, e.measured, e.cover, e.integrating = 0, 0, 0, true
 }
 
 // register takes a reading r at t.
 func (e *energy) register(f *Fold, t, r, drawn, power, limit int64, has Has) {
 	estimated := has&EnergyIsEstimated != 0 || e.integrating || e.booked != 0
-	booked := drawn
+	booked := e.w + drawn
 	if e.hasReg {
 		increment, doubt, believed := e.increment(r, t-e.regMs, power)
 		if doubt {
@@ -140,13 +150,12 @@ func (e *energy) register(f *Fold, t, r, drawn, power, limit int64, has Has) {
 		if believed {
 			booked = max(0, increment-e.booked)
 			e.booked = max(0, e.booked-increment)
-		} else {
-			booked = e.w + drawn
 		}
 	}
+	e.w += drawn
 	e.book(f, t, booked, estimated, t-e.regMs > limit)
 	e.hasReg, e.regMs, e.reg = true, t, r
-	e.integrating, e.w, e.cover, e.rest = false, 0, 0, 0
+	e.integrating, e.w, e.measured, e.cover, e.rest = false, 0, 0, 0, 0
 }
 
 // increment returns what the register counted in dt ms. doubt: the reading is not a plain continuation of the former
@@ -170,38 +179,56 @@ func (e *energy) increment(r, dt, power int64) (increment int64, doubt, believed
 	return r, true, r <= most
 }
 
-// book adds energy for the stretch from knownMs to t and gives every waiting mark in it its share by time. all marks the whole
-// stretch as estimated, split only the parts of a stretch that is cut.
-func (e *energy) book(f *Fold, t, milliWh int64, all, split bool) {
-	from, c := e.knownMs, e.c
-	if t <= from {
+// book adds energy for the stretch from knownMs to t and gives every waiting mark in it its share. all marks the
+// whole stretch as estimated, cut only the parts of a stretch that is cut.
+func (e *energy) book(f *Fold, t, milliWh int64, all, cut bool) {
+	if t <= e.knownMs {
 		return // the first sample of all
 	}
-	e.knownMs, e.c = t, c+milliWh
+	stretch := shape{fromMs: e.knownMs, toMs: t, c: e.c, total: milliWh}
+	if !e.integrating {
+		stretch.w, stretch.u = e.w, t-e.regMs-e.measured
+	}
+	e.knownMs, e.c = t, e.c+milliWh
 	if !f.sig.known && f.sig.ms > 0 {
-		f.sig.known, f.sig.c = true, c+timeline.Share(milliWh, f.sig.ms-from, t-from)
+		f.sig.known, f.sig.c = true, stretch.at(&f.sig)
 	}
-	if len(f.marks) == 0 {
+	waiting := f.marks
+	for len(waiting) > 0 && waiting[0].known {
+		waiting = waiting[1:]
+	}
+	if len(waiting) == 0 {
 		e.open = e.open || all
 		return
 	}
-	first := -1
-	for i := range f.marks {
-		if !f.marks[i].known {
-			first = i
-			break
-		}
-	}
-	if first < 0 {
-		e.open = e.open || all
-		return
-	}
-	waiting := f.marks[first:]
-	flag := all || split && waiting[0].ms < t
+	flag := all || cut && milliWh != 0 && waiting[0].ms < t
+	least := stretch.c
 	for i := range waiting {
 		m := &waiting[i]
-		m.known, m.c = true, c+timeline.Share(milliWh, m.ms-from, t-from)
+		least = max(least, stretch.at(m)) // power and register samples at different times may contradict each other
+		m.known, m.c = true, least
 		m.estimated = flag || i == 0 && e.open
 	}
 	e.open = flag && waiting[len(waiting)-1].ms < t
+}
+
+// shape says how the energy of a stretch lies in it: where power was measured, by power; what is left of it, evenly
+// over the time without power. Where power says nothing at all, evenly over the whole stretch.
+type shape struct {
+	fromMs, toMs int64
+	c, total     int64
+	w            int64 // what power says of the stretch
+	u            int64 // ms without power
+}
+
+// at returns the cumulative energy at a mark within the stretch.
+func (s shape) at(m *mark) int64 {
+	switch {
+	case s.w == 0 && (s.u == 0 || s.u == s.toMs-s.fromMs):
+		return s.c + timeline.Share(s.total, m.ms-s.fromMs, s.toMs-s.fromMs)
+	case s.u == 0 || s.w >= s.total:
+		return s.c + timeline.Share(s.total, m.w, s.w)
+	default:
+		return s.c + min(m.w, s.w) + timeline.Share(s.total-s.w, m.u, s.u)
+	}
 }

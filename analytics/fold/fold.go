@@ -13,6 +13,7 @@ type Fold struct {
 
 	r       *rule // in force at lastMs
 	rNextMs int64 // when the next rule takes over
+	limit   int64 // gap limit of the step under way
 	lastMs  int64 // newest sample of any kind; 0 before the first one
 	hourEnd int64 // first hour edge after lastMs
 
@@ -55,6 +56,7 @@ type mark struct {
 	estimated bool  // of the energy between the mark before and this one, once known
 	c         int64 // cumulative energy, milliWh
 	w         int64 // integrated power since the last register reading, milliWh; counts while not known
+	u         int64 // time since the last register reading without power, ms; counts while not known
 }
 
 // tail is the decided end: all time before the cursor is final.
@@ -93,6 +95,7 @@ func (f *Fold) Step(s Sample) {
 		f.takeRule(t)
 		limit = max(limit, f.r.GapLimitMs)
 	}
+	f.limit = limit
 	switch {
 	case f.lastMs == 0:
 		f.begin(t)
@@ -185,15 +188,19 @@ func (f *Fold) signal(t int64, level State) {
 	} else if level != f.state || f.near.to != Unknown {
 		f.change(t, level)
 	}
-	f.sig = mark{ms: t, known: f.energy.knownMs >= t, c: f.energy.c, w: f.energy.w}
+	f.sig = mark{ms: t, known: f.energy.knownMs >= t, c: f.energy.c}
+	if !f.sig.known {
+		f.sig.w, f.sig.u = f.energy.w, f.energy.unmeasured(t, f.limit)
+	}
 }
 
 // push appends a mark; its energy is known when the energy is known up to it.
 func (f *Fold) push(m mark) {
-	m.w = f.energy.w
 	if f.energy.knownMs >= m.ms {
 		m.known, m.c, m.estimated = true, f.energy.c, f.energy.open
 		f.energy.open = false
+	} else {
+		m.w, m.u = f.energy.w, f.energy.unmeasured(m.ms, f.limit)
 	}
 	f.marks = append(f.marks, m)
 }

@@ -15,7 +15,9 @@ const minute = int64(60_000)
 // aDay draws a machine's rules and its samples over some hours: stretches of power with gaps, missing values, meters
 // a second beside the power, resets.
 func aDay(t *rapid.T, register bool) (*fold.Rules, []fold.Sample) {
-	dwell := func(label string) int64 { return rapid.SampledFrom([]int64{0, 10_000, minute, 3 * minute}).Draw(t, label) }
+	dwell := func(label string) int64 {
+		return rapid.SampledFrom([]int64{0, 10_000, minute, 3 * minute}).Draw(t, label)
+	}
 	idle := rapid.SampledFrom([]float64{100, 1000}).Draw(t, "idle above")
 	rules := []fold.Rule{{
 		IdleAbove: idle, RunAbove: 1000, Hysteresis: 0.1, GapLimitMs: 3 * minute,

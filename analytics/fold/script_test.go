@@ -64,11 +64,11 @@ func run(rules *fold.Rules, samples []fold.Sample) *recorder {
 //
 // power is also the signal unless the script has signal lines. Times are durations since midnight.
 func TestScripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.test")
+	files, err := filepath.Glob("testdata/*.script")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".test"), func(t *testing.T) {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".script"), func(t *testing.T) {
 			s := readScript(t, file)
 			rules := fold.NewRules(kolkata, s.rules...)
 			got := run(rules, s.samples)

@@ -81,7 +81,7 @@ func (f *Fold) Tip(out Sink) {
 		if !m.known {
 			m.c = g.energy.c
 			if !g.energy.integrating {
-				m.c += m.w
+				m.c, m.estimated = m.c+m.w, g.energy.cover > g.r.GapLimitMs
 			}
 		}
 		return m
