@@ -70,13 +70,17 @@ func (s *SMTP) notify(ctx context.Context, m Message) (err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
-	client, err := s.dial(ctx)
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.o.Addr)
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	stop := context.AfterFunc(ctx, func() { _ = client.Close() }) // net/smtp knows no context
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // net/smtp knows no context
 	defer stop()
+	client, err := s.greet(conn)
+	if err != nil {
+		return errors.Join(ctx.Err(), err)
+	}
 	if err := s.converse(client, from, to, body); err != nil {
 		return errors.Join(ctx.Err(), err)
 	}
@@ -84,25 +88,18 @@ func (s *SMTP) notify(ctx context.Context, m Message) (err error) {
 	return nil
 }
 
-func (s *SMTP) dial(ctx context.Context) (*smtp.Client, error) {
+// greet begins TLS where the port asks for it and waits for the server's greeting.
+func (s *SMTP) greet(conn net.Conn) (*smtp.Client, error) {
 	host, port, err := net.SplitHostPort(s.o.Addr)
 	if err != nil {
 		return nil, err
-	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.o.Addr)
-	if err != nil {
-		return nil, err
-	}
-	deadline, _ := ctx.Deadline()
-	if err := conn.SetDeadline(deadline); err != nil {
-		return nil, errors.Join(err, conn.Close())
 	}
 	if port == "465" {
 		conn = tls.Client(conn, s.tls(host))
 	}
 	client, err := smtp.NewClient(conn, host)
 	if err != nil {
-		return nil, errors.Join(err, conn.Close())
+		return nil, fmt.Errorf("greeting: %w", err)
 	}
 	return client, nil
 }
