@@ -309,6 +309,20 @@ func (s *Spool) Receipt(ranges ...[2]uint64) int {
 	return n
 }
 
+// Len is how many packs are without a receipt, durable or not.
+func (s *Spool) Len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pending + len(s.buffer)
+}
+
+// Buffered is how many bytes wait for the next Sync.
+func (s *Spool) Buffered() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buffered
+}
+
 // Stats returns the state of the queue.
 func (s *Spool) Stats() Stats {
 	s.mu.Lock()

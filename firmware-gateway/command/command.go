@@ -1,0 +1,161 @@
+// Package command holds the commands of the gateway's binary.
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"karkhana/firmware-gateway/config"
+	"karkhana/firmware-gateway/gateway"
+	"karkhana/firmware-gateway/spool"
+)
+
+// Env is what every command gets.
+type Env struct {
+	Context context.Context //nolint:containedctx // kong hands commands one value
+	Stdout  io.Writer
+	Logger  *slog.Logger
+	Version string
+}
+
+// CLI is the command line.
+type CLI struct {
+	LogLevel slog.Level `help:"Least important log lines that are shown: debug, info, warn, error." default:"info"`
+
+	Run     Run     `cmd:"" help:"Sample and send until stopped."`
+	Check   Check   `cmd:"" help:"Check a configuration and exit."`
+	Config  Sample  `cmd:"" help:"Print a configuration with every key explained."`
+	Spool   Spool   `cmd:"" help:"Look at the queue on disk."`
+	Version Version `cmd:"" help:"Print the version."`
+}
+
+// file is the flag that all commands on a configuration share.
+type file struct {
+	Path string `name:"config" short:"c" help:"Configuration file." default:"gateway.yaml" type:"path"`
+}
+
+// Run samples and sends.
+type Run struct {
+	file
+	ExitWhenDrained bool `help:"Exit once all recordings have been played and the server has stored everything."`
+}
+
+// Run runs a gateway until the context ends.
+func (r *Run) Run(e *Env) error {
+	c, err := config.Load(r.Path)
+	if err != nil {
+		return err
+	}
+	g, err := gateway.New(gateway.Options{Config: c, Version: e.Version, Logger: e.Logger, ExitWhenDrained: r.ExitWhenDrained})
+	if err != nil {
+		return err
+	}
+	return g.Run(e.Context)
+}
+
+// Check checks a configuration.
+type Check struct{ file }
+
+// Run prints what the configuration holds, or fails with everything that is wrong, one line each.
+func (c *Check) Run(e *Env) error {
+	g, err := config.Load(c.Path)
+	if err != nil {
+		return fmt.Errorf("configuration is not right:\n%w", err)
+	}
+	_, err = fmt.Fprintf(e.Stdout, "%s: right: gateway %s of %s, %d machines, sends to %s\n", c.Path, g.Gateway, g.Site, len(g.Machines), g.Broker)
+	return err
+}
+
+// Sample prints the sample configuration.
+type Sample struct{}
+
+// Run prints it.
+func (*Sample) Run(e *Env) error {
+	_, err := io.WriteString(e.Stdout, config.Sample)
+	return err
+}
+
+// Version prints the version.
+type Version struct{}
+
+// Run prints it.
+func (*Version) Run(e *Env) error {
+	_, err := fmt.Fprintln(e.Stdout, "karkhana-gateway", e.Version)
+	return err
+}
+
+// Spool holds the commands on the queue.
+type Spool struct {
+	Status Status `cmd:"" help:"What is on disk and how old."`
+	Verify Verify `cmd:"" help:"Read every record; exit 1 when anything is damaged."`
+}
+
+// Status sums up the queue. Receipts are not on disk: packs of a running gateway that are stored already may be among
+// those that are counted.
+type Status struct{ file }
+
+// Run prints it.
+func (s *Status) Run(e *Env) error {
+	in, err := inspect(s.Path)
+	if err != nil {
+		return err
+	}
+	packs, bytes, oldest := 0, int64(0), int64(0)
+	for _, f := range in.Files {
+		packs += f.Packs
+		bytes += f.Bytes
+		if f.Packs > 0 && (oldest == 0 || f.OldestMs < oldest) {
+			oldest = f.OldestMs
+		}
+	}
+	fmt.Fprintf(e.Stdout, "spool %s: %d packs in %d files, %.1f kB", in.ID, packs, len(in.Files), float64(bytes)/1e3)
+	if oldest > 0 {
+		at := time.UnixMilli(oldest).UTC()
+		fmt.Fprintf(e.Stdout, ", oldest %s (%s ago)", at.Format(time.RFC3339), time.Since(at).Round(time.Second))
+	}
+	if in.Bad > 0 {
+		fmt.Fprintf(e.Stdout, ", %d unreadable files moved aside", in.Bad)
+	}
+	_, err = fmt.Fprintln(e.Stdout)
+	return err
+}
+
+// Verify reads everything.
+type Verify struct{ file }
+
+// Run prints one line per file and fails when one is damaged.
+func (v *Verify) Run(e *Env) error {
+	in, err := inspect(v.Path)
+	if err != nil {
+		return err
+	}
+	damaged := 0
+	for _, f := range in.Files {
+		switch {
+		case f.Good():
+			fmt.Fprintf(e.Stdout, "%s: good, %d packs\n", f.Name, f.Packs)
+			continue
+		case f.Err != nil:
+			fmt.Fprintf(e.Stdout, "%s: unreadable: %v\n", f.Name, f.Err)
+		default:
+			fmt.Fprintf(e.Stdout, "%s: %d packs, %d damaged places, %d bytes of torn tail\n", f.Name, f.Packs, f.Damaged, f.Torn)
+		}
+		damaged++
+	}
+	if damaged > 0 {
+		return fmt.Errorf("%d of %d files are damaged; the gateway steps over the damage by itself", damaged, len(in.Files))
+	}
+	return nil
+}
+
+func inspect(configPath string) (spool.Inspection, error) {
+	c, err := config.Load(configPath)
+	if err != nil {
+		return spool.Inspection{}, err
+	}
+	return spool.Inspect(filepath.Join(c.Data, "spool"))
+}

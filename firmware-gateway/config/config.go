@@ -1,0 +1,336 @@
+// Package config reads gateway.yaml: strictly, with file, line and a suggestion for everything that is wrong.
+//
+// It owns the keys of the file and their defaults. The sample file, which is the documentation of the keys, is
+// sample.yaml beside this file.
+package config
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"karkhana/firmware-gateway/sampler"
+	"karkhana/firmware-gateway/source"
+	"karkhana/hardware/sim"
+	"karkhana/internal/config"
+	"karkhana/internal/wire"
+)
+
+// Sample is a gateway.yaml with every key and what it means.
+//
+//go:embed sample.yaml
+var Sample string
+
+// Gateway is a whole configuration. After Load file names are resolved and secrets are read.
+type Gateway struct {
+	Site             string    `yaml:"site"`
+	Gateway          string    `yaml:"gateway"`
+	Broker           string    `yaml:"broker"`
+	Key              string    `yaml:"key"`
+	KeyFile          string    `yaml:"key_file"`
+	CardSaltFile     string    `yaml:"card_salt_file"`
+	Data             string    `yaml:"data"`
+	SpoolMaxMB       int64     `yaml:"spool_max_mb"`
+	HistoryPacksPerS int       `yaml:"history_packs_per_s"`
+	Clock            string    `yaml:"clock"`
+	Machines         []Machine `yaml:"machines"`
+
+	CardSalt []byte `yaml:"-"` // content of card_salt_file
+	Hash     string `yaml:"-"` // of the file, 12 hex digits: which configuration a gateway runs
+}
+
+// Machine is one machine and where its samples come from.
+type Machine struct {
+	ID     string          `yaml:"id"`
+	Source string          `yaml:"source"`
+	Sim    *Sim            `yaml:"sim"`
+	Replay *Replay         `yaml:"replay"`
+	Every  config.Duration `yaml:"every"`
+	Report config.Duration `yaml:"report"`
+	Pack   config.Duration `yaml:"pack"`
+}
+
+// Sim is a simulated machine.
+type Sim struct {
+	Seed    uint64    `yaml:"seed"`
+	Epoch   time.Time `yaml:"epoch"`
+	Kind    string    `yaml:"kind"`
+	History *History  `yaml:"history"`
+}
+
+// History is the simulated past that a gateway sends after its first start.
+type History struct {
+	Span   config.Duration `yaml:"span"`
+	Every  config.Duration `yaml:"every"`
+	Report config.Duration `yaml:"report"`
+}
+
+// Replay is a recording.
+type Replay struct {
+	File    string `yaml:"file"`
+	Machine string `yaml:"machine"`
+	Speed   string `yaml:"speed"`
+	Shift   string `yaml:"shift"`
+}
+
+// The values of the keys source and clock.
+const (
+	SourceSim    = "sim"
+	SourceReplay = "replay"
+	ClockKernel  = "kernel"
+	ClockTrusted = "trusted"
+)
+
+// Default is the configuration before a file is read.
+func Default() Gateway {
+	return Gateway{Data: "spool", SpoolMaxMB: 1024, HistoryPacksPerS: 200, Clock: ClockKernel}
+}
+
+// Load reads and checks a file. The error joins everything that is wrong, one line each, with file, line and remedy.
+func Load(path string) (*Gateway, error) {
+	g := Default()
+	src, err := config.Load(path, &g)
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	g.Hash = hex.EncodeToString(sum[:6])
+	g.defaults()
+	c := checker{src: src}
+	c.gateway(&g)
+	if err := config.Join(c.errs...); err != nil {
+		return nil, err
+	}
+	return &g, nil
+}
+
+// defaults fills in what a machine leaves out.
+func (g *Gateway) defaults() {
+	for i := range g.Machines {
+		m := &g.Machines[i]
+		fill := func(d *config.Duration, v time.Duration) {
+			if *d == 0 {
+				*d = config.Duration(v)
+			}
+		}
+		fill(&m.Every, time.Second)
+		fill(&m.Pack, 5*time.Second)
+		if m.Sim != nil && m.Sim.History != nil {
+			fill(&m.Sim.History.Every, 5*time.Second)
+			fill(&m.Sim.History.Report, time.Minute)
+		}
+		if r := m.Replay; r != nil {
+			if r.Machine == "" {
+				r.Machine = m.ID
+			}
+			if r.Speed == "" {
+				r.Speed = "1x"
+			}
+			if r.Shift == "" {
+				r.Shift = "none"
+			}
+		}
+	}
+}
+
+// Settings are how the sampler runs the machine.
+func (m Machine) Settings() sampler.Settings {
+	return sampler.Settings{Machine: m.ID, Every: m.Every.Std(), Report: m.Report.Std(), Pack: m.Pack.Std()}
+}
+
+// checker gathers what is wrong.
+type checker struct {
+	src  *config.Source
+	errs []error
+}
+
+func (c *checker) fault(at config.Path, format string, args ...any) {
+	c.errs = append(c.errs, c.src.Errorf(at, format, args...))
+}
+
+func (c *checker) gateway(g *Gateway) {
+	c.id(config.At("site"), "site", g.Site)
+	c.id(config.At("gateway"), "gateway", g.Gateway)
+	if u, err := url.Parse(g.Broker); err != nil || u.Host == "" {
+		c.fault(config.At("broker"), "broker %q: write it as mqtt://host:port", g.Broker)
+	}
+	key, err := c.src.Secret(config.At(), "key", g.Key, g.KeyFile)
+	switch {
+	case err != nil:
+		c.errs = append(c.errs, err)
+	case key == "":
+		c.fault(config.At("key_file"), "key_file is missing: name the file that holds the gateway's key")
+	}
+	g.Key = key
+	g.Data = c.src.Resolve(g.Data)
+	if g.SpoolMaxMB < 4 {
+		c.fault(config.At("spool_max_mb"), "spool_max_mb: %d is too small, use at least 4", g.SpoolMaxMB)
+	}
+	if g.HistoryPacksPerS < 0 {
+		c.fault(config.At("history_packs_per_s"), "history_packs_per_s: %d: use 0 (no limit) or more", g.HistoryPacksPerS)
+	}
+	if clocks := []string{ClockKernel, ClockTrusted}; g.Clock != ClockKernel && g.Clock != ClockTrusted {
+		c.fault(config.At("clock"), "unknown clock %q%s", g.Clock, config.DidYouMean(g.Clock, clocks))
+	}
+	c.salt(g)
+	if len(g.Machines) == 0 {
+		c.fault(config.At("machines"), "machines: none given, list at least one")
+	}
+	first := map[string]int{}
+	for i := range g.Machines {
+		m := &g.Machines[i]
+		if j, twice := first[m.ID]; twice && m.ID != "" {
+			c.fault(config.At("machines", i, "id"), "machine %q is there twice, first in line %d", m.ID, c.src.Line("machines", j, "id"))
+		} else {
+			first[m.ID] = i
+		}
+		c.machine(config.At("machines", i), m)
+	}
+}
+
+func (c *checker) id(at config.Path, what, id string) {
+	if id == "" {
+		c.fault(at, "%s is missing", at)
+	} else if err := wire.CheckID(what, id); err != nil {
+		c.fault(at, "%v", err)
+	}
+}
+
+func (c *checker) salt(g *Gateway) {
+	if g.CardSaltFile == "" {
+		for i, m := range g.Machines {
+			if m.Source == SourceSim {
+				c.fault(config.At("machines", i, "source"), "a simulated machine has cards and needs card_salt_file, which holds the site's salt")
+				return
+			}
+		}
+		return
+	}
+	salt, err := c.src.Secret(config.At(), "card_salt", "", g.CardSaltFile)
+	if err != nil {
+		c.errs = append(c.errs, err)
+	}
+	g.CardSalt = []byte(salt)
+}
+
+func (c *checker) machine(at config.Path, m *Machine) {
+	c.id(at.Then("id"), "machine", m.ID)
+	if err := m.Settings().Validate(); err != nil {
+		c.fault(at, "%v", err)
+	}
+	switch m.Source {
+	case SourceSim:
+		c.only(at, "replay", m.Replay != nil, m.Source)
+		c.sim(at.Then("sim"), m.Sim)
+	case SourceReplay:
+		c.only(at, "sim", m.Sim != nil, m.Source)
+		c.replay(at.Then("replay"), m.Replay)
+	case "":
+		c.fault(at, "machine %q has no source; use one of %q, %q", m.ID, SourceSim, SourceReplay)
+	default:
+		c.fault(at.Then("source"), "unknown source %q%s", m.Source, config.DidYouMean(m.Source, []string{SourceSim, SourceReplay}))
+	}
+}
+
+func (c *checker) only(at config.Path, other string, given bool, is string) {
+	if given {
+		c.fault(at.Then(other), "%s is given but the source is %s: take one of them out", other, is)
+	}
+}
+
+func (c *checker) sim(at config.Path, s *Sim) {
+	if s == nil {
+		c.fault(at, "sim is missing: give seed, epoch and kind")
+		return
+	}
+	if s.Epoch.IsZero() {
+		c.fault(at.Then("epoch"), "epoch is missing: when the simulated world begins, for example 2026-10-23T00:00:00Z")
+	}
+	known := false
+	for _, k := range sim.Kinds() {
+		known = known || k == s.Kind
+	}
+	if !known {
+		c.fault(at.Then("kind"), "unknown kind %q%s", s.Kind, config.DidYouMean(s.Kind, sim.Kinds()))
+	}
+	if h := s.History; h != nil {
+		if h.Every.Std() < time.Second || h.Every.Std()%time.Second != 0 {
+			c.fault(at.Then("history", "every"), "every: %v: use whole seconds", h.Every)
+		}
+		if h.Span == 0 {
+			c.fault(at.Then("history", "span"), "span is missing: how much history, for example 720h")
+		}
+	}
+}
+
+func (c *checker) replay(at config.Path, r *Replay) {
+	if r == nil {
+		c.fault(at, "replay is missing: give file")
+		return
+	}
+	if _, err := r.speed(); err != nil {
+		c.fault(at.Then("speed"), "%v", err)
+	}
+	if _, _, err := r.shift(); err != nil {
+		c.fault(at.Then("shift"), "%v", err)
+	}
+	if r.File == "" {
+		c.fault(at.Then("file"), "file is missing: name the recording")
+		return
+	}
+	r.File = c.src.Resolve(r.File)
+	if err := source.CheckReplay(r.File); err != nil {
+		var pe *os.PathError
+		if errors.As(err, &pe) {
+			err = fmt.Errorf("file: %s: %w", r.File, pe.Err)
+		}
+		c.fault(at.Then("file"), "%v", err)
+	}
+}
+
+// Options are how the recording is played.
+func (r Replay) Options() (source.ReplayOptions, error) {
+	speed, err := r.speed()
+	shift, now, shiftErr := r.shift()
+	return source.ReplayOptions{File: filepath.Clean(r.File), Machine: r.Machine, Speed: speed, Shift: shift, ShiftNow: now}, errors.Join(err, shiftErr)
+}
+
+// speed returns the factor, 0 for max.
+func (r Replay) speed() (float64, error) {
+	if r.Speed == "max" {
+		return 0, nil
+	}
+	number, ok := strings.CutSuffix(r.Speed, "x")
+	v, err := strconv.ParseFloat(number, 64)
+	if !ok || err != nil || !(v > 0 && v <= 1e6) {
+		return 0, fmt.Errorf("speed %q: write 1x, 60x or max", r.Speed)
+	}
+	return v, nil
+}
+
+// shift returns the fixed shift, or that the recording is moved to the present.
+func (r Replay) shift() (time.Duration, bool, error) {
+	switch r.Shift {
+	case "none":
+		return 0, false, nil
+	case "now":
+		return 0, true, nil
+	}
+	d, err := time.ParseDuration(r.Shift)
+	if err != nil {
+		return 0, false, fmt.Errorf("shift %q: write none, now or a duration such as 87600h", r.Shift)
+	}
+	return d, false, nil
+}

@@ -1,0 +1,355 @@
+// Package gateway is the gateway as a value: configuration in, New, Run. It wires sampler, spool and uplink.
+//
+// Samples go source → window → pack → spool → (fsync) → uplink, and a pack leaves the spool when its receipt comes.
+// The link is never in the way of sampling, and neither is the disk.
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"karkhana/firmware-gateway/clock"
+	"karkhana/firmware-gateway/config"
+	"karkhana/firmware-gateway/sampler"
+	"karkhana/firmware-gateway/source"
+	"karkhana/firmware-gateway/spool"
+	"karkhana/firmware-gateway/uplink"
+	"karkhana/internal/wire"
+)
+
+// Options of a gateway.
+type Options struct {
+	Config  *config.Gateway
+	Version string
+	Logger  *slog.Logger
+	Clock   clock.Clock // nil: the computer's
+	// ExitWhenDrained ends Run once every recording and simulated past has ended and every pack has its receipt.
+	ExitWhenDrained bool
+	// TuneUplink may change the times of the uplink; for tests.
+	TuneUplink func(*uplink.Options)
+}
+
+// maxQueued is how many packs may wait before recordings and simulated pasts wait, too: they fill no disk.
+const maxQueued = 2000
+
+// Gateway is one gateway. Run is called once; the rest at any time.
+type Gateway struct {
+	o        Options
+	cfg      *config.Gateway
+	log      *slog.Logger
+	clock    clock.Clock
+	spool    *spool.Spool
+	uplink   *uplink.Uplink
+	progress *progress
+	card     func(string) (string, error)
+	dirty    chan struct{} // packs wait for the next sync
+	full     chan struct{} // many do
+
+	mu   sync.Mutex
+	left map[string]time.Duration // of simulated pasts
+}
+
+var _ sampler.Sink = (*Gateway)(nil)
+
+// New opens the gateway's spool. It fails when another gateway uses it, or when a directory can't be written.
+// The caller must call Run, or Close.
+func New(o Options) (*Gateway, error) {
+	if o.Config == nil {
+		return nil, errors.New("gateway: no configuration")
+	}
+	c := o.Config
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	log := o.Logger.With("site", c.Site, "gateway", c.Gateway)
+	if o.Clock == nil {
+		o.Clock = clock.NewSystem(c.Clock == config.ClockTrusted)
+	}
+	g := &Gateway{
+		o: o, cfg: c, log: log, clock: o.Clock, card: source.HashCards(c.CardSalt),
+		dirty: make(chan struct{}, 1), full: make(chan struct{}, 1), left: map[string]time.Duration{},
+	}
+	var err error
+	g.spool, err = spool.Open(filepath.Join(c.Data, "spool"), spool.Options{MaxBytes: c.SpoolMaxMB << 20, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	if err := g.wire(); err != nil {
+		return nil, errors.Join(err, g.spool.Close())
+	}
+	return g, nil
+}
+
+// wire makes what stands on the spool.
+func (g *Gateway) wire() error {
+	var moved bool
+	var err error
+	g.progress, moved, err = loadProgress(filepath.Join(g.cfg.Data, "progress.json"), g.spool.ID())
+	if err != nil {
+		return err
+	}
+	if moved {
+		g.log.Error("progress of recordings could not be read and was moved aside: they begin anew")
+	}
+	o := uplink.Options{
+		URL: g.cfg.Broker, Site: g.cfg.Site, Gateway: g.cfg.Gateway, Key: g.cfg.Key, HistoryPerS: g.cfg.HistoryPacksPerS,
+		Queue: g.spool, Status: g.Status, Logger: g.log, Now: g.clock.Now,
+	}
+	if g.o.TuneUplink != nil {
+		g.o.TuneUplink(&o)
+	}
+	g.uplink, err = uplink.New(o)
+	return err
+}
+
+// Close closes a gateway that is not run.
+func (g *Gateway) Close() error { return g.spool.Close() }
+
+// Run samples and sends until ctx ends, then hands everything to the disk. It returns nil when ctx ended, or when
+// everything is drained and that was asked for.
+func (g *Gateway) Run(ctx context.Context) error {
+	st := g.spool.Stats()
+	g.log.Info("gateway starts", "version", g.o.Version, "machines", len(g.cfg.Machines), "spool", g.spool.ID(), "queued", st.Packs, "boot", g.clock.Boot(), "clock", string(g.clock.Trust()))
+
+	// The uplink and the disk outlive sampling, so that its last packs are safe.
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBackground()
+	var sending errgroup.Group
+	sending.Go(func() error { return g.commit(background) })
+	sending.Go(func() error { return g.uplink.Run(background) })
+
+	err := g.sample(ctx)
+	if err == nil && g.o.ExitWhenDrained {
+		err = g.drain(ctx)
+	}
+	stopBackground()
+	_ = sending.Wait() // only ever the context's end
+	err = errors.Join(err, g.sync(), g.spool.Close())
+	g.log.Info("gateway stopped", "queued", g.spool.Len())
+	return err
+}
+
+// sample runs every machine until ctx ends or, when that was asked for, until all backlogs have ended. Its error is
+// that of backlogs that could not be played.
+func (g *Gateway) sample(ctx context.Context) error {
+	live, stopLive := context.WithCancel(ctx)
+	defer stopLive()
+	var lives, backlogs errgroup.Group
+	var opened sync.WaitGroup
+	for _, m := range g.cfg.Machines {
+		switch m.Source {
+		case config.SourceSim:
+			opened.Add(1)
+			lives.Go(func() error { g.live(live, m, opened.Done); return nil })
+			if m.Sim.History == nil {
+				continue
+			}
+			at, err := g.historyStart(m)
+			if err != nil {
+				return err
+			}
+			backlogs.Go(func() error {
+				opened.Wait() // live values come first
+				return g.history(ctx, m, at)
+			})
+		case config.SourceReplay:
+			backlogs.Go(func() error { return g.replay(ctx, m) })
+		default:
+			return fmt.Errorf("machine %s: unknown source %q", m.ID, m.Source)
+		}
+	}
+	err := backlogs.Wait()
+	if g.o.ExitWhenDrained {
+		stopLive()
+	} else {
+		<-ctx.Done()
+		err = nil // was logged; the rest has gone on
+	}
+	_ = lives.Wait()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (g *Gateway) sampler(m config.Machine, s sampler.Settings) *sampler.Sampler {
+	return &sampler.Sampler{Settings: s, Now: g.clock.Now, Sink: g, Logger: g.log.With("machine", m.ID)}
+}
+
+func (g *Gateway) simOptions(m config.Machine) source.SimOptions {
+	return source.SimOptions{Seed: m.Sim.Seed, Epoch: m.Sim.Epoch, Kind: m.Sim.Kind, Card: g.card}
+}
+
+// live runs a simulated machine as if it stood there. What happened while the gateway was off is not read.
+func (g *Gateway) live(ctx context.Context, m config.Machine, opened func()) {
+	src, err := source.OpenSim(g.simOptions(m), g.clock.Now())
+	opened()
+	if err != nil {
+		g.log.Error("machine is not sampled", "machine", m.ID, "err", err)
+		return
+	}
+	defer src.Close()
+	_ = g.sampler(m, m.Settings()).Live(ctx, src) // the context's end
+}
+
+func historyKey(m config.Machine) string { return m.ID + "/history" }
+
+// historyStart returns where the simulated past goes on. The first start of a spool fixes its span.
+func (g *Gateway) historyStart(m config.Machine) (at source.HistoryPosition, err error) {
+	if saved := g.progress.get(historyKey(m)); saved != nil {
+		if err := json.Unmarshal(saved, &at); err != nil {
+			return at, fmt.Errorf("machine %s: position of the history: %w", m.ID, err)
+		}
+	} else {
+		h := m.Sim.History
+		at = source.NewHistoryPosition(m.Sim.Epoch, g.clock.Now(), h.Span.Std(), h.Every.Std())
+		g.progress.mark(historyKey(m), at)
+	}
+	g.setLeft(m.ID, at.Left())
+	return at, nil
+}
+
+// history sends the simulated past, once.
+func (g *Gateway) history(ctx context.Context, m config.Machine, at source.HistoryPosition) error {
+	if at.Left() == 0 {
+		return nil
+	}
+	h := m.Sim.History
+	b, err := source.OpenHistory(g.simOptions(m), h.Every.Std(), at)
+	if err != nil {
+		return g.failed(m, err)
+	}
+	defer b.Close()
+	g.log.Info("history begins", "machine", m.ID, "left", at.Left().String())
+	said := g.clock.Now()
+	err = g.sampler(m, sampler.Settings{Machine: m.ID, Every: h.Every.Std(), Report: h.Report.Std(), Pack: time.Minute}).
+		Backlog(ctx, b, func(position any) {
+			g.progress.mark(historyKey(m), position)
+			left := position.(source.HistoryPosition).Left()
+			g.setLeft(m.ID, left)
+			if now := g.clock.Now(); now.Sub(said) > 10*time.Second {
+				said = now
+				g.log.Info("history goes on", "machine", m.ID, "left", left.String())
+			}
+		})
+	if err == nil {
+		g.log.Info("history is queued", "machine", m.ID)
+	}
+	return g.failed(m, err)
+}
+
+// replay plays a recording.
+func (g *Gateway) replay(ctx context.Context, m config.Machine) error {
+	o, err := m.Replay.Options()
+	if err != nil {
+		return g.failed(m, err)
+	}
+	o.Card, o.Now, o.Logger = g.card, g.clock.Now, g.log.With("machine", m.ID)
+	key := m.ID + "/replay"
+	r, err := source.OpenReplay(o, g.progress.get(key))
+	if err != nil {
+		return g.failed(m, err)
+	}
+	defer r.Close()
+	s := m.Settings()
+	s.Every = 0 // rows are as far apart as they are: only a window that was asked for is made
+	return g.failed(m, g.sampler(m, s).Backlog(ctx, r, func(position any) { g.progress.mark(key, position) }))
+}
+
+// failed logs why a machine's backlog does not go on; the others do.
+func (g *Gateway) failed(m config.Machine, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	g.log.Error("machine is not sampled", "machine", m.ID, "err", err)
+	return fmt.Errorf("machine %s: %w", m.ID, err)
+}
+
+func (g *Gateway) setLeft(machine string, left time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.left[machine] = left
+}
+
+// Add queues a pack (sampler.Sink).
+func (g *Gateway) Add(machine string, newestMs int64, samples []wire.Sample) error {
+	p := wire.Pack{
+		Site: g.cfg.Site, Machine: machine, Spool: g.spool.ID(), Boot: g.clock.Boot(), Clock: g.clock.Trust(), Samples: samples,
+	}
+	p.Sort()
+	_, err := g.spool.Append(machine, newestMs, func(seq uint64) ([]byte, error) {
+		p.Seq = seq
+		return p.Encode(wire.FormatCBOR)
+	})
+	g.poke()
+	return err
+}
+
+// pollQueue is how often a waiting backlog or an exit looks at the queue.
+const pollQueue = 10 * time.Millisecond
+
+// WaitRoom waits while many packs are queued (sampler.Sink).
+func (g *Gateway) WaitRoom(ctx context.Context) error {
+	return g.waitQueue(ctx, maxQueued)
+}
+
+// drain waits until every pack has its receipt.
+func (g *Gateway) drain(ctx context.Context) error {
+	if err := g.waitQueue(ctx, 0); err != nil {
+		return nil //nolint:nilerr // the context's end is no failure
+	}
+	return nil
+}
+
+func (g *Gateway) waitQueue(ctx context.Context, packs int) error {
+	for g.spool.Len() > packs {
+		t := time.NewTimer(pollQueue)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return ctx.Err()
+		case <-t.C:
+		}
+	}
+	return ctx.Err()
+}
+
+// Status is what the gateway says of itself.
+func (g *Gateway) Status() wire.Status {
+	st := g.spool.Stats()
+	now := g.clock.Now()
+	s := wire.Status{
+		Online: true, Version: g.o.Version, Boot: g.clock.Boot(), Clock: g.clock.Trust(), Spool: g.spool.ID(),
+		SpoolPacks: uint64(st.Packs), ConfigHash: g.cfg.Hash, TimeMs: now.UnixMilli(),
+	}
+	if st.OldestMs > 0 {
+		s.OldestAgeS = max(0, (now.UnixMilli()-st.OldestMs)/1000)
+	}
+	return s
+}
+
+// Stats are the counters of a gateway.
+type Stats struct {
+	Spool       spool.Stats
+	Uplink      uplink.Stats
+	HistoryLeft map[string]time.Duration // machine → simulated past that is not queued yet
+}
+
+// Stats returns the counters.
+func (g *Gateway) Stats() Stats {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	left := map[string]time.Duration{}
+	for m, d := range g.left {
+		left[m] = d
+	}
+	return Stats{Spool: g.spool.Stats(), Uplink: g.uplink.Stats(), HistoryLeft: left}
+}

@@ -1,0 +1,282 @@
+package uplink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"karkhana/firmware-gateway/spool"
+	"karkhana/internal/wire"
+)
+
+// ackLimit is how long the broker may take to acknowledge what was sent before the connection counts as dead.
+const ackLimit = 30 * time.Second
+
+// farewell is how long the last status may take to leave.
+const farewell = 2 * time.Second
+
+// session is one connection from dialling to its loss. All its state belongs to the goroutine of Run.
+type session struct {
+	*Uplink
+	client   mqtt.Client
+	receipts chan []byte
+	lost     chan error
+	done     chan struct{}
+	due      []spool.Ref // to be sent again
+	next     time.Time   // when the history lane may send again
+}
+
+// session connects and works until the connection is lost or ctx ends. worked tells that it got as far as sending.
+func (u *Uplink) session(ctx context.Context) (worked bool, err error) {
+	s := &session{Uplink: u, receipts: make(chan []byte, 16), lost: make(chan error, 1), done: make(chan struct{})}
+	defer close(s.done)
+	if err := s.connect(ctx); err != nil {
+		return false, err
+	}
+	defer s.client.Disconnect(100)
+	u.count(func(st *Stats) { st.Connected = true; st.Connections++ })
+	defer u.count(func(st *Stats) { st.Connected = false })
+	u.o.Logger.Info("connected to the broker", "broker", u.o.URL)
+	u.flight.restart()
+	return true, s.work(ctx)
+}
+
+func (s *session) options() *mqtt.ClientOptions {
+	o := mqtt.NewClientOptions()
+	o.AddBroker(s.o.URL)
+	user := wire.Username(s.o.Site, s.o.Gateway)
+	o.SetUsername(user).SetPassword(s.o.Key).SetClientID(user)
+	// A session of the broker holds nothing that we need: what it lost is sent again. So each connection is new.
+	o.SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false)
+	o.SetConnectTimeout(10 * time.Second).SetWriteTimeout(10 * time.Second)
+	o.SetKeepAlive(20 * time.Second).SetPingTimeout(10 * time.Second)
+	o.SetOrderMatters(false)
+	will, err := (&wire.Status{}).Encode()
+	if err == nil {
+		o.SetBinaryWill(wire.StatusTopic(s.o.Site, s.o.Gateway), will, 1, true)
+	}
+	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) {
+		select {
+		case s.lost <- err:
+		default:
+		}
+	})
+	return o
+}
+
+func (s *session) connect(ctx context.Context) error {
+	s.client = mqtt.NewClient(s.options())
+	if err := wait(ctx, s.client.Connect()); err != nil {
+		s.client.Disconnect(0)
+		return fmt.Errorf("connect: %w", err)
+	}
+	token := s.client.Subscribe(wire.ReceiptTopic(s.o.Site, s.o.Gateway), 1, func(_ mqtt.Client, m mqtt.Message) {
+		select {
+		case s.receipts <- m.Payload():
+		case <-s.done:
+		}
+	})
+	if err := wait(ctx, token); err != nil {
+		s.client.Disconnect(0)
+		return fmt.Errorf("subscribe to receipts: %w", err)
+	}
+	return nil
+}
+
+// wait waits for a token, or until ctx ends or ackLimit has passed.
+func wait(ctx context.Context, token mqtt.Token) error {
+	t := time.NewTimer(ackLimit)
+	defer t.Stop()
+	select {
+	case <-token.Done():
+		return token.Error()
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return fmt.Errorf("no answer within %v", ackLimit)
+	}
+}
+
+func (s *session) work(ctx context.Context) error {
+	status := time.NewTicker(s.o.StatusEvery)
+	defer status.Stop()
+	second := time.NewTicker(min(time.Second, s.o.Resend))
+	defer second.Stop()
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	s.due = s.flight.due(s.o.Now())
+	s.sayStatus(true)
+	for {
+		select {
+		case <-ctx.Done():
+			token := s.sayStatus(false)
+			token.WaitTimeout(farewell)
+			return ctx.Err()
+		case err := <-s.lost:
+			return fmt.Errorf("connection lost: %w", err)
+		case payload := <-s.receipts:
+			s.receipt(payload)
+		case <-status.C:
+			s.sayStatus(true)
+		case <-second.C:
+			now := s.o.Now()
+			if s.flight.stuck(now, ackLimit) {
+				return fmt.Errorf("the broker has acknowledged nothing for %v", ackLimit)
+			}
+			if len(s.due) == 0 {
+				s.due = s.flight.due(now)
+			}
+		case <-s.wake:
+		case <-pause.C:
+		}
+		next, err := s.send()
+		if err != nil {
+			return err
+		}
+		if next > 0 {
+			pause.Reset(next)
+		}
+	}
+}
+
+// sayStatus publishes the retained status.
+func (s *session) sayStatus(online bool) mqtt.Token {
+	st := s.o.Status()
+	st.Online = online
+	payload, err := st.Encode()
+	if err != nil {
+		s.o.Logger.Error("status can't be sent", "err", err)
+		return &mqtt.DummyToken{}
+	}
+	return s.client.Publish(wire.StatusTopic(s.o.Site, s.o.Gateway), 1, true, payload)
+}
+
+// atOnce is how many packs are sent before receipts are looked at again.
+const atOnce = 32
+
+// send sends what may be sent now: fresh packs, then those due again, then the backlog. It returns after how long it
+// wants to be called again, 0 when something else must happen first.
+func (s *session) send() (time.Duration, error) {
+	for range atOnce {
+		ok, err := s.sendFresh()
+		if err != nil {
+			return 0, err
+		}
+		if !ok {
+			if wait := s.historyWait(); wait > 0 {
+				return wait, nil
+			}
+			if ok, err = s.sendDue(); err == nil && !ok {
+				ok, err = s.sendBacklog()
+			}
+		}
+		if err != nil || !ok {
+			return 0, err
+		}
+	}
+	return time.Nanosecond, nil
+}
+
+func (s *session) sendFresh() (bool, error) {
+	for s.flight.live < s.o.Window {
+		ref, ok := s.nextFresh()
+		if !ok {
+			return false, nil
+		}
+		if s.flight.has(ref.Seq) {
+			continue
+		}
+		r, err := s.o.Queue.Read(ref)
+		if err != nil { // gone, or the disk fails: the cursor comes by
+			continue
+		}
+		return true, s.publish(r)
+	}
+	return false, nil
+}
+
+// sendDue sends one pack again.
+func (s *session) sendDue() (bool, error) {
+	for len(s.due) > 0 {
+		ref := s.due[0]
+		s.due = s.due[1:]
+		if !s.flight.has(ref.Seq) {
+			continue
+		}
+		r, err := s.o.Queue.Read(ref)
+		if errors.Is(err, spool.ErrGone) {
+			s.flight.land(ref.Seq)
+			continue
+		}
+		if err != nil {
+			s.o.Logger.Error("pack can't be read now, trying again later", "seq", ref.Seq, "err", err)
+			continue
+		}
+		s.count(func(st *Stats) { st.Resent++ })
+		return true, s.publish(r)
+	}
+	return false, nil
+}
+
+// sendBacklog sends the next pack that the cursor finds.
+func (s *session) sendBacklog() (bool, error) {
+	for s.flight.history < s.o.Window && s.flight.live < 2*s.o.Window {
+		r, err := s.cursor.Next()
+		if errors.Is(err, io.EOF) {
+			return false, nil
+		}
+		if err != nil {
+			s.o.Logger.Error("spool can't be read now, trying again later", "err", err)
+			return false, nil
+		}
+		if s.flight.has(r.Seq) {
+			continue
+		}
+		return true, s.publish(r)
+	}
+	return false, nil
+}
+
+// historyWait is how long the history lane must still wait for its rate.
+func (s *session) historyWait() time.Duration {
+	if s.o.HistoryPerS == 0 {
+		return 0
+	}
+	return s.next.Sub(s.o.Now())
+}
+
+// publish sends a pack on the lane of its age.
+func (s *session) publish(r spool.Record) error {
+	now, lane := s.o.Now(), wire.LaneHistory
+	if s.isLive(r.TimeMs) {
+		lane = wire.LaneLive
+	} else if s.o.HistoryPerS > 0 {
+		// Late by up to 50 ms is made up for: timers are not finer than that on a busy computer.
+		earliest := now.Add(-50 * time.Millisecond)
+		if s.next.Before(earliest) {
+			s.next = earliest
+		}
+		s.next = s.next.Add(time.Second / time.Duration(s.o.HistoryPerS))
+	}
+	token := s.client.Publish(wire.PackTopic(s.o.Site, s.o.Gateway, r.Key, lane), 1, false, r.Payload)
+	s.flight.launch(r.Ref(), lane, now, token)
+	s.count(func(st *Stats) {
+		if lane == wire.LaneLive {
+			st.SentLive++
+		} else {
+			st.SentHistory++
+		}
+	})
+	select {
+	case <-token.Done():
+		if err := token.Error(); err != nil {
+			return fmt.Errorf("send pack %d: %w", r.Seq, err)
+		}
+	default:
+	}
+	return nil
+}
