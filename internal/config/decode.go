@@ -21,7 +21,7 @@ func Load(path string, into any) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	data, err := io.ReadAll(io.LimitReader(f, largestFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)

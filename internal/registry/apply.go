@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"karkhana/internal/wire"
 )
@@ -69,8 +68,8 @@ func (def SiteDefinition) check() error {
 	if err := wire.CheckID("site", def.Site.ID); err != nil {
 		return err
 	}
-	if _, err := time.LoadLocation(def.Site.Zone); err != nil || def.Site.Zone == "" {
-		return fmt.Errorf("unknown zone %q", def.Site.Zone)
+	if err := CheckZone(def.Site.Zone); err != nil {
+		return err
 	}
 	for _, m := range def.Machines {
 		if err := wire.CheckID("machine", m.Machine.ID); err != nil {

@@ -6,7 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"karkhana/internal/quantity"
 )
+
+// Classes lists the machine classes. Tariffs and sensor kits go by class.
+var Classes = []string{"furnace", "kiln", "cutting", "polishing", "hammering", "designing", ClassMainMeter}
+
+// Signals lists the quantities that can show a machine's state; see Settings.
+var Signals = []string{quantity.Power, quantity.PowerMax, quantity.Current, quantity.Speed}
 
 func scanMachine(row scanner) (m Machine, err error) {
 	return m, row.Scan(&m.Site, &m.ID, &m.Class, &m.Name.Hi, &m.Name.En, &m.Position)

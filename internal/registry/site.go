@@ -18,6 +18,15 @@ func (s Site) Location() (*time.Location, error) {
 	return loc, nil
 }
 
+// CheckZone returns an error unless zone is a name of the IANA time zone database. "Local" is none: it would mean
+// another time on every computer.
+func CheckZone(zone string) error {
+	if _, err := time.LoadLocation(zone); err != nil || zone == "" || zone == "Local" {
+		return fmt.Errorf("unknown zone %.100q: use a name of the IANA time zone database, such as Asia/Kolkata", zone)
+	}
+	return nil
+}
+
 const siteColumns = `id, name_hi, name_en, zone`
 
 func scanSite(row scanner) (s Site, err error) {

@@ -1,0 +1,145 @@
+package sitefile
+
+import (
+	"time"
+
+	"karkhana/internal/config"
+	"karkhana/internal/quantity"
+	"karkhana/internal/registry"
+)
+
+// settings is one dated row of a machine's settings.
+type settings struct {
+	From       string          `yaml:"from"`       // a day of the site, or RFC 3339; left out: since ever
+	Signal     string          `yaml:"signal"`     // default power
+	IdleAbove  float64         `yaml:"idle_above"` // unit of the signal
+	RunAbove   float64         `yaml:"run_above"`
+	Hysteresis float64         `yaml:"hysteresis"` // default 0.1
+	Dwell      dwell           `yaml:"dwell"`
+	Report     config.Duration `yaml:"report"` // default 1s
+	Alarms     alarms          `yaml:"alarms"`
+}
+
+type dwell struct {
+	Off  config.Duration `yaml:"off"`  // default 60s
+	Idle config.Duration `yaml:"idle"` // default 120s
+	Run  config.Duration `yaml:"run"`  // default 60s
+}
+
+type alarms struct {
+	TemperatureMaxC float64         `yaml:"temperature_max_c"`
+	VibrationRatio  float64         `yaml:"vibration_ratio"`
+	SilentAfter     config.Duration `yaml:"silent_after"`
+}
+
+// The defaults are domain page §4.2: hysteresis of a tenth; a new state must last a window of a minute, idle two.
+const (
+	defaultHysteresis = 0.1
+	defaultDwellOff   = time.Minute
+	defaultDwellIdle  = 2 * time.Minute
+	defaultDwellRun   = time.Minute
+	defaultReport     = time.Second
+)
+
+func (r *reader) settings(at config.Path, s settings) registry.Settings {
+	r.fillSettings(at, &s)
+	out := registry.Settings{
+		Signal: s.Signal, IdleAbove: s.IdleAbove, RunAbove: s.RunAbove, Hysteresis: s.Hysteresis,
+		DwellOffMs: s.Dwell.Off.Ms(), DwellIdleMs: s.Dwell.Idle.Ms(), DwellRunMs: s.Dwell.Run.Ms(),
+		ReportMs:        s.Report.Ms(),
+		TemperatureMaxC: s.Alarms.TemperatureMaxC, VibrationRatio: s.Alarms.VibrationRatio, SilentAfterMs: s.Alarms.SilentAfter.Ms(),
+	}
+	if s.From != "" {
+		out.ValidFromMs = r.date(at.Then("from"), s.From)
+	}
+	r.oneOf("signal", at.Then("signal"), s.Signal, registry.Signals)
+	r.thresholds(at, s)
+	r.times(at, s)
+	r.alarms(at.Then("alarms"), s)
+	return out
+}
+
+// fillSettings assigns the defaults of what the file leaves out.
+func (r *reader) fillSettings(at config.Path, s *settings) {
+	missing := func(steps ...any) bool { return !r.src.Has(at.Then(steps...)...) }
+	if missing("signal") {
+		s.Signal = quantity.Power
+	}
+	if missing("hysteresis") {
+		s.Hysteresis = defaultHysteresis
+	}
+	for _, d := range []struct {
+		path  []any
+		value *config.Duration
+		to    time.Duration
+	}{
+		{[]any{"dwell", "off"}, &s.Dwell.Off, defaultDwellOff},
+		{[]any{"dwell", "idle"}, &s.Dwell.Idle, defaultDwellIdle},
+		{[]any{"dwell", "run"}, &s.Dwell.Run, defaultDwellRun},
+		{[]any{"report"}, &s.Report, defaultReport},
+	} {
+		if missing(d.path...) {
+			*d.value = config.Duration(d.to)
+		}
+	}
+}
+
+func (r *reader) thresholds(at config.Path, s settings) {
+	unit := ""
+	if q, ok := quantity.Get(s.Signal); ok {
+		unit = " " + q.Unit
+	}
+	positive := true
+	for _, t := range []struct {
+		key   string
+		value float64
+	}{{"idle_above", s.IdleAbove}, {"run_above", s.RunAbove}} {
+		switch {
+		case !r.src.Has(at.Then(t.key)...):
+			r.fault(at, "%s is missing; it is the %s at which the state begins (equal idle_above and run_above: no state idle)", t.key, s.Signal)
+			positive = false
+		case t.value <= 0:
+			r.fault(at.Then(t.key), "%s is %v%s; it must be above 0, else a machine that stands would count", t.key, t.value, unit)
+			positive = false
+		}
+	}
+	if positive && s.IdleAbove > s.RunAbove {
+		r.fault(at.Then("idle_above"), "idle_above (%v%s) lies above run_above (%v%s); a machine idles on less than it runs on", s.IdleAbove, unit, s.RunAbove, unit)
+	}
+	if s.Hysteresis < 0 || s.Hysteresis >= 1 {
+		r.fault(at.Then("hysteresis"), "hysteresis is %v; give the part of the threshold, 0 up to (not including) 1, usually 0.1", s.Hysteresis)
+	}
+}
+
+// longestTime bounds report interval, dwell and silence: a day is beyond anything sensible.
+const longestTime = 24 * time.Hour
+
+func (r *reader) times(at config.Path, s settings) {
+	for _, d := range []struct {
+		path  []any
+		value config.Duration
+		least time.Duration
+	}{
+		{[]any{"dwell", "off"}, s.Dwell.Off, 0},
+		{[]any{"dwell", "idle"}, s.Dwell.Idle, 0},
+		{[]any{"dwell", "run"}, s.Dwell.Run, 0},
+		{[]any{"report"}, s.Report, time.Millisecond},
+	} {
+		if v := d.value.Std(); v < d.least || v > longestTime {
+			r.fault(at.Then(d.path...), "%v is %s; it must lie between %s and %s", config.Path(d.path), v, d.least, longestTime)
+		}
+	}
+}
+
+func (r *reader) alarms(at config.Path, s settings) {
+	a := s.Alarms
+	if r.src.Has(at.Then("temperature_max_c")...) && a.TemperatureMaxC <= 0 {
+		r.fault(at.Then("temperature_max_c"), "temperature_max_c is %v; give a limit above 0 °C, or leave it out for no alarm", a.TemperatureMaxC)
+	}
+	if r.src.Has(at.Then("vibration_ratio")...) && a.VibrationRatio <= 1 {
+		r.fault(at.Then("vibration_ratio"), "vibration_ratio is %v; it is a multiple of the machine's own baseline and must be above 1, or left out for no alarm", a.VibrationRatio)
+	}
+	if r.src.Has(at.Then("silent_after")...) && (a.SilentAfter.Std() <= s.Report.Std() || a.SilentAfter.Std() > longestTime) {
+		r.fault(at.Then("silent_after"), "silent_after is %s; it must be longer than the report interval (%s) and at most %s, or left out for no alarm", a.SilentAfter, s.Report, longestTime)
+	}
+}

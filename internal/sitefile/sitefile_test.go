@@ -1,0 +1,141 @@
+package sitefile
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"karkhana/internal/config"
+	"karkhana/internal/registry"
+)
+
+func TestExample(t *testing.T) {
+	def, err := Load("testdata/example.good.yaml")
+	require.NoError(t, err)
+	day := func(date string) int64 { // midnight in India: UTC+5:30
+		d, err := time.Parse(time.DateOnly, date)
+		require.NoError(t, err)
+		return d.UnixMilli() - 330*60*1000
+	}
+	want := registry.SiteDefinition{
+		Site: registry.Site{ID: "jodhpur-cfc", Zone: "Asia/Kolkata",
+			Name: registry.Name{Hi: "जोधपुर सामान्य सुविधा केंद्र", En: "Jodhpur Common Facility Centre"}},
+		Machines: []registry.MachineDefinition{
+			{
+				Machine: registry.Machine{Site: "jodhpur-cfc", ID: "furnace-1", Class: "furnace",
+					Name: registry.Name{Hi: "मफल भट्ठी", En: "Muffle furnace"}},
+				Settings: []registry.Settings{
+					{Signal: "power", IdleAbove: 40, RunAbove: 600, Hysteresis: 0.1,
+						DwellOffMs: 60_000, DwellIdleMs: 120_000, DwellRunMs: 60_000, ReportMs: 1000},
+					{ValidFromMs: day("2026-10-01"), Signal: "power", IdleAbove: 50, RunAbove: 500.5, Hysteresis: 0.2,
+						DwellOffMs: 30_000, DwellIdleMs: 90_000, DwellRunMs: 20_000, ReportMs: 5000,
+						TemperatureMaxC: 950, VibrationRatio: 1.5, SilentAfterMs: 300_000},
+				},
+			},
+			{Machine: registry.Machine{Site: "jodhpur-cfc", ID: "meter-main", Class: "main-meter",
+				Name: registry.Name{Hi: "मुख्य मीटर", En: "Main meter"}}},
+		},
+		Gateways: []string{"gw-1"},
+		Groups: []registry.GroupDefinition{{
+			Group: registry.Group{Site: "jodhpur-cfc", ID: "kumhar", Name: registry.Name{Hi: "कुम्हार समूह", En: "Potters"}},
+			Cards: []string{"00112233445566778899aabbccddeeff", "ffeeddccbbaa99887766554433221100"},
+		}},
+		Tariffs: []registry.Tariff{
+			{Site: "jodhpur-cfc", Class: "furnace", ValidFromMs: day("2026-10-01"), PaisePerRunHour: 12_000},
+			{Site: "jodhpur-cfc", Class: "furnace", ValidFromMs: day("2026-11-01"), PaisePerRunHour: 13_550},
+		},
+	}
+	require.Empty(t, cmp.Diff(want, def))
+}
+
+// TestGoodFilesApply: what the reader accepts the registry accepts too.
+func TestGoodFilesApply(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.good.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		def, err := Load(file)
+		require.NoError(t, err, file)
+		db, err := registry.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "r.db"))
+		require.NoError(t, err)
+		require.NoError(t, db.Apply(t.Context(), def, "test", time.Now().UnixMilli()), file)
+		require.NoError(t, db.Close())
+	}
+}
+
+// TestBad reads every testdata/*.bad.yaml; its comment lines `# want: …` are the whole error, in order.
+func TestBad(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.bad.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			require.NoError(t, err)
+			var want []string
+			for line := range strings.Lines(string(data)) {
+				if w, ok := strings.CutPrefix(strings.TrimSpace(line), "# want: "); ok {
+					want = append(want, w)
+				}
+			}
+			require.NotEmpty(t, want, "the file says nowhere what the error must be")
+			_, err = Parse(filepath.Base(file), data)
+			require.EqualError(t, err, strings.Join(want, "\n"))
+			var fault *config.Fault
+			require.ErrorAs(t, err, &fault)
+		})
+	}
+}
+
+func TestLoadMissingFile(t *testing.T) {
+	_, err := Load(filepath.Join(t.TempDir(), "none.yaml"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestPaise(t *testing.T) {
+	for text, want := range map[string]int64{
+		"0": 0, "0.01": 1, "0.1": 10, "1": 100, "120": 12_000, "120.00": 12_000, "120.5": 12_050, "19.99": 1_999,
+		"999999999.99": 99_999_999_999,
+	} {
+		got, problem := paise(text)
+		require.Empty(t, problem, text)
+		require.Equal(t, want, got, text)
+	}
+	for _, text := range []string{"", "-1", "+1", "1.", ".5", "1.005", "1,5", "1 000", "1e3", "0x10", "१२०", "₹120", "NaN", "1000000000"} {
+		_, problem := paise(text)
+		require.NotEmpty(t, problem, text)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.yaml")
+	require.NoError(f, err)
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		require.NoError(f, err)
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		def, err := Parse("fuzz.yaml", data)
+		if err != nil {
+			require.Equal(t, registry.SiteDefinition{}, def)
+			return
+		}
+		require.NotEmpty(t, def.Machines)
+		for _, m := range def.Machines {
+			for _, s := range m.Settings {
+				require.Greater(t, s.IdleAbove, 0.0)
+				require.GreaterOrEqual(t, s.RunAbove, s.IdleAbove)
+				require.Positive(t, s.ReportMs)
+			}
+		}
+		for _, tariff := range def.Tariffs {
+			require.GreaterOrEqual(t, tariff.PaisePerRunHour, int64(0))
+		}
+	})
+}
