@@ -96,7 +96,7 @@ func drawn(t *rapid.T, start, end int64) (Deps, *fake) {
 		for at := start; at < end; {
 			iv := timeline.Interval{
 				State:   rapid.SampledFrom([]string{timeline.StateOff, timeline.StateIdle, timeline.StateRun, timeline.StateRun, timeline.StateUnknown}).Draw(t, "state"),
-				StartMs: at, EndMs: min(at+rapid.Int64Range(1, 3*86_400_000).Draw(t, "length"), end),
+				StartMs: at, EndMs: min(at+rapid.Int64Range(1, 8*86_400_000).Draw(t, "length"), end),
 				EnergyMilliWh: rapid.Int64Range(0, 1e9).Draw(t, "energy"),
 			}
 			points = append(points, iv.Point("jodhpur-cfc", id))
@@ -104,8 +104,8 @@ func drawn(t *rapid.T, start, end int64) (Deps, *fake) {
 		}
 		require.NoError(t, store.Write(context.Background(), points))
 		for at := start; at < end; {
-			from := at + rapid.Int64Range(0, 86_400_000).Draw(t, "pause")
-			to := from + rapid.Int64Range(1, 4*86_400_000).Draw(t, "session")
+			from := at + rapid.Int64Range(0, 2*86_400_000).Draw(t, "pause")
+			to := from + rapid.Int64Range(1, 8*86_400_000).Draw(t, "session")
 			if to > end {
 				break
 			}
