@@ -1,0 +1,247 @@
+// Package apitest makes a small CFC for tests of the API and the pages: six machines and a main meter, some weeks of
+// states, sessions and tariffs, alarms, a token for every role. Store and registry are real (memory, SQLite); only the
+// data is made up.
+package apitest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"karkhana/analytics/timeline"
+	"karkhana/internal/quantity"
+	"karkhana/internal/registry"
+	"karkhana/internal/tsdb"
+	"karkhana/internal/wire"
+)
+
+// Site is the id of the made-up CFC, Begin the moment at which its clock starts: a Friday afternoon.
+const Site = "jodhpur-cfc"
+
+// Begin is when the world's clock starts: Friday 20 November 2026, 15:42 in Jodhpur.
+var Begin = time.Date(2026, 11, 20, 10, 12, 0, 0, time.UTC)
+
+// gapMs is the distance after which the machines' data counts as missing.
+const gapMs = 180_000
+
+// machine is a machine of the world with what it does now.
+type machine struct {
+	registry.Machine
+	powerW      map[string]float64 // by state
+	temperature map[string]float64 // °C by state, furnace only
+	vibration   float64            // mm/s while running, 0: not measured
+	state       string
+	sinceMs     int64
+	silent      bool
+}
+
+// World is the made-up CFC. Its methods are safe for concurrent use.
+type World struct {
+	Store    *tsdb.Memory
+	Registry *registry.DB
+	Tokens   map[registry.Role]string // secrets; group's is of group "pital-shg"
+
+	zone *time.Location
+
+	mu       sync.Mutex
+	nowMs    int64
+	machines []*machine
+	energyWh map[string]float64
+}
+
+// New makes the world in folder dir, with its clock at Begin. The caller closes Registry.
+func New(ctx context.Context, dir string) (*World, error) {
+	db, err := registry.Open(ctx, "sqlite://"+filepath.Join(dir, "world.db"))
+	if err != nil {
+		return nil, err
+	}
+	zone, err := time.LoadLocation("Asia/Kolkata")
+	if err != nil {
+		return nil, err
+	}
+	w := &World{
+		Store: tsdb.NewMemory(), Registry: db, Tokens: map[registry.Role]string{}, zone: zone,
+		nowMs: Begin.UnixMilli(), machines: machines(), energyWh: map[string]float64{},
+	}
+	for _, step := range []func(context.Context) error{w.apply, w.history, w.tokens, w.alarms, w.gateways} {
+		if err := step(ctx); err != nil {
+			return nil, fmt.Errorf("make the test world: %w", err)
+		}
+	}
+	return w, w.Advance(ctx, 0)
+}
+
+// Now is the world's clock.
+func (w *World) Now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.UnixMilli(w.nowMs)
+}
+
+func machines() []*machine {
+	one := func(id, class, hi, en string, run, idle, off float64) *machine {
+		return &machine{
+			Machine: registry.Machine{Site: Site, ID: id, Class: class, Name: registry.Name{Hi: hi, En: en}, Gateway: "gw-1"},
+			powerW:  map[string]float64{timeline.StateRun: run, timeline.StateIdle: idle, timeline.StateOff: off}, state: timeline.StateOff,
+		}
+	}
+	furnace := one("furnace-1", "furnace", "मफ़ल भट्ठी", "Muffle furnace", 11800, 2400, 4)
+	furnace.temperature = map[string]float64{timeline.StateRun: 648, timeline.StateIdle: 512, timeline.StateOff: 61}
+	polishing := one("polishing-1", "polishing", "पॉलिश मशीन", "Polishing lathe", 1640, 410, 3)
+	polishing.vibration = 2.3
+	hammer := one("hammer-1", "hammering", "हथौड़ा मशीन", "Power hammer", 3900, 900, 2)
+	hammer.vibration = 4.6
+	return []*machine{
+		furnace, one("cutting-1", "cutting", "कटाई मशीन", "Cutting machine", 3250, 640, 3), polishing, hammer,
+		one("design-1", "designing", "डिज़ाइन कंप्यूटर", "Design workstation", 182, 74, 2),
+		one("polishing-2", "polishing", "पॉलिश मशीन 2", "Polishing lathe 2", 1580, 400, 3),
+		one("incomer", registry.ClassMainMeter, "मुख्य मीटर", "Main meter", 0, 0, 0),
+	}
+}
+
+func (w *World) apply(ctx context.Context) error {
+	since := Begin.AddDate(-1, 0, 0).UnixMilli()
+	def := registry.SiteDefinition{
+		Site:     registry.Site{ID: Site, Name: registry.Name{Hi: "जोधपुर साझा सुविधा केंद्र", En: "Jodhpur common facility centre"}, Zone: "Asia/Kolkata"},
+		Gateways: []string{"gw-1", "gw-2"},
+		Groups: []registry.GroupDefinition{
+			{Group: registry.Group{ID: "pital-shg", Name: registry.Name{Hi: "पीतल कला स्वयं सहायता समूह", En: "Pital Kala SHG"}}, Cards: []string{"c1"}},
+			{Group: registry.Group{ID: "meera-pg", Name: registry.Name{Hi: "मीरा उत्पादक समूह", En: "Meera producer group"}}, Cards: []string{"c2"}},
+			{Group: registry.Group{ID: "lohar-pg", Name: registry.Name{Hi: "लोहार उत्पादक समूह", En: "Lohar producer group"}}, Cards: []string{"c3"}},
+		},
+		Tariffs: []registry.Tariff{
+			{Class: "furnace", ValidFromMs: since, PaisePerRunHour: 18000}, {Class: "cutting", ValidFromMs: since, PaisePerRunHour: 9000},
+			{Class: "polishing", ValidFromMs: since, PaisePerRunHour: 6050}, {Class: "hammering", ValidFromMs: since, PaisePerRunHour: 7500},
+		}, // designing has none, so that statements have a problem to show
+	}
+	for _, m := range w.machines {
+		s := registry.Settings{ValidFromMs: since, Signal: quantity.Power, IdleAbove: 50, RunAbove: 1000, Hysteresis: 0.1, ReportMs: 1000}
+		def.Machines = append(def.Machines, registry.MachineDefinition{Machine: m.Machine, Settings: []registry.Settings{s}})
+	}
+	return w.Registry.Apply(ctx, def, "test", w.nowMs)
+}
+
+func (w *World) tokens(ctx context.Context) error {
+	for _, role := range registry.Roles {
+		t := registry.Token{Name: string(role) + " one", Role: role, CreatedMs: w.nowMs}
+		if role == registry.RoleGroup {
+			t.Group = "pital-shg"
+		}
+		secret := "test-token-of-" + string(role)
+		t.Hash = registry.HashSecret(secret)
+		w.Tokens[role] = secret
+		if err := w.Registry.AddToken(ctx, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *World) alarms(ctx context.Context) error {
+	raise := func(a registry.Alarm) error {
+		a.Site = Site
+		_, _, err := w.Registry.RaiseAlarm(ctx, a)
+		return err
+	}
+	if err := raise(registry.Alarm{Machine: "polishing-2", Rule: "sensor-silent", Component: "gw-2", OpenedMs: w.nowMs - 35*60_000, Cause: "gateway"}); err != nil {
+		return err
+	}
+	return raise(registry.Alarm{Machine: "hammer-1", Rule: "vibration-high", Component: quantity.Vibration, OpenedMs: w.nowMs - 95*60_000, Value: 4.62, Limit: 3.4})
+}
+
+func (w *World) gateways(ctx context.Context) error {
+	status := func(id string, s wire.Status, seenMs int64) error {
+		b, err := json.Marshal(s)
+		if err != nil {
+			return err
+		}
+		return w.Registry.GatewayStatus(ctx, Site, id, string(b), s.Online, seenMs)
+	}
+	if err := status("gw-1", wire.Status{Online: true, Version: "1.0", Clock: wire.ClockSynced}, w.nowMs); err != nil {
+		return err
+	}
+	return status("gw-2", wire.Status{Online: false, Version: "1.0", Clock: wire.ClockRTC}, w.nowMs-40*60_000)
+}
+
+// SetState puts a machine into a state from now on and writes what a gateway and analytics would have.
+func (w *World) SetState(ctx context.Context, id, state string) error {
+	w.mu.Lock()
+	for _, m := range w.machines {
+		if m.ID == id {
+			if err := w.stay(ctx, m); err != nil {
+				w.mu.Unlock()
+				return err
+			}
+			m.state, m.sinceMs, m.silent = state, w.nowMs, false
+		}
+	}
+	w.mu.Unlock()
+	return w.Advance(ctx, 0)
+}
+
+// Advance moves the world's clock and lets every machine that is not silent send a sample.
+func (w *World) Advance(ctx context.Context, by time.Duration) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.nowMs += by.Milliseconds()
+	var total float64
+	for _, m := range w.machines {
+		if m.Class == registry.ClassMainMeter {
+			if err := w.sample(ctx, m, w.nowMs, total+420); err != nil {
+				return err
+			}
+			continue
+		}
+		if m.silent {
+			continue
+		}
+		p := m.powerW[m.state] * (1 + 0.02*wave(w.nowMs, m.ID))
+		total += p
+		if err := w.sample(ctx, m, w.nowMs, p); err != nil {
+			return err
+		}
+		if err := w.stay(ctx, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stay writes the piece that is still growing.
+func (w *World) stay(ctx context.Context, m *machine) error {
+	from := max(m.sinceMs, timeline.HourFloor(w.nowMs, w.zone))
+	if from >= w.nowMs {
+		return nil
+	}
+	p := w.piece(m, m.state, from, w.nowMs)
+	p.Open = true
+	return w.Store.Write(ctx, []tsdb.Point{p.Point(Site, m.ID)})
+}
+
+func (w *World) piece(m *machine, state string, fromMs, toMs int64) timeline.Interval {
+	return timeline.Interval{State: state, StartMs: fromMs, EndMs: toMs, EnergyMilliWh: int64(m.powerW[state]) * (toMs - fromMs) / 3600, EnergyEstimated: m.ID == "design-1"}
+}
+
+func (w *World) sample(ctx context.Context, m *machine, ms int64, powerW float64) error {
+	fields := []tsdb.Field{{Key: quantity.Field(quantity.Power), Value: powerW}, {Key: quantity.Field(quantity.Energy), Value: w.energyWh[m.ID]}}
+	if m.temperature != nil {
+		t := m.temperature[m.state]
+		fields = append(fields, tsdb.Field{Key: quantity.Field(quantity.Temperature), Value: t + 3*wave(ms, "t")}, tsdb.Field{Key: quantity.Field(quantity.Setpoint), Value: 650.0})
+	}
+	if m.vibration > 0 && m.state == timeline.StateRun {
+		fields = append(fields, tsdb.Field{Key: quantity.Field(quantity.Vibration), Value: m.vibration * (1 + 0.05*wave(ms, "v"))})
+	}
+	return w.Store.Write(ctx, []tsdb.Point{{Measurement: tsdb.Telemetry, Site: Site, Machine: m.ID, TimeMs: ms, Fields: fields}})
+}
+
+// wave is a number in [-1, 1] that looks a little random and is always the same.
+func wave(ms int64, salt string) float64 {
+	x := uint64(ms/1000)*2654435761 + uint64(len(salt))*97
+	for _, c := range []byte(salt) {
+		x = (x ^ uint64(c)) * 1099511628211
+	}
+	return float64(x>>40%2001)/1000 - 1
+}

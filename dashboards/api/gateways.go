@@ -1,0 +1,127 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"karkhana/internal/registry"
+	"karkhana/internal/wire"
+)
+
+// Gateway is a gateway of the site as it last reported.
+type Gateway struct {
+	ID          string     `json:"id"`
+	Online      bool       `json:"online"`
+	Seen        *time.Time `json:"seen,omitempty" doc:"Server time of its last sign of life; absent before the first"`
+	AgeS        float64    `json:"age_s,omitempty" doc:"Age of that when this was made, s"`
+	Version     string     `json:"version,omitempty"`
+	Clock       string     `json:"clock,omitempty" doc:"How far its time can be trusted: synced, rtc, repaired, bounded"`
+	SpoolPacks  uint64     `json:"spool_packs" doc:"Packs that wait on its disk"`
+	OldestAgeS  int64      `json:"oldest_age_s" doc:"Age of the oldest of them, s"`
+	Supply      *bool      `json:"supply,omitempty" doc:"Mains present, where that is sensed"`
+	Undervolted *bool      `json:"undervolted,omitempty"`
+}
+
+type gatewaysOutput struct {
+	Body struct {
+		Gateways []Gateway `json:"gateways" nullable:"false"`
+	}
+}
+
+// Quarantined is a pack that could not be stored.
+type Quarantined struct {
+	ID       int64     `json:"id"`
+	Received time.Time `json:"received"`
+	Topic    string    `json:"topic"`
+	Gateway  string    `json:"gateway,omitempty"`
+	Machine  string    `json:"machine,omitempty"`
+	Reason   string    `json:"reason" doc:"not-senml, unknown-machine, unknown-unit, absurd-time, wrong-type, …"`
+	Detail   string    `json:"detail"`
+	Count    int64     `json:"count" doc:"How often the same bytes came"`
+	Bytes    int       `json:"bytes" doc:"Size of the payload"`
+	Payload  []byte    `json:"payload,omitempty" doc:"The first 4 kB of the payload, base64"`
+}
+
+type quarantineInput struct {
+	SiteInput
+	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+}
+
+type quarantineOutput struct {
+	Body struct {
+		Quarantined []Quarantined `json:"quarantined" nullable:"false" doc:"Newest first"`
+	}
+}
+
+// shownPayload bounds what of a quarantined payload is given out.
+const shownPayload = 4 << 10
+
+func (a *API) routeGateways() {
+	huma.Register(a.huma, operation("list-gateways", http.MethodGet, "/sites/{site}/gateways", "Gateways and what waits on them", ""),
+		func(ctx context.Context, in *SiteInput) (*gatewaysOutput, error) {
+			if _, err := a.site(ctx, in.Site); err != nil {
+				return nil, err
+			}
+			rows, err := a.gateways(ctx, in.Site, a.now().UnixMilli())
+			if err != nil {
+				return nil, a.fail(ctx, "list the gateways", err)
+			}
+			var out gatewaysOutput
+			out.Body.Gateways = rows
+			return &out, nil
+		})
+	huma.Register(a.huma, operation("list-quarantine", http.MethodGet, "/sites/{site}/quarantine", "Packs that could not be stored, and why", ""),
+		func(ctx context.Context, in *quarantineInput) (*quarantineOutput, error) {
+			if _, err := a.site(ctx, in.Site); err != nil {
+				return nil, err
+			}
+			rows, err := a.reg.QuarantinedList(ctx, in.Site, in.Limit)
+			if err != nil {
+				return nil, a.fail(ctx, "list the quarantine", err)
+			}
+			var out quarantineOutput
+			out.Body.Quarantined = make([]Quarantined, len(rows))
+			for i, q := range rows {
+				out.Body.Quarantined[i] = Quarantined{
+					ID: q.ID, Received: at(q.ReceivedMs), Topic: q.Topic, Gateway: q.Gateway, Machine: q.Machine, Reason: q.Reason,
+					Detail: q.Detail, Count: q.Count, Bytes: len(q.Payload), Payload: q.Payload[:min(len(q.Payload), shownPayload)],
+				}
+			}
+			return &out, nil
+		})
+}
+
+// gateways lists a site's gateways. A status that can't be read is logged and leaves its fields empty.
+func (a *API) gateways(ctx context.Context, site string, nowMs int64) ([]Gateway, error) {
+	rows, err := a.reg.Gateways(ctx, site)
+	if err != nil {
+		return nil, fmt.Errorf("list gateways: %w", err)
+	}
+	out := make([]Gateway, len(rows))
+	for i, r := range rows {
+		out[i] = a.shownGateway(r, nowMs)
+	}
+	return out, nil
+}
+
+func (a *API) shownGateway(r registry.Gateway, nowMs int64) Gateway {
+	g := Gateway{ID: r.ID, Online: r.Online, Seen: atOrNil(r.SeenMs)}
+	if r.SeenMs != 0 {
+		g.AgeS = seconds(max(0, nowMs-r.SeenMs))
+	}
+	if r.StatusJSON == "" {
+		return g
+	}
+	var s wire.Status
+	if err := json.Unmarshal([]byte(r.StatusJSON), &s); err != nil {
+		a.log.Debug("gateway status can't be read", "site", r.Site, "gateway", r.ID, "err", err)
+		return g
+	}
+	g.Version, g.Clock, g.SpoolPacks, g.OldestAgeS, g.Supply, g.Undervolted = s.Version, string(s.Clock), s.SpoolPacks, s.OldestAgeS, s.Supply, s.Undervolted
+	return g
+}

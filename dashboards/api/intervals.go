@@ -1,0 +1,121 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"karkhana/analytics/timeline"
+	"karkhana/internal/registry"
+)
+
+// Interval is a machine in one state.
+type Interval struct {
+	State           string       `json:"state" enum:"off,idle,run,unknown"`
+	Phase           string       `json:"phase,omitempty" doc:"Furnaces only: heating, soak, cooling"`
+	Start           time.Time    `json:"start"`
+	End             time.Time    `json:"end"`
+	DurationS       float64      `json:"duration_s"`
+	EnergyWh        float64      `json:"energy_wh"`
+	EnergyEstimated bool         `json:"energy_estimated" doc:"Integrated from power, not read from a register"`
+	Quality         string       `json:"quality" enum:"measured,estimated,unknown" doc:"How far the interval can be trusted"`
+	Open            bool         `json:"open" doc:"Still growing"`
+	Cause           string       `json:"cause,omitempty" doc:"Of an unknown interval, as far as known"`
+	Sessions        []SessionRef `json:"sessions" nullable:"false" doc:"Who held the machine meanwhile"`
+}
+
+// SessionRef is a session as far as it lies in an interval.
+type SessionRef struct {
+	Group string     `json:"group" doc:"Empty when the card belongs to nobody"`
+	Start time.Time  `json:"start"`
+	End   *time.Time `json:"end,omitempty" doc:"Absent while open"`
+}
+
+type intervalsInput struct {
+	SiteInput
+	Machine string `path:"machine" maxLength:"40" example:"furnace-1"`
+	Span
+	Clip bool `query:"clip" doc:"Cut the first and last interval to from–to, their energy pro rata; otherwise they are given whole"`
+}
+
+type intervalsOutput struct {
+	Body struct {
+		Intervals []Interval `json:"intervals" nullable:"false" doc:"They tile from–to without holes, oldest first"`
+	}
+}
+
+func (a *API) routeIntervals() {
+	huma.Register(a.huma, operation("list-intervals", http.MethodGet, "/sites/{site}/machines/{machine}/intervals", "States of a machine",
+		"At most 100 days at once. What nobody knows is state unknown, never left out."),
+		func(ctx context.Context, in *intervalsInput) (*intervalsOutput, error) {
+			fromMs, toMs, err := in.check(100 * day)
+			if err != nil {
+				return nil, err
+			}
+			if _, _, err := a.machine(ctx, in.Site, in.Machine); err != nil {
+				return nil, err
+			}
+			var out intervalsOutput
+			if out.Body.Intervals, err = a.intervals(ctx, in.Site, in.Machine, fromMs, toMs, in.Clip, ""); err != nil {
+				return nil, err
+			}
+			if !may(caller(ctx).role, "list-sessions") { // who held the machine in the past is not for everybody
+				for i := range out.Body.Intervals {
+					out.Body.Intervals[i].Sessions = []SessionRef{}
+				}
+			}
+			return &out, nil
+		})
+}
+
+// intervals reads a machine's intervals with the sessions in them; group narrows the sessions, "" is any.
+func (a *API) intervals(ctx context.Context, site, machine string, fromMs, toMs int64, clip bool, group string) ([]Interval, error) {
+	nowMs := a.now().UnixMilli()
+	limit, err := gapLimit(ctx, a.reg, site, machine, nowMs)
+	if err != nil {
+		return nil, a.fail(ctx, "read the settings", err)
+	}
+	pieces, err := timeline.Read(ctx, a.store, site, machine, fromMs, toMs, nowMs, limit)
+	if err != nil {
+		return nil, a.fail(ctx, "read the states", err)
+	}
+	if clip {
+		pieces = timeline.Clip(pieces, fromMs, toMs)
+	}
+	sessions, err := a.reg.Sessions(ctx, site, fromMs, toMs, machine, group)
+	if err != nil {
+		return nil, a.fail(ctx, "list the sessions", err)
+	}
+	out := make([]Interval, len(pieces))
+	for i, p := range pieces {
+		out[i] = Interval{
+			State: p.State, Start: at(p.StartMs), End: at(p.EndMs), DurationS: seconds(p.EndMs - p.StartMs),
+			EnergyWh: wattHours(p.EnergyMilliWh), EnergyEstimated: p.EnergyEstimated, Quality: quality(p), Open: p.Open, Cause: p.Cause,
+			Sessions: overlapping(sessions, p.StartMs, p.EndMs),
+		}
+	}
+	return out, nil
+}
+
+func quality(p timeline.Interval) string {
+	switch {
+	case p.State == timeline.StateUnknown:
+		return "unknown"
+	case p.EnergyEstimated:
+		return "estimated"
+	}
+	return "measured"
+}
+
+// overlapping are the sessions that share time with [fromMs, toMs).
+func overlapping(all []registry.Session, fromMs, toMs int64) []SessionRef {
+	out := []SessionRef{}
+	for _, s := range all {
+		if s.StartMs < toMs && (s.EndMs == 0 || s.EndMs > fromMs) {
+			out = append(out, SessionRef{Group: s.Group, Start: at(s.StartMs), End: atOrNil(s.EndMs)})
+		}
+	}
+	return out
+}

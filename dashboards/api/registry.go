@@ -1,0 +1,32 @@
+package api
+
+import (
+	"context"
+
+	"karkhana/analytics/billing"
+	"karkhana/analytics/utilisation"
+	"karkhana/internal/registry"
+)
+
+// Registry is what the API asks of SQL; *registry.DB answers it.
+type Registry interface {
+	utilisation.Registry
+	billing.Registry
+
+	Sites(ctx context.Context) ([]registry.Site, error)
+	Site(ctx context.Context, id string) (registry.Site, error)
+	Machines(ctx context.Context, site string) ([]registry.Machine, error)
+	SettingsAt(ctx context.Context, site, machine string) ([]registry.Settings, error)
+	Gateways(ctx context.Context, site string) ([]registry.Gateway, error)
+	Groups(ctx context.Context, site string) ([]registry.Group, error)
+	Sessions(ctx context.Context, site string, fromMs, toMs int64, machine, group string) ([]registry.Session, error)
+	Alarms(ctx context.Context, site string, onlyUnresolved bool, limit int) ([]registry.Alarm, error)
+	AcknowledgeAlarm(ctx context.Context, site string, id int64, by string, atMs int64) (registry.Alarm, error)
+	ResolveAlarm(ctx context.Context, site string, id int64, by, note string, atMs int64) (registry.Alarm, error)
+	SaveStatement(ctx context.Context, s registry.Statement) (registry.Statement, error)
+	Statements(ctx context.Context, site, month string) ([]registry.Statement, error)
+	Statement(ctx context.Context, site string, id int64) (registry.Statement, error)
+	QuarantinedList(ctx context.Context, site string, limit int) ([]registry.Quarantined, error)
+	TokenByHash(ctx context.Context, hash string) (registry.Token, error)
+	Audit(ctx context.Context, who, what, detail string) error
+}

@@ -1,0 +1,60 @@
+package api
+
+import (
+	"slices"
+
+	"karkhana/internal/registry"
+)
+
+// Shorthands for the table below.
+const (
+	admin      = registry.RoleAdmin
+	manager    = registry.RoleManager
+	accountant = registry.RoleAccountant
+	technician = registry.RoleTechnician
+	group      = registry.RoleGroup
+	viewer     = registry.RoleViewer
+)
+
+// public marks operations that need no sign-in: they are about signing in.
+var public = []registry.Role{}
+
+// access is the one table of who may call what, by operation id. An operation that is not listed can't be
+// registered. Role admin may call everything; role group gets only rows of its own group.
+var access = map[string][]registry.Role{
+	"login":  public,
+	"logout": public,
+	"me":     public,
+
+	"list-sites":     {viewer, manager, technician, accountant, group},
+	"list-machines":  {viewer, manager, technician, accountant},
+	"live":           {viewer, manager, technician, accountant},
+	"list-intervals": {viewer, manager, technician, accountant},
+	"list-kpis":      {viewer, manager, technician, accountant},
+	"get-series":     {viewer, manager, technician, accountant},
+	"list-gateways":  {viewer, manager, technician, accountant},
+	"list-alarms":    {viewer, manager, technician, accountant},
+
+	"acknowledge-alarm": {manager, technician},
+	"resolve-alarm":     {manager, technician},
+	"list-quarantine":   {manager, technician},
+
+	"list-groups":       {manager, accountant, technician, group},
+	"list-sessions":     {manager, accountant, technician, group},
+	"list-statements":   {manager, accountant, group},
+	"get-statement":     {manager, accountant, group},
+	"get-statement-csv": {manager, accountant, group},
+	"make-statements":   {manager, accountant},
+	"list-unattributed": {manager, accountant},
+}
+
+// may reports whether the role may call the operation.
+func may(role registry.Role, operation string) bool {
+	return role == admin || slices.Contains(access[operation], role)
+}
+
+// isPublic reports whether the operation needs no sign-in.
+func isPublic(operation string) bool {
+	roles, listed := access[operation]
+	return listed && len(roles) == 0
+}
