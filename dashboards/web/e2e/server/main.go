@@ -1,0 +1,107 @@
+// Command server serves the API and the built pages over a made-up CFC, for the browser tests. It prints its address
+// and takes one command that only tests need: POST /test/state?machine=&state=.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"karkhana/dashboards/api"
+	"karkhana/dashboards/api/apitest"
+	"karkhana/dashboards/web"
+	"karkhana/internal/registry"
+)
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:0", "address to serve at")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := serve(ctx, *listen); err != nil {
+		fmt.Fprintln(os.Stderr, "server:", err)
+		os.Exit(1)
+	}
+}
+
+func serve(ctx context.Context, listen string) error {
+	dir, err := os.MkdirTemp("", "karkhana-e2e-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	world, err := apitest.New(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer world.Registry.Close()
+	pages, err := web.FS()
+	if err != nil {
+		return err
+	}
+	a, err := api.New(api.Options{
+		Store: world.Store, Registry: world.Registry, Web: pages, Version: "e2e", AnonymousRole: registry.RoleViewer,
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})), Now: world.Now, Poll: 250 * time.Millisecond,
+	})
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", a.Handler())
+	mux.HandleFunc("POST /test/state", func(w http.ResponseWriter, r *http.Request) {
+		if err := world.SetState(r.Context(), r.FormValue("machine"), r.FormValue("state")); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		return err
+	}
+	server := a.Server()
+	server.Handler = mux
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return a.Run(ctx) })
+	g.Go(func() error { return tick(ctx, world) })
+	g.Go(func() error {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		return server.Shutdown(closing)
+	})
+	fmt.Println("http://" + l.Addr().String())
+	return g.Wait()
+}
+
+// tick lets the world's clock run with the real one.
+func tick(ctx context.Context, world *apitest.World) error {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-t.C:
+			if err := world.Advance(ctx, now.Sub(last)); err != nil && ctx.Err() == nil {
+				return err
+			}
+			last = now
+		}
+	}
+}

@@ -1,0 +1,210 @@
+import { useState } from "preact/hooks";
+import type { Schemas } from "../api";
+import { get } from "../api";
+import { sums, type Piece } from "../bar";
+import { useLive, useLoad, usePlace } from "../context";
+import { clock, clockSeconds, date, energy, isoDay, joined, midnight, monthDays, monthName, number, percent, power, shiftDay } from "../format";
+import { useWords, type Key } from "../i18n";
+import { Chart } from "../parts/charts";
+import { StateBar, StateKey, StatePill, stateWord, states, Symbol } from "../parts/state";
+import { Busy, Empty, Failed } from "../parts/status";
+import { dayMarks, freshness } from "./live";
+
+const quantityWord: Record<string, Key> = {
+  power: "q.power", temperature: "q.temperature", setpoint: "q.setpoint", vibration: "q.vibration", speed: "q.speed",
+  current: "q.current", voltage: "q.voltage", humidity: "q.humidity", energy: "q.energy",
+};
+const fieldOf: Record<string, keyof Schemas["Values"]> = {
+  power: "power_w", temperature: "temperature_c", setpoint: "setpoint_c", vibration: "vibration_mm_s", speed: "speed_rpm",
+  current: "current_a", voltage: "voltage_v", humidity: "humidity_rh",
+};
+
+/** One machine, one day: its states, its numbers, its curve. */
+export function MachinePage({ id }: { id: string }) {
+  const { live, site } = usePlace();
+  const words = useWords();
+  const { t, name } = words;
+  useLive(live);
+  const [chosen, choose] = useState<string>();
+  if (!live) return null;
+  if (!live.loaded) return live.error ? <Failed error={live.error} /> : <Busy />;
+  const view = live.machines.find((v) => v.machine.id === id);
+  if (!view) return <Empty>{t("error.404")}</Empty>;
+  const today = isoDay(live.now(), site.zone);
+  const day = chosen ?? today;
+  const m = view.machine;
+  return (
+    <div class="sheet wide">
+      <a class="back noprint" href="#/live">← {t("machine.back")}</a>
+      <header class="machinehead">
+        <h1>{name(m.name, m.id)}</h1>
+        {m.meter ? null : <StatePill state={m.live.state} />}
+        {m.live.values.power_w !== undefined ? <b class="headpower">{joined(power(m.live.values.power_w))}</b> : null}
+        <small>{freshness(view, live.now(), site.zone, words)}</small>
+      </header>
+      <div class="daypick">
+        <button type="button" aria-label={t("machine.prev")} onClick={() => choose(shiftDay(day, -1))}>‹</button>
+        <label>{t("machine.day")} <input type="date" value={day} max={today} onChange={(e) => e.currentTarget.value && choose(e.currentTarget.value)} /></label>
+        <button type="button" aria-label={t("machine.next")} disabled={day >= today} onClick={() => choose(shiftDay(day, 1))}>›</button>
+        <b class="dayshown">{date(midnight(day, site.zone), site.zone)}</b>
+      </div>
+      {m.meter ? null : <Day machine={id} day={day} />}
+      <Curve machine={id} day={day} has={Object.keys(fieldOf).filter((q) => q === "power" || m.live.values[fieldOf[q] ?? "power_w"] !== undefined)} />
+      <KPIs machine={id} day={day} meter={m.meter} />
+    </div>
+  );
+}
+
+function Day({ machine, day }: { machine: string; day: string }) {
+  const { site, live } = usePlace();
+  const { t, name, duration } = useWords();
+  const [all, showAll] = useState(false);
+  const from = midnight(day, site.zone);
+  const to = midnight(shiftDay(day, 1), site.zone);
+  const now = live?.now() ?? to;
+  const loaded = useLoad(async (signal) => {
+    const until = new Date(Math.min(to, Math.max(now, from + 1000))).toISOString();
+    const got = await get("/api/v1/sites/{site}/machines/{machine}/intervals", { site: site.id, machine, from: new Date(from).toISOString(), to: until, clip: true }, signal);
+    const groups = new Map<string, Schemas["Group"]>();
+    if (got.intervals.some((i) => i.sessions.length > 0)) {
+      for (const g of (await get("/api/v1/sites/{site}/groups", { site: site.id }, signal)).groups) groups.set(g.id, g);
+    }
+    return { intervals: got.intervals, groups };
+  }, [site.id, machine, day]);
+  if (loaded.error) return <Failed error={loaded.error} again={loaded.again} />;
+  if (!loaded.data) return <Busy />;
+  const rows = loaded.data.intervals;
+  const pieces: Piece[] = rows.map((i) => ({ state: i.state, from: Date.parse(i.start), to: Date.parse(i.end) }));
+  if (pieces.every((p) => p.state === "unknown")) return <Empty>{t("machine.empty")}</Empty>;
+  const s = sums(pieces);
+  const wh = rows.reduce((a, i) => a + i.energy_wh, 0);
+  const shown = all ? rows : rows.slice(-12);
+  const who = (i: Schemas["Interval"]) =>
+    [...new Set(i.sessions.map((x) => (x.group ? name(loaded.data?.groups.get(x.group)?.name, x.group) : t("live.unknowncard"))))].join(", ");
+  return (
+    <>
+      <section>
+        <h2>{t("machine.daybar")}</h2>
+        <StateBar pieces={pieces} from={from} to={to} marks={dayMarks} now={now} />
+        <ul class="sums">
+          {states.map((k) => (
+            <li key={k}><span class={`chip s-${k}`}><Symbol state={k} /></span>{t(stateWord[k])} <b>{duration(s[k])}</b></li>
+          ))}
+          <li><span class="chip s-meter"><Symbol state="meter" /></span>{t("machine.energy")} <b>{joined(energy(wh))}</b></li>
+        </ul>
+        <StateKey />
+      </section>
+      <section>
+        <h2>{t("machine.intervals")}</h2>
+        <div class="scroll" tabIndex={0} role="region" aria-label={t("machine.intervals")}>
+          <table>
+            <thead>
+              <tr><th>{t("machine.state")}</th><th>{t("machine.from")}</th><th>{t("machine.to")}</th><th class="n">{t("machine.duration")}</th><th class="n">{t("machine.energy")}</th><th>{t("machine.group")}</th></tr>
+            </thead>
+            <tbody>
+              {shown.map((i) => (
+                <tr key={i.start}>
+                  <td><StatePill state={i.state} /></td>
+                  <td>{clockSeconds(Date.parse(i.start), site.zone)}</td>
+                  <td>{i.open ? t("machine.open") : clockSeconds(Date.parse(i.end), site.zone)}</td>
+                  <td class="n">{duration(i.duration_s)}</td>
+                  <td class="n">{joined(energy(i.energy_wh))}{i.energy_estimated ? "*" : ""}</td>
+                  <td>{who(i)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+        {shown.length < rows.length ? <button type="button" onClick={() => showAll(true)}>{t("machine.more", { n: rows.length })}</button> : null}
+        {rows.some((i) => i.energy_estimated) ? <p class="small">{t("machine.estimated.note")}</p> : null}
+      </section>
+    </>
+  );
+}
+
+function Curve({ machine, day, has }: { machine: string; day: string; has: string[] }) {
+  const { site } = usePlace();
+  const { t } = useWords();
+  const [quantity, choose] = useState("power");
+  const from = midnight(day, site.zone);
+  const to = midnight(shiftDay(day, 1), site.zone);
+  const loaded = useLoad(
+    (signal) => get("/api/v1/sites/{site}/machines/{machine}/series", { site: site.id, machine, quantity, from: new Date(from).toISOString(), to: new Date(to).toISOString(), points: 288 }, signal),
+    [site.id, machine, day, quantity],
+  );
+  const s = loaded.data;
+  const word = (q: string) => t(quantityWord[q] ?? "q.power");
+  const points = (s?.points ?? []).map((p) => ({ t: Date.parse(p.t), min: p.min, max: p.max, mean: p.mean }));
+  const show = (v: number) => `${number(v, Math.abs(v) < 10 ? 2 : 0)} ${s?.unit ?? ""}`;
+  return (
+    <section>
+      <h2>{t("machine.chart")}</h2>
+      <label class="noprint">{t("machine.quantity")}{" "}
+        <select value={quantity} onChange={(e) => choose(e.currentTarget.value)}>
+          {has.map((q) => <option key={q} value={q}>{word(q)}</option>)}
+        </select>
+      </label>
+      {loaded.error ? <Failed error={loaded.error} again={loaded.again} /> : !s ? <Busy /> : points.length === 0 ? <Empty>{t("machine.empty")}</Empty> : (
+        <figure>
+          <figcaption>{word(s.quantity)}, {s.unit}</figcaption>
+          <Chart points={points} from={from} to={to} step={s.step_s * 1000} zone={site.zone}
+            label={t("machine.chart.label", { quantity: word(s.quantity), unit: s.unit, min: show(Math.min(...points.map((p) => p.min))), max: show(Math.max(...points.map((p) => p.max))) })} />
+          <p class="small">{t("machine.chart.band")}</p>
+        </figure>
+      )}
+    </section>
+  );
+}
+
+function KPIs({ machine, day, meter }: { machine: string; day: string; meter: boolean }) {
+  const { site } = usePlace();
+  const { t, lang, duration } = useWords();
+  const [by, choose] = useState<"day" | "hour">("day");
+  const month = monthDays(day.slice(0, 7));
+  const [first, next] = by === "day" ? [month.first, month.next] : [day, shiftDay(day, 1)];
+  const loaded = useLoad(
+    (signal) => get("/api/v1/sites/{site}/machines/{machine}/kpis", {
+      site: site.id, machine, by, from: new Date(midnight(first, site.zone)).toISOString(), to: new Date(midnight(next, site.zone)).toISOString(),
+    }, signal),
+    [site.id, machine, by, first],
+  );
+  const rows = (loaded.data?.kpis ?? []).filter((k) => k.run_s + k.idle_s + k.off_s > 0 || k.energy_wh > 0);
+  return (
+    <section>
+      <h2>{t("machine.kpis")}</h2>
+      <div class="choice noprint" role="group" aria-label={t("machine.kpis")}>
+        <button type="button" aria-pressed={by === "day"} onClick={() => choose("day")}>{t("machine.byday")} ({monthName(day.slice(0, 7), lang)})</button>
+        <button type="button" aria-pressed={by === "hour"} onClick={() => choose("hour")}>{t("machine.byhour")}</button>
+      </div>
+      {loaded.error ? <Failed error={loaded.error} again={loaded.again} /> : !loaded.data ? <Busy /> : rows.length === 0 ? <Empty>{t("machine.empty")}</Empty> : (
+        <div class="scroll" tabIndex={0} role="region" aria-label={t("machine.kpis")}>
+          <table>
+            <thead>
+              <tr>
+                <th>{t("machine.day")}</th>
+                {meter ? null : states.map((s) => <th key={s} class="n">{t(stateWord[s])}</th>)}
+                <th class="n">{t("machine.energy")}</th>
+                {meter ? null : <><th class="n">{t("machine.availability")}</th><th class="n">{t("machine.utilization")}</th></>}
+                <th class="n">{t("machine.coverage")}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {rows.map((k) => {
+                const at = Date.parse(k.from);
+                return (
+                  <tr key={k.from}>
+                    <td>{by === "day" ? date(at, site.zone) : `${clock(at, site.zone)}–${clock(Date.parse(k.to), site.zone)}`}</td>
+                    {meter ? null : [k.run_s, k.idle_s, k.off_s, k.unknown_s].map((s, i) => <td key={i} class="n">{s > 0 ? duration(s) : "–"}</td>)}
+                    <td class="n">{joined(energy(k.energy_wh))}{k.energy_estimated ? "*" : ""}</td>
+                    {meter ? null : <><td class="n">{percent(k.availability)}</td><td class="n">{percent(k.utilization_efficiency)}</td></>}
+                    <td class="n">{percent(k.coverage)}</td>
+                  </tr>
+                );
+              })}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </section>
+  );
+}

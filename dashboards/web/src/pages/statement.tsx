@@ -1,0 +1,152 @@
+import { Fragment } from "preact";
+import { useState } from "preact/hooks";
+import type { Schemas } from "../api";
+import { get } from "../api";
+import { useLoad, usePlace } from "../context";
+import { clock, clockSeconds, date, dateClock, energy, hours, joined, monthName, rupees } from "../format";
+import { useWords, type Key } from "../i18n";
+import { StateBar, StatePill } from "../parts/state";
+import type { State } from "../bar";
+import { Busy, Empty, Failed } from "../parts/status";
+
+const problemWord: Record<string, Key> = { "no-tariff": "st.p.no-tariff", "open-session": "st.p.open-session", "month-open": "st.p.month-open", unbalanced: "st.p.unbalanced" };
+const endWord: Record<string, Key> = { tap: "st.end.tap", takeover: "st.end.takeover", forgotten: "st.end.forgotten", open: "st.end.open" };
+
+/** One group's draft bill: what it used, what that costs, and why. */
+export function StatementPage({ id }: { id: number }) {
+  const { site } = usePlace();
+  const { t, name, lang } = useWords();
+  const loaded = useLoad((signal) => get("/api/v1/sites/{site}/statements/{id}", { site: site.id, id }, signal), [site.id, id]);
+  if (loaded.error) return <Failed error={loaded.error} again={loaded.again} />;
+  if (!loaded.data) return <Busy />;
+  const s = loaded.data.statement;
+  const lines = s.lines ?? [];
+  return (
+    <article class="sheet wide paper">
+      <a class="back noprint" href={`#/statements/${s.month}`}>← {t("st.back")}</a>
+      <header class="paperhead">
+        <div>
+          <p class="papersite">{name(s.site_name, s.site)}</p>
+          <h1>{name(s.group_name, s.group)}</h1>
+          <p>{monthName(s.month, lang)} · {t("st.madeat", { time: dateClock(Date.parse(s.made), s.zone) })}</p>
+        </div>
+        <span class="stamp">{t("st.draft")}</span>
+      </header>
+      <div class="tools noprint">
+        <a class="button" href={`/api/v1/sites/${encodeURIComponent(site.id)}/statements/${id}.csv?lang=${lang}`} download>{t("st.csv")}</a>
+        <button type="button" onClick={() => print()}>{t("st.print")}</button>
+      </div>
+      <Problems statement={s} />
+      {lines.length === 0 ? <Empty>{t("st.noline")}</Empty> : (
+        <table class="stack lines">
+          <caption class="hidden">{t("st.lines")}</caption>
+          <thead>
+            <tr>
+              <th>{t("st.when")}</th><th class="n">{t("state.run")}</th><th class="n">{t("st.idle")}</th><th class="n">{t("st.unknown")}</th>
+              <th class="n">{t("st.energy")}</th><th class="n">{t("st.rate")}</th><th class="n">{t("st.amount")}</th>
+            </tr>
+          </thead>
+          {(s.machines ?? []).map((m) => (
+            <tbody key={m.machine}>
+              <tr class="machinerow"><th colSpan={7} scope="rowgroup">{name(m.machine_name, m.machine)}</th></tr>
+              {lines.filter((l) => l.machine === m.machine).map((l) => <LineRow key={`${l.machine}${l.from}`} line={l} zone={s.zone} />)}
+              <tr class="subtotal">
+                <th scope="row">{t("st.subtotal", { machine: name(m.machine_name, m.machine) })}</th>
+                <Sums total={m} />
+              </tr>
+            </tbody>
+          ))}
+          <tfoot>
+            <tr><th scope="row">{t("st.total")}</th><Sums total={s.total} /></tr>
+          </tfoot>
+        </table>
+      )}
+      {lines.some((l) => l.energy_estimated) ? <p class="small">{t("machine.estimated.note")}</p> : null}
+    </article>
+  );
+}
+
+function Sums({ total }: { total: Schemas["Total"] | Schemas["Subtotal"] }) {
+  const { t, duration } = useWords();
+  return (
+    <>
+      <td class="n" data-label={t("state.run")}>{duration(total.run_s)}<small>{hours(total.run_s)}&nbsp;{t("time.hour")}</small></td>
+      <td class="n" data-label={t("st.idle")}>{duration(total.idle_s)}</td>
+      <td class="n" data-label={t("st.unknown")}>{total.unknown_s > 0 ? duration(total.unknown_s) : "–"}</td>
+      <td class="n" data-label={t("st.energy")}>{joined(energy(total.energy_wh))}</td>
+      <td class="n nolabel" />
+      <td class="n money" data-label={t("st.amount")}>{rupees(total.amount_paise)}</td>
+    </>
+  );
+}
+
+function Problems({ statement: s }: { statement: Schemas["Statement"] }) {
+  const { t, name } = useWords();
+  const problems = s.problems ?? [];
+  if (problems.length === 0) return null;
+  const names = new Map((s.machines ?? []).map((m) => [m.machine, m.machine_name]));
+  return (
+    <section class="problems">
+      <h2>⚠ {t("st.problems")}</h2>
+      <ul>
+        {problems.map((p, i) => (
+          <li key={i}>
+            {p.machine ? <b>{name(names.get(p.machine), p.machine)}: </b> : null}
+            {t(problemWord[p.code] ?? "error.other")}
+            {p.from ? ` (${dateClock(Date.parse(p.from), s.zone)})` : ""}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function LineRow({ line: l, zone }: { line: Schemas["Line"]; zone: string }) {
+  const { t, duration } = useWords();
+  const [open, setOpen] = useState(false);
+  const from = Date.parse(l.from);
+  const to = Date.parse(l.to);
+  const end = endWord[l.end_reason];
+  return (
+    <Fragment>
+      <tr class="line">
+        <th scope="row">
+          <span class="nowrap">{date(from, zone)}</span> <span class="nowrap">{clock(from, zone)}–{clock(to, zone)}</span>
+          {end && l.end_reason !== "tap" ? <small>{t(end)}</small> : null}
+          {l.problem ? <small class="flag">⚠ {t(problemWord[l.problem] ?? "error.other")}</small> : null}
+          <button type="button" class="evidencebutton noprint" aria-expanded={open} onClick={() => setOpen(!open)}>{t(open ? "st.evidence.hide" : "st.evidence")}</button>
+        </th>
+        <td class="n" data-label={t("state.run")}>{duration(l.run_s)}</td>
+        <td class="n" data-label={t("st.idle")}>{duration(l.idle_s)}</td>
+        <td class="n" data-label={t("st.unknown")}>{l.unknown_s > 0 ? duration(l.unknown_s) : "–"}</td>
+        <td class="n" data-label={t("st.energy")}>{joined(energy(l.energy_wh))}{l.energy_estimated ? "*" : ""}</td>
+        <td class="n" data-label={t("st.rate")}>{l.tariff ? rupees(l.tariff.paise_per_run_hour) : "–"}</td>
+        <td class="n money" data-label={t("st.amount")}>{rupees(l.amount_paise)}</td>
+      </tr>
+      {open ? <tr class="evidence"><td colSpan={7}><Evidence line={l} zone={zone} /></td></tr> : null}
+    </Fragment>
+  );
+}
+
+function Evidence({ line, zone }: { line: Schemas["Line"]; zone: string }) {
+  const { t, duration } = useWords();
+  const from = Date.parse(line.from);
+  const to = Date.parse(line.to);
+  const pieces = (line.evidence.intervals ?? []).map((p) => ({ state: p.state as State, from: Date.parse(p.from), to: Date.parse(p.to) }));
+  return (
+    <section aria-label={t("st.evidence.title")}>
+      <h3>{t("st.evidence.title")}</h3>
+      <StateBar pieces={pieces} from={from} to={to} marks={[clock(from, zone), clock(to, zone)]} />
+      <table>
+        <thead><tr><th>{t("machine.state")}</th><th>{t("machine.from")}</th><th>{t("machine.to")}</th><th class="n">{t("machine.duration")}</th></tr></thead>
+        <tbody>
+          {pieces.map((p) => (
+            <tr key={p.from}>
+              <td><StatePill state={p.state} /></td><td>{clockSeconds(p.from, zone)}</td><td>{clockSeconds(p.to, zone)}</td><td class="n">{duration((p.to - p.from) / 1000)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
