@@ -10,9 +10,14 @@ import (
 )
 
 // metric is the sum of a metric over its labels.
-func metric(t *testing.T, w *world, name string) float64 {
+func metric(t testing.TB, w *world, name string) float64 {
 	t.Helper()
-	families, err := w.ingest.opts.Registerer.(*prometheus.Registry).Gather()
+	return sum(t, w.ingest, name)
+}
+
+func sum(t testing.TB, in *Ingest, name string) float64 {
+	t.Helper()
+	families, err := in.opts.Registerer.(*prometheus.Registry).Gather()
 	require.NoError(t, err)
 	sum := 0.0
 	for _, f := range families {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"unicode/utf8"
 
 	"karkhana/internal/quantity"
 )
@@ -125,19 +126,15 @@ func (a *assembler) sample(name []byte, r *resolved) *DecodeError {
 	switch {
 	case q.Kind == quantity.KindNumber && r.kind == labelV:
 		n, cerr := CheckedNumber(q, r.num, string(r.unit))
-		var unit *quantity.UnitError
-		if errors.As(cerr, &unit) {
-			return refuse(ReasonUnknownUnit, "%v", cerr)
-		}
 		if cerr != nil {
-			return refuse(ReasonOutOfRange, "%v", cerr)
+			return refuseNumber(cerr)
 		}
 		s.Number = n
 	case q.Kind == quantity.KindText && r.kind == labelVs:
-		if len(r.text) > MaxTextBytes {
-			return refuse(ReasonOutOfRange, "%s: a text of %d bytes, at most %d are allowed", q.Name, len(r.text), MaxTextBytes)
-		}
 		s.Text = string(r.text)
+		if terr := checkText(s.Text); terr != nil {
+			return refuse(ReasonOutOfRange, "%s: %v", q.Name, terr)
+		}
 	case q.Kind == quantity.KindBool && r.kind == labelVb:
 		s.Bool = r.truth
 	default:
@@ -145,6 +142,14 @@ func (a *assembler) sample(name []byte, r *resolved) *DecodeError {
 	}
 	a.pack.Samples = append(a.pack.Samples, s)
 	return nil
+}
+
+func refuseNumber(err error) *DecodeError {
+	var unit *quantity.UnitError
+	if errors.As(err, &unit) {
+		return refuse(ReasonUnknownUnit, "%v", err)
+	}
+	return refuse(ReasonOutOfRange, "%v", err)
 }
 
 // quality notes how good the sample just before is, or that there is none because reading it failed.
@@ -210,6 +215,17 @@ func checkToken(what, s string) error {
 	}
 	if !ok {
 		return fmt.Errorf("%s %.80q: use 1–64 letters, digits and - . _ :", what, s)
+	}
+	return nil
+}
+
+// checkText accepts a text that every store keeps.
+func checkText(s string) error {
+	if len(s) > MaxTextBytes {
+		return fmt.Errorf("a text of %d bytes, at most %d are allowed", len(s), MaxTextBytes)
+	}
+	if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
+		return fmt.Errorf("the text %.40q is not plain UTF-8", s)
 	}
 	return nil
 }

@@ -21,7 +21,8 @@ const (
 	MaxTextBytes = 256       // longest text value (a card's hash, a spool id)
 	MaxSeq       = 1<<53 - 1 // largest seq: every number up to here is exact in a SenML value (a float64)
 
-	maxNameBytes = 256
+	maxNameBytes     = 256
+	usualSampleBytes = 13 // see docs/wire.md
 )
 
 // The reasons of a DecodeError. They travel to the gateway in a receipt and stand in quarantine: stable codes.
@@ -56,15 +57,15 @@ func refuse(reason, format string, args ...any) *DecodeError {
 // pack's identity (Spool, Seq, Site, Machine), so that a refusal can name it, and no samples.
 func Decode(payload []byte) (*Pack, error) {
 	var a assembler
+	a.pack.Samples = make([]Sample, 0, min(len(payload)/usualSampleBytes, MaxRecords))
 	err := readRecords(payload, a.add)
 	if err == nil {
 		err = a.finish()
 	}
-	if err != nil {
+	if err != nil || len(a.pack.Samples) == 0 {
 		a.pack.Samples = nil
-		return &a.pack, err
 	}
-	return &a.pack, nil
+	return &a.pack, err
 }
 
 // readRecords calls fn for each record of a SenML payload, unresolved, in order. The record and its byte slices are

@@ -53,7 +53,7 @@ func packGen() *rapid.Generator[*Pack] {
 					s.Number = 0
 				}
 			case quantity.KindText:
-				s.Text = rapid.StringN(0, 60, MaxTextBytes).Draw(t, "text")
+				s.Text = strings.ReplaceAll(rapid.StringN(0, 60, MaxTextBytes).Draw(t, "text"), "\x00", "")
 			case quantity.KindBool:
 				s.Bool = rapid.Bool().Draw(t, "bool")
 			}
@@ -289,6 +289,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"base unit", `[` + identity + `,{"bu":"Cel","n":"power","v":1}]`, ReasonUnknownUnit, "Cel"},
 		{"text for number", `[` + identity + `,{"n":"power","vs":"1"}]`, ReasonWrongType, "a number"},
 		{"text in v", `[` + identity + `,{"n":"power","v":"1"}]`, ReasonWrongType, "v has"},
+		{"zero byte", `[` + identity + `,{"n":"card","vs":"a\u0000b"}]`, ReasonOutOfRange, "card"},
 		{"number for text", `[` + identity + `,{"n":"card","v":1}]`, ReasonWrongType, "a text"},
 		{"number for bool", `[` + identity + `,{"n":"supply","v":1}]`, ReasonWrongType, "true or false"},
 		{"data", `[` + identity + `,{"n":"power","vd":"AA"}]`, ReasonWrongType, "a number"},

@@ -155,8 +155,8 @@ func (p *Pack) check() error {
 				return fmt.Errorf("sample %d: %w", i, err)
 			}
 		}
-		if len(s.Text) > MaxTextBytes {
-			return fmt.Errorf("sample %d: a text of %d bytes, at most %d are allowed", i, len(s.Text), MaxTextBytes)
+		if err := checkText(s.Text); err != nil {
+			return fmt.Errorf("sample %d: %w", i, err)
 		}
 	}
 	return nil
