@@ -51,6 +51,36 @@ func TestOpenAtTheSameTime(t *testing.T) {
 	})
 }
 
+// TestTwoProcessesWrite: `karkhana admin` beside `karkhana up`.
+func TestTwoProcessesWrite(t *testing.T) {
+	onBoth(t, func(t *testing.T, url string) {
+		const each = 20
+		up, admin := open(t, url), open(t, url)
+		var g errgroup.Group
+		for _, d := range []*DB{up, admin} {
+			g.Go(func() error {
+				for i := range each {
+					if err := d.Audit(t.Context(), "asha", "something", ""); err != nil {
+						return err
+					}
+					if err := d.Touch(t.Context(), []Touched{{Site: "s", Machine: "m", FromMs: int64(i), ToMs: int64(i)}}); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		require.NoError(t, g.Wait())
+		require.NoError(t, up.VerifyAudit(t.Context()))
+		rows, err := admin.TouchedRows(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []Touched{{Site: "s", Machine: "m", FromMs: 0, ToMs: each - 1, Version: 2 * each}}, rows)
+		n, err := up.countAudit(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, 2*each, n)
+	})
+}
+
 func (d *DB) countAudit(ctx context.Context) (n int64, err error) {
 	return n, d.read.QueryRowContext(ctx, `SELECT COUNT(*) FROM audit`).Scan(&n)
 }

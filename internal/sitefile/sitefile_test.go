@@ -129,7 +129,7 @@ func FuzzParse(f *testing.F) {
 		require.NotEmpty(t, def.Machines)
 		for _, m := range def.Machines {
 			for _, s := range m.Settings {
-				require.Greater(t, s.IdleAbove, 0.0)
+				require.Positive(t, s.IdleAbove)
 				require.GreaterOrEqual(t, s.RunAbove, s.IdleAbove)
 				require.Positive(t, s.ReportMs)
 			}
