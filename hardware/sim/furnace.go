@@ -34,7 +34,8 @@ const (
 	furnaceCooling // fan on, elements off
 )
 
-// furnace is the muffle furnace: two heat stores, on/off control by a lagging thermocouple. It steps by the second.
+// furnace is the muffle furnace: two heat stores, on/off control by a lagging thermocouple. It steps by the second,
+// and by five while it is off.
 type furnace struct {
 	clock *clock
 	grid  *grid
@@ -51,9 +52,13 @@ type furnace struct {
 	door     bool
 	doorNext int64 // when the door opens or shuts next
 
-	room  float64 // °C, looked up once a minute
-	watts float64 // of the elements at the present voltage
+	lookup int64   // when room and watts are looked up next
+	room   float64 // °C
+	watts  float64 // of the elements at the present voltage
 }
+
+// restStep is the physics' step in seconds while the furnace is switched off; otherwise it is one second.
+const restStep = 5
 
 func newFurnace(c *clock, g *grid, seed uint64) *furnace {
 	f := &furnace{clock: c, grid: g, crew: newCrew(seed, Furnace), rnd: newStream(seed, "programme")}
@@ -74,17 +79,21 @@ func (f *furnace) setpoint() float64 {
 	return 50
 }
 
-// next implements model: one second.
+// next implements model: one step.
 func (f *furnace) next(at int64, dark bool) segment {
-	if at%msMinute == 0 {
+	if at >= f.lookup {
+		f.lookup = at + msMinute
 		f.room = f.clock.ambient(at)
 		v := f.grid.volts(at) / 230
 		f.watts = furnaceWatts * v * v
 	}
 	f.programme(at)
+	if f.stage == furnaceOff {
+		f.heat(false, restStep)
+		return segment{end: at + restStep*msSecond, pf: 1}
+	}
 	seg := segment{end: at + msSecond, pf: 0.55}
 	switch f.stage {
-	case furnaceOff:
 	case furnaceHeating, furnaceSoaking:
 		seg.state = run
 		if f.probe > furnaceSoak+furnaceBand {
@@ -101,17 +110,19 @@ func (f *furnace) next(at int64, dark bool) segment {
 		seg.state = idle
 		seg.milliW = milli(furnaceControl)
 	}
-	f.heat(f.element && seg.state == run && !dark)
+	f.heat(f.element && seg.state == run && !dark, 1)
 	return seg
 }
 
-// heat moves the temperatures on by a second (explicit Euler; the shortest time constant is 12 s).
-func (f *furnace) heat(on bool) {
+// heat moves the temperatures on by some seconds (explicit Euler; the shortest time constant is 12 s).
+func (f *furnace) heat(on bool, seconds float64) {
 	room := f.room + kelvin
-	room4 := room * room * room * room
+	room2 := room * room
 	hot := f.chamber + kelvin
-	radiation := stefan * (hot*hot*hot*hot - room4)
-	flow := -radiation*leakArea - linkLining*(f.chamber-f.lining)
+	hot2 := hot * hot
+	radiation := stefan * (hot2*hot2 - room2*room2)
+	inner := linkLining * (f.chamber - f.lining)
+	flow := -radiation*leakArea - inner
 	if on {
 		flow += f.watts
 	}
@@ -121,10 +132,9 @@ func (f *furnace) heat(on bool) {
 	if f.stage == furnaceCooling {
 		flow -= 2.5 * (f.chamber - f.room) // fan
 	}
-	f.probe += (f.chamber - f.probe) / furnaceLag
-	inner := linkLining * (f.chamber - f.lining)
-	f.chamber += flow / heatChamber
-	f.lining += (inner - linkShell*(f.lining-f.room)) / heatLining
+	f.probe += (f.chamber - f.probe) * (seconds * (1 / furnaceLag))
+	f.chamber += flow * (seconds * (1 / heatChamber))
+	f.lining += (inner - linkShell*(f.lining-f.room)) * (seconds * (1 / heatLining))
 }
 
 // programme moves the stages on and works the door.
