@@ -1,6 +1,7 @@
 package tsdb
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -102,7 +103,7 @@ func badValue(f *Field) string {
 func checkQuery(q *Query, needMachine bool) error {
 	switch {
 	case q.Measurement == "":
-		return fmt.Errorf("query without a measurement")
+		return errors.New("query without a measurement")
 	case q.Site == "":
 		return fmt.Errorf("query of %s without a site", q.Measurement)
 	case needMachine && q.Machine == "":

@@ -2,6 +2,7 @@ package tsdb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -59,7 +60,7 @@ func (x *Influx) Last(ctx context.Context, q Query) ([]Row, error) {
 	byMachine := map[string]*Row{}
 	err := x.ask(ctx, b.String(), func(statement int, machine string, timeMs int64, values []any) error {
 		if statement < 0 || statement >= len(q.Fields) || len(values) != 1 {
-			return fmt.Errorf("influxdb answered a statement that was not asked")
+			return errors.New("influxdb answered a statement that was not asked")
 		}
 		row, ok := byMachine[machine]
 		if !ok {
@@ -135,11 +136,11 @@ func number(v any) (float64, bool) {
 
 // floorMod is a modulo b in [0, b), also for times before 1970.
 func floorMod(a, b int64) int64 {
-	if m := a % b; m < 0 {
-		return m + b
-	} else {
-		return m
+	m := a % b
+	if m < 0 {
+		m += b
 	}
+	return m
 }
 
 // writeFrom appends FROM and WHERE. Everything that comes from outside is quoted.

@@ -226,6 +226,13 @@ func testRefused(t *testing.T, f *fixture) {
 	}
 	points = append(points, f.point("m-1", epochMs+n, field("power_w", math.NaN())))
 	bad[n] = true
+	for i := range int64(5) { // good ones far away, that InfluxDB keeps in other shards
+		ms := epochMs + (i-2)*10*86_400_000 + 1000
+		points = append(points, f.point("m-1", ms, field("power_w", float64(i))))
+		if ms >= epochMs {
+			want = append(want, row("m-1", ms, float64(i), nil))
+		}
+	}
 	err := f.Write(context.Background(), points)
 	var refused *tsdb.PointsError
 	require.ErrorAs(t, err, &refused)
