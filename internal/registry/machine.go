@@ -17,7 +17,7 @@ var Classes = []string{"furnace", "kiln", "cutting", "polishing", "hammering", "
 var Signals = []string{quantity.Power, quantity.PowerMax, quantity.Current, quantity.Speed}
 
 func scanMachine(row scanner) (m Machine, err error) {
-	return m, row.Scan(&m.Site, &m.ID, &m.Class, &m.Name.Hi, &m.Name.En, &m.Position)
+	return m, row.Scan(&m.Site, &m.ID, &m.Class, &m.Name.Hi, &m.Name.En, &m.Position, &m.Gateway)
 }
 
 // Machines returns the machines of a site in the order of pages: Position, then ID.
@@ -27,7 +27,7 @@ func (d *DB) Machines(ctx context.Context, site string) ([]Machine, error) {
 
 func machines(ctx context.Context, q querier, site string) ([]Machine, error) {
 	ms, err := list(ctx, q, "machines of "+site, scanMachine,
-		`SELECT site, id, class, name_hi, name_en, position FROM machine WHERE site = $1`, site)
+		`SELECT site, id, class, name_hi, name_en, position, gateway FROM machine WHERE site = $1`, site)
 	slices.SortFunc(ms, func(a, b Machine) int {
 		return cmp.Or(cmp.Compare(a.Position, b.Position), cmp.Compare(a.ID, b.ID))
 	})
@@ -43,6 +43,26 @@ func (d *DB) MachineKnown(ctx context.Context, site, machine string) (bool, erro
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// MachineReadBy reports whether the site has the machine, and notes which gateway sends its packs when that is new.
+func (d *DB) MachineReadBy(ctx context.Context, site, machine, gateway string) (known bool, err error) {
+	scan := func(row scanner) (by string, err error) { return by, row.Scan(&by) }
+	by, err := one(ctx, d.read, "machine "+site+"/"+machine, scan,
+		`SELECT gateway FROM machine WHERE site = $1 AND id = $2`, site, machine)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	case by == gateway:
+		return true, nil
+	}
+	_, err = d.write.ExecContext(ctx, `UPDATE machine SET gateway = $3 WHERE site = $1 AND id = $2`, site, machine, gateway)
+	if err != nil {
+		return true, fmt.Errorf("note the gateway of machine %s/%s: %w", site, machine, err)
+	}
+	return true, nil
 }
 
 func saveMachine(ctx context.Context, q querier, m Machine) error {

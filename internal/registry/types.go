@@ -30,7 +30,7 @@ type Machine struct {
 	Class    string // furnace, cutting, polishing, designing, hammering, kiln, main-meter
 	Name     Name
 	Position int    // order on pages
-	Gateway  string // id of the gateway that reads it, "" when not told: groups the alarms of a gateway that is out
+	Gateway  string // id of the gateway whose packs came last, "" before the first: groups the alarms of a gateway that is out
 }
 
 // Billable reports whether run-hours of the machine are charged: everything but the main meter.

@@ -24,6 +24,7 @@ CREATE TABLE machine (
 	name_hi  TEXT NOT NULL,
 	name_en  TEXT NOT NULL,
 	position BIGINT NOT NULL,
+	gateway  TEXT NOT NULL DEFAULT '', -- the one whose packs came last
 	PRIMARY KEY (site, id)
 );
 
