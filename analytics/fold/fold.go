@@ -84,6 +84,9 @@ func (f *Fold) LastMs() int64 { return f.lastMs }
 // after it may still change.
 func (f *Fold) DecidedMs() int64 { return f.tail.piece.StartMs }
 
+// HourMs is the start of the oldest hour whose totals are not final, 0 before the first sample.
+func (f *Fold) HourMs() int64 { return f.tail.hour }
+
 // Step takes the next sample. Samples come in ascending time; one that is not newer than the last is left out.
 func (f *Fold) Step(s Sample) {
 	t := s.TimeMs
@@ -239,3 +242,6 @@ func (f *Fold) advance() {
 		f.marks = f.marks[:copy(f.marks, f.marks[n:])]
 	}
 }
+
+// SetSink makes out the receiver of everything from now on.
+func (f *Fold) SetSink(out Sink) { f.out = out }

@@ -76,6 +76,15 @@ func (r *Rules) at(ms int64) int {
 	return max(0, sort.Search(len(r.rules), func(i int) bool { return r.rules[i].FromMs > ms })-1)
 }
 
+// Identity names the whole list, the zone and the version of the fold: equal identities mean equal folds.
+func (r *Rules) Identity() uint64 { return r.rules[len(r.rules)-1].identity }
+
+// At returns the index of the rule in force at ms in the list given to NewRules; 0 also before the first one.
+func (r *Rules) At(ms int64) int { return r.at(ms) }
+
+// Zone is the zone of the site's hours.
+func (r *Rules) Zone() *time.Location { return r.zone }
+
 // identityBefore names everything that could have shaped a fold of samples before ms.
 func (r *Rules) identityBefore(ms int64) uint64 { return r.rules[r.at(ms-1)].identity }
 

@@ -233,3 +233,24 @@ func join(pieces []Interval) []Interval {
 	}
 	return out
 }
+
+// Newest returns the newest stored piece; its end is the last sample. false: nothing is stored.
+func Newest(ctx context.Context, s tsdb.Store, site, machine string) (Interval, bool, error) {
+	r := reader{ctx: ctx, store: s, site: site, machine: machine}
+	var newest Interval
+	found := false
+	for toMs, size := farMs, 2; ; size *= 2 {
+		n := 0
+		err := r.read(0, toMs, size, true, func(iv Interval) bool {
+			n++
+			toMs, newest, found = iv.StartMs, iv, iv.State != StateVoid
+			return !found
+		})
+		if err != nil {
+			return Interval{}, false, fmt.Errorf("read newest state of %s/%s: %w", site, machine, err)
+		}
+		if found || n < size {
+			return newest, found, nil
+		}
+	}
+}

@@ -1,0 +1,20 @@
+// Package analytics keeps states and hours in the store equal to the fold of the stored samples.
+//
+// It owns reading samples, writing pieces, hours and checkpoints, and deciding from where to where a machine is folded
+// again. What samples mean is package fold's; the stored form is package timeline's.
+//
+// Ingest notes in the registry which stretch of which machine holds new samples (registry.Touched). Once a second the service
+// takes each such stretch:
+//
+//   - Newer than everything folded so far: the fold in memory goes on with the new samples.
+//   - Else (late data, a restart, changed rules): the fold starts at the last checkpoint before the stretch, reads the samples
+//     from there on and stops past the stretch as soon as a checkpoint equals the stored one, else at the newest sample.
+//
+// Both ways the store ends up with the same content as one fold of all samples in order; the fold in memory only saves
+// time. Readers see the pieces replaced in place, oldest first. Pieces that are no longer there are overwritten with state
+// void, because nothing is ever deleted.
+//
+// Killing the service at any moment is safe: a stretch leaves the list only when all is written, and a rebuild
+// writes its checkpoints last and newest first, so that a stored checkpoint always promises that everything
+// stored after it was made from it.
+package analytics

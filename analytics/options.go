@@ -1,0 +1,62 @@
+package analytics
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"karkhana/internal/registry"
+	"karkhana/internal/tsdb"
+)
+
+// Registry is what the service asks of SQL; *registry.DB answers it.
+type Registry interface {
+	Sites(ctx context.Context) ([]registry.Site, error)
+	Site(ctx context.Context, id string) (registry.Site, error)
+	Machines(ctx context.Context, site string) ([]registry.Machine, error)
+	SettingsAt(ctx context.Context, site, machine string) ([]registry.Settings, error)
+	Touch(ctx context.Context, touches []registry.Touched) error
+	TouchedRows(ctx context.Context) ([]registry.Touched, error)
+	TouchedDone(ctx context.Context, t registry.Touched) error
+}
+
+// Follower keeps something else right that depends on states, such as sessions.
+type Follower interface {
+	// Rebuilt is called after the states of a machine from fromMs on, or samples from there on, may have changed; toMs is the
+	// newest of them. Calls for one machine come one after another, for different machines at once. After an error
+	// the stretch is built again, with another call.
+	Rebuilt(ctx context.Context, site, machine string, fromMs, toMs int64) error
+}
+
+// Options of a Service. Store and Registry are needed.
+type Options struct {
+	Store      tsdb.Store
+	Registry   Registry
+	Followers  []Follower
+	Logger     *slog.Logger          // nil: silent
+	Registerer prometheus.Registerer // nil: metrics are kept nowhere
+	Now        func() time.Time      // nil: time.Now; for pacing and the lag metric only, never for states
+	Every      time.Duration         // how often the list is looked at; 0: a second
+}
+
+func (o *Options) complete() error {
+	if o.Store == nil || o.Registry == nil {
+		return errors.New("analytics needs a store and a registry")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Registerer == nil {
+		o.Registerer = prometheus.NewRegistry()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Every <= 0 {
+		o.Every = time.Second
+	}
+	return nil
+}
