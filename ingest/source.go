@@ -87,6 +87,7 @@ func newSource(in *Ingest, name string, filters []string, aside func(mqtt.Messag
 func (s *source) run(ctx context.Context) {
 	retry := backoff.NewExponentialBackOff()
 	retry.InitialInterval, retry.MaxInterval = 100*time.Millisecond, 5*time.Second
+	var said time.Time
 	for ctx.Err() == nil {
 		served, err := s.serve(ctx)
 		if ctx.Err() != nil {
@@ -94,9 +95,13 @@ func (s *source) run(ctx context.Context) {
 		}
 		if served {
 			retry.Reset()
+			said = time.Time{}
 		}
 		wait := retry.NextBackOff()
-		s.log.Warn("no connection to the broker: trying again", "lane", s.name, "wait", wait, "err", err)
+		if time.Since(said) > time.Minute { // an outage is told once, then each minute
+			said = time.Now()
+			s.log.Warn("no connection to the broker: trying again until there is one", "lane", s.name, "err", err)
+		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():

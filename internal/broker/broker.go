@@ -11,6 +11,7 @@ package broker
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,8 +34,8 @@ const (
 	maxAckPending = 16_384
 	// defaultAckWait is when an unacknowledged message is sent again, also to a session that has reconnected.
 	defaultAckWait = 10 * time.Second
-	// defaultMaxStore bounds the broker's files. When they are full gateways get no acknowledgement and keep
-	// their packs.
+	// defaultMaxStore bounds the broker's files, of which messages get three quarters. When these are full gateways get
+	// no acknowledgement and keep their packs.
 	defaultMaxStore = 2 << 30
 
 	startTimeout = 20 * time.Second
@@ -61,6 +62,7 @@ type Broker struct {
 	server     *server.Server
 	serverOpts *server.Options
 	lock       *os.File
+	secret     string // of internalUser
 }
 
 // New checks the options. Nothing is started or written.
@@ -104,6 +106,7 @@ func (b *Broker) Start(ctx context.Context) (err error) {
 	if err := b.probePort(ctx); err != nil {
 		return err
 	}
+	b.secret = newSecret()
 	log := &serverLog{log: b.opts.Logger, fatal: make(chan error, 1)}
 	so := b.serverOptions()
 	s, err := server.NewServer(so)
@@ -124,6 +127,9 @@ func (b *Broker) Start(ctx context.Context) (err error) {
 	}
 	if err == nil {
 		err = ready(ctx, s, log)
+	}
+	if err == nil {
+		err = boundMessages(ctx, s, internalUser, b.secret, b.opts.MaxStoreBytes*3/4)
 	}
 	if err != nil {
 		s.Shutdown()
@@ -259,6 +265,9 @@ func (a authenticator) Check(c server.ClientAuthentication) bool {
 		return false
 	}
 	o := c.GetOpts()
+	if o.Username == internalUser && subtle.ConstantTimeCompare([]byte(o.Password), []byte(a.b.secret)) == 1 {
+		return true
+	}
 	rights, ok := a.b.opts.Authenticate(o.Username, o.Password)
 	if !ok {
 		a.b.opts.Logger.Warn("broker refused a client: unknown user or wrong key", "user", printable(o.Username), "from", c.RemoteAddress().String())

@@ -171,7 +171,7 @@ func freePort(t *testing.T) string {
 }
 
 // ClientOptions are those of a test's MQTT client: clean session, no reconnecting.
-func ClientOptions(b Broker, user, password, clientID string) *mqtt.ClientOptions {
+func ClientOptions(b interface{ URL() string }, user, password, clientID string) *mqtt.ClientOptions {
 	return mqtt.NewClientOptions().AddBroker(b.URL()).SetUsername(user).SetPassword(password).SetClientID(clientID).
 		SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false).SetProtocolVersion(4).
 		SetConnectTimeout(10 * time.Second).SetWriteTimeout(10 * time.Second)
