@@ -356,7 +356,7 @@ func encode(t testing.TB, p *wire.Pack, f wire.Format) []byte {
 	return b
 }
 
-// someStoreLines is what packs 1…n of m1 look like in the store.
+// wantLines is what packs 1…n of m1 look like in the store.
 func wantLines(n int) []string {
 	var out []string
 	for seq := 1; seq <= n; seq++ {
