@@ -74,7 +74,9 @@ func (s *Service) build(ctx context.Context, m *machine, t registry.Touched) (bu
 }
 
 // goesOn reports whether the stretch is newer than everything the machine's tip has taken.
-func (m *machine) goesOn(t registry.Touched) bool { return m.tip != nil && t.FromMs > m.tip.fold.LastMs() }
+func (m *machine) goesOn(t registry.Touched) bool {
+	return m.tip != nil && t.FromMs > m.tip.fold.LastMs()
+}
 
 // source reads the machine's rules as they are now.
 func (s *Service) source(ctx context.Context, m *machine) (*source, error) {
