@@ -48,8 +48,9 @@ func (u *Uplink) session(ctx context.Context) (worked bool, err error) {
 func (s *session) options() *mqtt.ClientOptions {
 	o := mqtt.NewClientOptions()
 	o.AddBroker(s.o.URL)
-	user := wire.Username(s.o.Site, s.o.Gateway)
-	o.SetUsername(user).SetPassword(s.o.Key).SetClientID(user)
+	o.SetUsername(wire.Username(s.o.Site, s.o.Gateway)).SetPassword(s.o.Key)
+	// One id per gateway: a new connection ends a dead one. NATS takes no dot in it; no id of ours has an underscore.
+	o.SetClientID(s.o.Site + "_" + s.o.Gateway).SetProtocolVersion(4)
 	// A session of the broker holds nothing that we need: what it lost is sent again. So each connection is new.
 	o.SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false)
 	o.SetConnectTimeout(10 * time.Second).SetWriteTimeout(10 * time.Second)
@@ -74,13 +75,18 @@ func (s *session) connect(ctx context.Context) error {
 		s.client.Disconnect(0)
 		return fmt.Errorf("connect: %w", err)
 	}
-	token := s.client.Subscribe(wire.ReceiptTopic(s.o.Site, s.o.Gateway), 1, func(_ mqtt.Client, m mqtt.Message) {
+	topic := wire.ReceiptTopic(s.o.Site, s.o.Gateway)
+	token := s.client.Subscribe(topic, 1, func(_ mqtt.Client, m mqtt.Message) {
 		select {
 		case s.receipts <- m.Payload():
 		case <-s.done:
 		}
 	})
-	if err := wait(ctx, token); err != nil {
+	err := wait(ctx, token)
+	if st, ok := token.(*mqtt.SubscribeToken); err == nil && ok && st.Result()[topic] > 2 { // MQTT 3.1.1 §3.9.3
+		err = fmt.Errorf("the broker does not let this gateway read %s", topic)
+	}
+	if err != nil {
 		s.client.Disconnect(0)
 		return fmt.Errorf("subscribe to receipts: %w", err)
 	}
