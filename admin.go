@@ -1,0 +1,122 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"karkhana/internal/registry"
+	"karkhana/internal/sitefile"
+	"karkhana/internal/wire"
+)
+
+type adminCmd struct {
+	Token      tokenCmd      `cmd:"" help:"Make a bearer token and print it once."`
+	GatewayKey gatewayKeyCmd `cmd:"" help:"Give a gateway a new key and print it once. The former key stops working."`
+	Apply      applyCmd      `cmd:"" help:"Check a site file and apply it whole: machines, settings, gateways, groups, cards, tariffs."`
+}
+
+// newSecret returns 32 random bytes as text that is safe in files, URLs and MQTT passwords.
+func newSecret() string {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // never fails, see crypto/rand
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+type tokenCmd struct {
+	storeFlags
+	Role  registry.Role `help:"admin, manager, accountant, technician, group or viewer." required:"" enum:"admin,manager,accountant,technician,group,viewer"`
+	Group string        `help:"Which producer group (role group only)."`
+	Name  string        `help:"What the token is for." default:"made on the command line"`
+	For   time.Duration `help:"How long it is valid; 0 is for ever." default:"0"`
+}
+
+// Run makes the token. Only its hash is kept.
+func (c tokenCmd) Run(e *env) error {
+	if (c.Role == registry.RoleGroup) != (c.Group != "") {
+		return errors.New("--group goes with --role group, and only with it")
+	}
+	db, err := c.openRegistry(e.ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	secret := newSecret()
+	now := time.Now()
+	t := registry.Token{Hash: registry.HashSecret(secret), Name: c.Name, Role: c.Role, Group: c.Group, CreatedMs: now.UnixMilli()}
+	if c.For > 0 {
+		t.ExpiresMs = now.Add(c.For).UnixMilli()
+	}
+	if err := db.AddToken(e.ctx, t); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(e.out, secret)
+	return err
+}
+
+type gatewayKeyCmd struct {
+	storeFlags
+	Site    string `arg:"" help:"Site id."`
+	Gateway string `arg:"" help:"Gateway id."`
+}
+
+// Run makes the key. The gateway must stand in the site file.
+func (c gatewayKeyCmd) Run(e *env) error {
+	db, err := c.openRegistry(e.ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if _, err := db.Gateway(e.ctx, c.Site, c.Gateway); err != nil {
+		return fmt.Errorf("gateway %s of site %s: %w (add it to the site file and run admin apply first)", c.Gateway, c.Site, err)
+	}
+	key := newSecret()
+	if err := db.SetGatewayKey(e.ctx, c.Site, c.Gateway, registry.HashSecret(key)); err != nil {
+		return err
+	}
+	if err := db.Audit(e.ctx, "command line", "gateway-key", wire.Username(c.Site, c.Gateway)); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(e.out, key)
+	return err
+}
+
+type applyCmd struct {
+	storeFlags
+	File   string `help:"Site file (YAML)." required:"" type:"existingfile"`
+	Author string `help:"Who applies it, for the audit log." default:"command line"`
+}
+
+// Run applies the file in one transaction, or not at all.
+func (c applyCmd) Run(e *env) error {
+	def, err := sitefile.Load(c.File)
+	if err != nil {
+		return err
+	}
+	db, err := c.openRegistry(e.ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := db.Apply(e.ctx, def, c.Author, time.Now().UnixMilli()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(e.out, "%s: site %s applied: %d machines, %d groups\n", c.File, def.Site.ID, len(def.Machines), len(def.Groups))
+	return err
+}
+
+type checkCmd struct {
+	File string `arg:"" help:"Site file (YAML)." type:"existingfile"`
+}
+
+// Run checks the file and says so.
+func (c checkCmd) Run(e *env) error {
+	def, err := sitefile.Load(c.File)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(e.out, "%s: ok: site %s, %d machines, %d groups\n", c.File, def.Site.ID, len(def.Machines), len(def.Groups))
+	return err
+}

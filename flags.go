@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"karkhana/internal/registry"
+	"karkhana/internal/tsdb"
+)
+
+// storeFlags say where the SQL registry and the time series live.
+type storeFlags struct {
+	Data            string `help:"Folder for everything that is kept." default:"data" type:"path"`
+	Database        string `help:"SQL database by URL (postgres://…). Default: SQLite in the data folder." env:"KARKHANA_DATABASE"`
+	InfluxURL       string `help:"InfluxDB by URL. Default: the embedded one in the data folder." env:"KARKHANA_INFLUX_URL"`
+	InfluxTokenFile string `help:"File with the InfluxDB token (1.8: user:password)." type:"path" env:"KARKHANA_INFLUX_TOKEN_FILE"`
+	InfluxOrg       string `help:"InfluxDB organisation (2.x)." env:"KARKHANA_INFLUX_ORG"`
+	InfluxBucket    string `help:"InfluxDB bucket (1.8: database/retention-policy)." default:"karkhana/autogen" env:"KARKHANA_INFLUX_BUCKET"`
+}
+
+// databaseURL returns the registry's URL, making the data folder when SQLite lives in it.
+func (f storeFlags) databaseURL() (string, error) {
+	if f.Database != "" {
+		return f.Database, nil
+	}
+	if err := os.MkdirAll(f.Data, 0o700); err != nil {
+		return "", fmt.Errorf("make the data folder: %w", err)
+	}
+	return "sqlite://" + filepath.Join(f.Data, "registry.db"), nil
+}
+
+func (f storeFlags) openRegistry(ctx context.Context) (*registry.DB, error) {
+	url, err := f.databaseURL()
+	if err != nil {
+		return nil, err
+	}
+	return registry.Open(ctx, url)
+}
+
+// openInflux connects to the InfluxDB given by URL.
+func (f storeFlags) openInflux() (tsdb.Store, error) {
+	if f.InfluxURL == "" {
+		return nil, errors.New("--influx-url is missing: a service that runs alone needs the InfluxDB of the others")
+	}
+	var token string
+	if f.InfluxTokenFile != "" {
+		var err error
+		if token, err = readSecret(f.InfluxTokenFile); err != nil {
+			return nil, err
+		}
+	}
+	return tsdb.NewInflux(tsdb.InfluxOptions{URL: f.InfluxURL, Token: token, Org: f.InfluxOrg, Bucket: f.InfluxBucket})
+}
+
+// brokerFlags say how ingest reaches the broker.
+type brokerFlags struct {
+	Broker             string `help:"Broker by URL (mqtt://host:1883)." env:"KARKHANA_BROKER"`
+	BrokerUser         string `help:"User of ingest at the broker." default:"ingest"`
+	BrokerPasswordFile string `help:"File with that user's password." type:"path"`
+}
+
+func (f brokerFlags) password() (string, error) {
+	if f.BrokerPasswordFile == "" {
+		return "", errors.New("--broker-password-file is missing")
+	}
+	return readSecret(f.BrokerPasswordFile)
+}
+
+// readSecret returns the text of a secret file without surrounding white space.
+func readSecret(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("read a secret: %w", err)
+	}
+	if s := strings.TrimSpace(string(b)); s != "" {
+		return s, nil
+	}
+	return "", fmt.Errorf("%s is empty: it must hold a secret", path)
+}
+
+// listen binds addr and explains the usual failure.
+func listen(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if op := (*net.OpError)(nil); errors.As(err, &op) {
+		err = op.Err // without the address, which stands before
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w (another program may hold the port: choose one with --listen HOST:PORT)", addr, err)
+	}
+	return l, nil
+}
+
+// loopback reports whether addr is reachable from this computer only.
+func loopback(a net.Addr) bool {
+	t, ok := a.(*net.TCPAddr)
+	return ok && t.IP.IsLoopback()
+}

@@ -1,0 +1,439 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/stretchr/testify/require"
+
+	"karkhana/internal/registry"
+	"karkhana/internal/sitefile"
+)
+
+const recordingsSite = "recordings"
+
+// TestRecordings replays a month of recorded meters and four milling experiments at full speed through the gateway
+// process, MQTT, ingest, InfluxDB and analytics, reads the results through the HTTP API and holds them against the
+// ground truth. Then it delivers the same packs shuffled and twice to a fresh line and wants the same bytes.
+func TestRecordings(t *testing.T) {
+	data := recordingsFolder(t)
+	recordings := prepareRecordings(t, data, t.TempDir())
+	samples := 0
+	for _, r := range recordings {
+		samples += r.samples
+	}
+
+	first := startLine(t)
+	packs := first.capture(t)
+	began := time.Now()
+	first.replay(t, recordings)
+	replayed := time.Since(began)
+	first.settle(t)
+	settled := time.Since(began)
+	answers := first.answers(t, recordings)
+	sent := packs()
+
+	var f figures
+	for _, r := range recordings {
+		f.compare(t, r, answers)
+	}
+
+	second := startLine(t)
+	second.deliver(t, shuffledTwice(sent))
+	second.settle(t)
+	identical := 1
+	for path, want := range answers {
+		if got := second.get(t, path); got != want {
+			identical = 0
+			t.Errorf("reordered delivery changed %s:\n%s", path, firstDifference(want, got))
+		}
+	}
+
+	require.LessOrEqual(t, f.dayErrorPct, 0.5, "kWh of a day")
+	require.LessOrEqual(t, f.totalErrorPct, 0.1, "kWh in total")
+	require.Zero(t, f.edgesOutside, "edges outside one sampling step")
+	fmt.Printf("result: kwh_day_error_pct=%.4f kwh_total_error_pct=%.4f edges_outside_one_step=%d reordered_identical=%d edges=%d samples=%d replay_samples_per_s=%.0f with_analytics_samples_per_s=%.0f\n",
+		f.dayErrorPct, f.totalErrorPct, f.edgesOutside, identical, f.edges, samples,
+		float64(samples)/replayed.Seconds(), float64(samples)/settled.Seconds())
+}
+
+// figures gathers the worst deviations.
+type figures struct {
+	dayErrorPct, totalErrorPct float64
+	edges, edgesOutside        int
+}
+
+func (f *figures) compare(t *testing.T, r recording, answers map[string]string) {
+	var days struct {
+		KPIs []struct {
+			From     time.Time `json:"from"`
+			EnergyWh float64   `json:"energy_wh"`
+		} `json:"kpis"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(answers[r.kpis("day")]), &days))
+	total := 0.0
+	got := map[string]float64{}
+	for _, k := range days.KPIs {
+		got[k.From.In(ist).Format(time.DateOnly)] += k.EnergyWh
+		total += k.EnergyWh
+	}
+	totalError := errorPct(total, r.wh)
+	worst := 0.0
+	for day, want := range r.dayWh {
+		worst = max(worst, errorPct(got[day], want))
+	}
+	f.dayErrorPct, f.totalErrorPct = max(f.dayErrorPct, worst), max(f.totalErrorPct, totalError)
+
+	outside := 0
+	if r.on != nil {
+		outside = edgesOutside(r.on, r.runs(t, answers), r.stepMs)
+		f.edges += 2 * len(r.on)
+		f.edgesOutside += outside
+	}
+	t.Logf("%-10s %8d values %9.3f kWh, truth %9.3f (%.4f %%), worst day %.4f %%, %2d on-intervals, %d edges outside %d ms",
+		r.machine, r.samples, total/1000, r.wh/1000, totalError, worst, len(r.on), outside, r.stepMs)
+}
+
+// runs returns the machine's run intervals as the API tells them.
+func (r recording) runs(t *testing.T, answers map[string]string) []span {
+	var body struct {
+		Intervals []struct {
+			State      string
+			Start, End time.Time
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(answers[r.intervals()]), &body))
+	var out []span
+	for _, i := range body.Intervals {
+		if i.State == "run" {
+			out = append(out, span{i.Start.UnixMilli(), i.End.UnixMilli()})
+		}
+	}
+	return out
+}
+
+// edgesOutside counts edges of the truth without an own edge within one step, and intervals that are not in the truth.
+func edgesOutside(truth, got []span, stepMs int64) int {
+	n := 0
+	used := make([]bool, len(got))
+	for _, want := range truth {
+		best := -1
+		for i, g := range got {
+			if !used[i] && g.from < want.to && want.from < g.to {
+				best = i
+				break
+			}
+		}
+		if best < 0 {
+			n += 2
+			continue
+		}
+		used[best] = true
+		if abs(got[best].from-want.from) > stepMs {
+			n++
+		}
+		if abs(got[best].to-want.to) > stepMs {
+			n++
+		}
+	}
+	for _, u := range used {
+		if !u {
+			n += 2
+		}
+	}
+	return n
+}
+
+func abs(v int64) int64 { return max(v, -v) }
+
+func errorPct(got, want float64) float64 {
+	if want == 0 {
+		if math.Abs(got) < 1 { // less than 1 Wh on a day without any
+			return 0
+		}
+		return 100
+	}
+	return math.Abs(got-want) / want * 100
+}
+
+var ist = time.FixedZone("IST", 5*3600+1800)
+
+func (r recording) intervals() string {
+	q := url.Values{"from": {time.UnixMilli(r.fromMs).UTC().Format(time.RFC3339Nano)}, "to": {time.UnixMilli(r.toMs).UTC().Format(time.RFC3339Nano)}}
+	return "/api/v1/sites/" + recordingsSite + "/machines/" + r.machine + "/intervals?" + q.Encode()
+}
+
+// kpis asks for whole days of the site around the recording.
+func (r recording) kpis(by string) string {
+	day := func(ms int64) time.Time {
+		d := time.UnixMilli(ms).In(ist)
+		return time.Date(d.Year(), d.Month(), d.Day(), 0, 0, 0, 0, ist)
+	}
+	q := url.Values{"by": {by}, "from": {day(r.fromMs).Format(time.RFC3339)}, "to": {day(r.toMs).AddDate(0, 0, 1).Format(time.RFC3339)}}
+	return "/api/v1/sites/" + recordingsSite + "/machines/" + r.machine + "/kpis?" + q.Encode()
+}
+
+// line is a whole server in this process with its own InfluxDB, and gateways as processes.
+type line struct {
+	server *server
+	base   string
+	token  string
+	dir    string
+}
+
+// startLine starts the server on free ports with the recordings' site. It stops with the test.
+func startLine(t *testing.T) *line {
+	t.Helper()
+	dir := t.TempDir()
+	logFile, err := os.Create(filepath.Join(dir, "server.log"))
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		if t.Failed() {
+			b, _ := os.ReadFile(logFile.Name())
+			t.Logf("server log (end):\n%s", b[max(0, len(b)-4000):])
+		}
+		logFile.Close()
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	s, err := newServer(ctx, serverOptions{
+		Stores: storeFlags{Data: filepath.Join(dir, "data")}, Listen: "127.0.0.1:0", MQTTListen: "127.0.0.1:0",
+		Log: slog.New(slog.NewTextHandler(logFile, nil)),
+	})
+	require.NoError(t, err)
+	def, err := sitefile.Load(filepath.Join("testdata", "recordings.site.yaml"))
+	require.NoError(t, err)
+	require.NoError(t, s.db.Apply(ctx, def, "test", time.Now().UnixMilli()))
+	l := &line{server: s, base: "http://" + s.pages.Addr().String(), token: newSecret(), dir: dir}
+	require.NoError(t, s.db.AddToken(ctx, registry.Token{Hash: registry.HashSecret(l.token), Name: "test", Role: registry.RoleAdmin}))
+
+	done := make(chan error, 1)
+	go func() { done <- s.run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-done)
+	})
+	return l
+}
+
+// replay runs one gateway process that replays all recordings at full speed and ends when every pack has its receipt.
+func (l *line) replay(t *testing.T, recordings []recording) {
+	t.Helper()
+	config := l.gatewayConfig(t, recordings)
+	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, gatewayBinary(t), "run", "--config", config, "--exit-when-drained")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "gateway: %s", out[max(0, len(out)-3000):])
+}
+
+func (l *line) gatewayConfig(t *testing.T, recordings []recording) string {
+	t.Helper()
+	dir := filepath.Join(l.dir, "gw-1")
+	require.NoError(t, os.MkdirAll(dir, 0o700))
+	key := newSecret()
+	require.NoError(t, l.server.db.SetGatewayKey(context.Background(), recordingsSite, "gw-1", registry.HashSecret(key)))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "gateway.key"), []byte(key), 0o600))
+	var b strings.Builder
+	fmt.Fprintf(&b, "site: %s\ngateway: gw-1\nbroker: %s\nkey_file: gateway.key\ncard_salt_file: gateway.key\ndata: spool\nhistory_packs_per_s: 0\nmachines:\n", recordingsSite, l.server.broker.URL())
+	for _, r := range recordings {
+		path, err := filepath.Abs(r.csv)
+		require.NoError(t, err)
+		fmt.Fprintf(&b, "  - id: %s\n    source: replay\n    replay: {file: %s, speed: max, shift: none}\n", r.machine, path)
+	}
+	config := filepath.Join(dir, "gateway.yaml")
+	require.NoError(t, os.WriteFile(config, []byte(b.String()), 0o600))
+	return config
+}
+
+// gatewayBinary builds the gateway as it is now, once.
+var gatewayBinary = func() func(testing.TB) string {
+	var once sync.Once
+	var path string
+	var failed error
+	return func(t testing.TB) string {
+		t.Helper()
+		once.Do(func() {
+			path = filepath.Join(testBinaries, "karkhana-gateway")
+			out, err := exec.Command("go", "build", "-o", path, "./firmware-gateway").CombinedOutput()
+			if err != nil {
+				failed = fmt.Errorf("%w: %s", err, out)
+			}
+		})
+		require.NoError(t, failed)
+		return path
+	}
+}()
+
+// testBinaries is where tests build programs; TestMain removes it.
+var testBinaries string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "karkhana-bin-")
+	if err != nil {
+		panic(err)
+	}
+	testBinaries = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// settle waits until analytics has rebuilt everything that was touched.
+func (l *line) settle(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		rows, err := l.server.db.TouchedRows(context.Background())
+		return err == nil && len(rows) == 0
+	}, 2*time.Minute, 100*time.Millisecond, "analytics did not finish")
+}
+
+// answers asks the API for everything that the comparison needs, by path.
+func (l *line) answers(t *testing.T, recordings []recording) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for _, r := range recordings {
+		for _, path := range []string{r.intervals(), r.kpis("hour"), r.kpis("day")} {
+			out[path] = l.get(t, path)
+		}
+	}
+	return out
+}
+
+func (l *line) get(t *testing.T, path string) string {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodGet, l.base+path, nil)
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+l.token)
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, res.StatusCode, "%s: %s", path, b)
+	return string(b)
+}
+
+// message is a pack as it went over MQTT.
+type message struct {
+	topic   string
+	payload []byte
+}
+
+// client connects to the line's broker.
+func (l *line) client(t *testing.T, user, password, id string) mqtt.Client {
+	t.Helper()
+	o := mqtt.NewClientOptions().AddBroker(strings.Replace(l.server.broker.URL(), "mqtt://", "tcp://", 1)).
+		SetUsername(user).SetPassword(password).SetClientID(id).SetOrderMatters(false)
+	c := mqtt.NewClient(o)
+	token := c.Connect()
+	require.True(t, token.WaitTimeout(10*time.Second))
+	require.NoError(t, token.Error())
+	return c
+}
+
+// capture listens to all packs beside ingest; the returned function ends it and gives what came.
+func (l *line) capture(t *testing.T) func() []message {
+	t.Helper()
+	var mu sync.Mutex
+	var got []message
+	c := l.client(t, ingestUser, l.server.secret, "capture")
+	for _, lane := range []string{"telemetry", "history"} {
+		token := c.Subscribe("cfc/v1/+/+/+/"+lane, 1, func(_ mqtt.Client, m mqtt.Message) {
+			mu.Lock()
+			defer mu.Unlock()
+			got = append(got, message{m.Topic(), append([]byte(nil), m.Payload()...)})
+		})
+		require.True(t, token.WaitTimeout(10*time.Second))
+		require.NoError(t, token.Error())
+	}
+	return func() []message {
+		c.Disconnect(250)
+		mu.Lock()
+		defer mu.Unlock()
+		return got
+	}
+}
+
+// shuffledTwice puts every message in twice, in an order of its own.
+func shuffledTwice(in []message) []message {
+	out := append(append([]message(nil), in...), in...)
+	rand.New(rand.NewPCG(1, 2)).Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out
+}
+
+// deliver publishes packs as the gateway would, and waits until each spool's packs are receipted.
+func (l *line) deliver(t *testing.T, messages []message) {
+	t.Helper()
+	key := newSecret()
+	require.NoError(t, l.server.db.SetGatewayKey(context.Background(), recordingsSite, "gw-1", registry.HashSecret(key)))
+	c := l.client(t, recordingsSite+".gw-1", key, "shuffled")
+	defer c.Disconnect(250)
+	receipted := l.countReceipts(t, c)
+	window := make(chan struct{}, 64)
+	for _, m := range messages {
+		window <- struct{}{}
+		token := c.Publish(m.topic, 1, false, m.payload)
+		go func() {
+			defer func() { <-window }()
+			if !token.WaitTimeout(time.Minute) || token.Error() != nil {
+				t.Errorf("publish: %v", token.Error())
+			}
+		}()
+	}
+	require.Eventually(t, func() bool { return receipted() >= len(messages)/2 }, 3*time.Minute, 100*time.Millisecond,
+		"packs without a receipt")
+}
+
+// countReceipts counts distinct packs named as stored.
+func (l *line) countReceipts(t *testing.T, c mqtt.Client) func() int {
+	t.Helper()
+	var mu sync.Mutex
+	stored := map[string]bool{}
+	token := c.Subscribe("cfc/v1/"+recordingsSite+"/gw-1/receipt", 1, func(_ mqtt.Client, m mqtt.Message) {
+		var r struct {
+			Spool  string
+			Stored [][2]uint64
+		}
+		if json.Unmarshal(m.Payload(), &r) != nil {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, s := range r.Stored {
+			for seq := s[0]; seq <= s[1]; seq++ {
+				stored[fmt.Sprint(r.Spool, "/", seq)] = true
+			}
+		}
+	})
+	require.True(t, token.WaitTimeout(10*time.Second))
+	require.NoError(t, token.Error())
+	return func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(stored)
+	}
+}
+
+func firstDifference(want, got string) string {
+	i := 0
+	for i < len(want) && i < len(got) && want[i] == got[i] {
+		i++
+	}
+	cut := func(s string) string { return s[max(0, min(i, len(s))-80):min(len(s), i+80)] }
+	return fmt.Sprintf("at byte %d\n  in order: …%s…\n  shuffled: …%s…", i, cut(want), cut(got))
+}

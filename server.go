@@ -1,0 +1,294 @@
+package main
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"karkhana/analytics"
+	"karkhana/analytics/maintenance"
+	"karkhana/analytics/session"
+	"karkhana/dashboards/api"
+	"karkhana/dashboards/web"
+	"karkhana/ingest"
+	"karkhana/internal/broker"
+	"karkhana/internal/influxd"
+	"karkhana/internal/registry"
+	"karkhana/internal/tsdb"
+	"karkhana/internal/wire"
+)
+
+// ingestUser is the broker user of ingest.
+const ingestUser = "ingest"
+
+// serverOptions say how the all-in-one server runs.
+type serverOptions struct {
+	Stores        storeFlags
+	Listen        string // pages and API
+	MQTTListen    string // gateways
+	Notifiers     []maintenance.Notifier
+	AnonymousRole registry.Role // what a page viewer without sign-in may do; "" is nothing
+	Log           *slog.Logger
+}
+
+// server is broker, store, ingest, analytics, maintenance and pages in one process: the same values that the single
+// commands start. newServer binds and opens everything that can fail early, and starts the broker, so that its
+// address is known; run serves until its context ends.
+type server struct {
+	o       serverOptions
+	db      *registry.DB
+	store   tsdb.Store
+	influx  *influxd.Server // nil when InfluxDB is given by URL
+	broker  *broker.Broker
+	pages   net.Listener
+	secret  string // of ingest at the broker
+	metrics *prometheus.Registry
+}
+
+func newServer(ctx context.Context, o serverOptions) (_ *server, err error) {
+	s := &server{o: o, metrics: newMetrics()}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if err := os.MkdirAll(o.Stores.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	if s.pages, err = listen(o.Listen); err != nil {
+		return nil, err
+	}
+	if s.db, err = o.Stores.openRegistry(ctx); err != nil {
+		return nil, err
+	}
+	if o.Stores.InfluxURL != "" {
+		if s.store, err = o.Stores.openInflux(); err != nil {
+			return nil, err
+		}
+	} else if err = s.embedInflux(); err != nil {
+		return nil, err
+	}
+	if s.secret, err = keptSecret(filepath.Join(o.Stores.Data, "ingest.key")); err != nil {
+		return nil, err
+	}
+	s.broker, err = broker.New(broker.Options{
+		DataDir: filepath.Join(o.Stores.Data, "broker"), Listen: o.MQTTListen,
+		Authenticate: s.authenticate, Logger: o.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, s.broker.Start(ctx)
+}
+
+// embedInflux prepares the InfluxDB that runs as a child of this process.
+func (s *server) embedInflux() error {
+	binary, err := influxd.Find()
+	if err != nil {
+		return err
+	}
+	s.influx, err = influxd.New(influxd.Options{Binary: binary, DataDir: filepath.Join(s.o.Stores.Data, "influxdb"), Logger: s.o.Log})
+	if err != nil {
+		return err
+	}
+	s.store, err = tsdb.NewInflux(tsdb.InfluxOptions{URL: s.influx.URL(), Token: s.influx.Token(), Bucket: "karkhana/autogen"})
+	return err
+}
+
+func (s *server) close() {
+	if s.broker != nil {
+		s.broker.Stop()
+	}
+	if s.pages != nil {
+		_ = s.pages.Close()
+	}
+	if s.db != nil {
+		_ = s.db.Close()
+	}
+}
+
+// authenticate lets gateways in with their own key and gives them only their own topics.
+func (s *server) authenticate(user, password string) (broker.Rights, bool) {
+	if user == ingestUser {
+		return broker.IngestRights(), subtle.ConstantTimeCompare([]byte(password), []byte(s.secret)) == 1
+	}
+	site, gateway, ok := strings.Cut(user, ".")
+	if !ok || wire.CheckID("site", site) != nil || wire.CheckID("gateway", gateway) != nil {
+		return broker.Rights{}, false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	g, err := s.db.Gateway(ctx, site, gateway)
+	if err != nil {
+		if !errors.Is(err, registry.ErrNotFound) {
+			s.o.Log.Error("look up a gateway's key", "site", site, "gateway", gateway, "err", err)
+		}
+		return broker.Rights{}, false
+	}
+	if g.KeyHash == "" || subtle.ConstantTimeCompare([]byte(g.KeyHash), []byte(registry.HashSecret(password))) != 1 {
+		return broker.Rights{}, false
+	}
+	return broker.GatewayRights(site, gateway), true
+}
+
+// run serves until ctx ends, then stops in the order in which data flows, so that nothing accepted is left unwritten:
+// pages, analytics and ingest first, broker and store last. It is long because it is the one list of what runs.
+func (s *server) run(ctx context.Context) error {
+	defer s.close()
+	log := s.o.Log
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	below, stopBelow := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBelow()
+
+	var ground errgroup.Group // what all others stand on
+	if s.influx != nil {
+		ground.Go(func() error {
+			defer cancel() // without the store nothing above can work
+			return named("influxd", below, s.influx.Run)
+		})
+	}
+
+	services, ctx := errgroup.WithContext(ctx)
+	services.Go(func() error { return s.runServices(ctx, services) })
+	err := services.Wait()
+	if err != nil && !errors.Is(err, context.Canceled) {
+		log.Error("stopping", "err", err)
+	} else {
+		err = nil
+	}
+	stopBelow()
+	return errors.Join(err, ground.Wait())
+}
+
+// runServices starts what stands on broker and store.
+func (s *server) runServices(ctx context.Context, g *errgroup.Group) error {
+	log := s.o.Log
+	files, err := web.FS()
+	if err != nil {
+		return err
+	}
+	pages, err := api.New(api.Options{
+		Store: s.store, Registry: s.db, Web: files, Version: version, Logger: log,
+		Registerer: s.metrics, Gatherer: s.metrics, Now: time.Now, AnonymousRole: s.o.AnonymousRole,
+	})
+	if err != nil {
+		return fmt.Errorf("pages: %w", err)
+	}
+	g.Go(func() error { return named("http", ctx, serveHTTP(s.pages, pages.Handler())) })
+
+	if s.influx != nil {
+		if err := s.influx.WaitReady(ctx); err != nil {
+			return err
+		}
+	}
+	in, err := ingest.New(ingest.Options{
+		Source: s.broker.URL(), Username: ingestUser, Password: s.secret, ClientID: "karkhana-ingest",
+		Store: s.store, Registry: s.db, Logger: log, Registerer: s.metrics, Now: time.Now,
+	})
+	if err != nil {
+		return fmt.Errorf("ingest: %w", err)
+	}
+	g.Go(func() error { return named("ingest", ctx, in.Run) })
+	g.Go(func() error { return named("pages", ctx, pages.Run) })
+	return startAnalytics(ctx, g, analyticsOptions{
+		Store: s.store, Registry: s.db, Notifiers: s.o.Notifiers, Logger: log, Registerer: s.metrics,
+	})
+}
+
+// analyticsOptions are what analytics and maintenance share.
+type analyticsOptions struct {
+	Store      tsdb.Store
+	Registry   *registry.DB
+	Notifiers  []maintenance.Notifier
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// startAnalytics adds states, sessions and maintenance to g.
+func startAnalytics(ctx context.Context, g *errgroup.Group, o analyticsOptions) error {
+	sessions := session.New(session.Options{Store: o.Store, Registry: o.Registry, Logger: o.Logger, Now: time.Now})
+	states, err := analytics.New(analytics.Options{
+		Store: o.Store, Registry: o.Registry, Followers: []analytics.Follower{sessions},
+		Logger: o.Logger, Registerer: o.Registerer, Now: time.Now, Every: time.Second,
+	})
+	if err != nil {
+		return fmt.Errorf("analytics: %w", err)
+	}
+	watcher, err := maintenance.New(maintenance.Options{
+		Store: o.Store, Registry: o.Registry, Notifiers: o.Notifiers,
+		Logger: o.Logger, Registerer: o.Registerer, Now: time.Now, Every: time.Second,
+	})
+	if err != nil {
+		return fmt.Errorf("maintenance: %w", err)
+	}
+	g.Go(func() error { return named("analytics", ctx, states.Run) })
+	g.Go(func() error { return named("maintenance", ctx, watcher.Run) })
+	return nil
+}
+
+// named runs a part and says in its error which part it was. The end of ctx is no error.
+func named(what string, ctx context.Context, run func(context.Context) error) error { //nolint:revive // reads better in this order
+	if err := run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// serveHTTP returns a part that serves h on l until its context ends. Long answers (live pages) end with it.
+func serveHTTP(l net.Listener, h http.Handler) func(context.Context) error {
+	return func(ctx context.Context) error {
+		srv := &http.Server{
+			Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+			BaseContext: func(net.Listener) context.Context { return ctx },
+		}
+		done := make(chan error, 1)
+		go func() { done <- srv.Serve(l) }()
+		select {
+		case err := <-done:
+			return err
+		case <-ctx.Done():
+		}
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		err := srv.Shutdown(grace)
+		if served := <-done; !errors.Is(served, http.ErrServerClosed) {
+			err = errors.Join(err, served)
+		}
+		return err
+	}
+}
+
+// keptSecret reads the secret in path, making it at the first start.
+func keptSecret(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err == nil && len(strings.TrimSpace(string(b))) > 0 {
+		return strings.TrimSpace(string(b)), nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("read a kept secret: %w", err)
+	}
+	secret := newSecret()
+	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("keep a new secret: %w", err)
+	}
+	return secret, nil
+}
+
+func newMetrics() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"karkhana/analytics/maintenance"
+	"karkhana/dashboards/api"
+	"karkhana/dashboards/web"
+	"karkhana/ingest"
+)
+
+// notifyFlags say where alarms are delivered besides the page.
+type notifyFlags struct {
+	Webhook          []string `help:"URL that receives each alarm as JSON (repeatable)." env:"KARKHANA_WEBHOOK"`
+	SMTP             string   `name:"smtp" help:"Mail server for alarms, host:port." env:"KARKHANA_SMTP"`
+	SMTPFrom         string   `name:"smtp-from" help:"Sender of alarm mails."`
+	SMTPTo           []string `name:"smtp-to" help:"Receivers of alarm mails."`
+	SMTPUser         string   `name:"smtp-user" help:"User at the mail server."`
+	SMTPPasswordFile string   `name:"smtp-password-file" help:"File with that user's password." type:"existingfile"`
+}
+
+func (f notifyFlags) notifiers() ([]maintenance.Notifier, error) {
+	var out []maintenance.Notifier
+	for _, url := range f.Webhook {
+		if !strings.HasPrefix(url, "http://") && !strings.HasPrefix(url, "https://") {
+			return nil, fmt.Errorf("--webhook %q: give a URL that starts with http:// or https://", url)
+		}
+		out = append(out, maintenance.NewWebhook(url))
+	}
+	if f.SMTP == "" {
+		return out, nil
+	}
+	if f.SMTPFrom == "" || len(f.SMTPTo) == 0 {
+		return nil, errors.New("--smtp needs --smtp-from and --smtp-to")
+	}
+	o := maintenance.SMTPOptions{Addr: f.SMTP, From: f.SMTPFrom, To: f.SMTPTo, User: f.SMTPUser}
+	if f.SMTPPasswordFile != "" {
+		p, err := readSecret(f.SMTPPasswordFile)
+		if err != nil {
+			return nil, err
+		}
+		o.Password = p
+	}
+	return append(out, maintenance.NewSMTP(o)), nil
+}
+
+type upCmd struct {
+	storeFlags
+	notifyFlags
+	Listen     string `help:"Address of pages and API, HOST:PORT." default:"127.0.0.1:8080"`
+	MQTTListen string `name:"mqtt-listen" help:"Address for gateways, HOST:PORT." default:"127.0.0.1:1883"`
+}
+
+// Run serves until it is stopped.
+func (c upCmd) Run(e *env) error {
+	n, err := c.notifiers()
+	if err != nil {
+		return err
+	}
+	s, err := newServer(e.ctx, serverOptions{
+		Stores: c.storeFlags, Listen: c.Listen, MQTTListen: c.MQTTListen, Notifiers: n, Log: e.log,
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.out, "karkhana %s\n  pages     http://%s\n  gateways  %s\n  data      %s\nStop with Ctrl-C.\n",
+		version, s.pages.Addr(), c.MQTTListen, c.Data)
+	return s.run(e.ctx)
+}
+
+type ingestCmd struct {
+	storeFlags
+	brokerFlags
+	ClientID string `help:"MQTT client id: one for each ingest process." default:"karkhana-ingest"`
+}
+
+// Run takes packs from the broker until it is stopped.
+func (c ingestCmd) Run(e *env) error {
+	password, err := c.password()
+	if err != nil {
+		return err
+	}
+	store, err := c.openInflux()
+	if err != nil {
+		return err
+	}
+	db, err := c.openRegistry(e.ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	in, err := ingest.New(ingest.Options{
+		Source: c.Broker, Username: c.BrokerUser, Password: password, ClientID: c.ClientID,
+		Store: store, Registry: db, Logger: e.log, Registerer: newMetrics(), Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	return in.Run(e.ctx)
+}
+
+type analyticsCmd struct {
+	storeFlags
+	notifyFlags
+}
+
+// Run rebuilds states, sessions and alarms until it is stopped.
+func (c analyticsCmd) Run(e *env) error {
+	n, err := c.notifiers()
+	if err != nil {
+		return err
+	}
+	store, err := c.openInflux()
+	if err != nil {
+		return err
+	}
+	db, err := c.openRegistry(e.ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	g, ctx := errgroup.WithContext(e.ctx)
+	err = startAnalytics(ctx, g, analyticsOptions{Store: store, Registry: db, Notifiers: n, Logger: e.log, Registerer: newMetrics()})
+	if err != nil {
+		return err
+	}
+	return g.Wait()
+}
+
+type dashboardsCmd struct {
+	storeFlags
+	Listen string `help:"Address of pages and API, HOST:PORT." default:"127.0.0.1:8080"`
+}
+
+// Run serves pages and API until it is stopped.
+func (c dashboardsCmd) Run(e *env) error {
+	store, err := c.openInflux()
+	if err != nil {
+		return err
+	}
+	db, err := c.openRegistry(e.ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	files, err := web.FS()
+	if err != nil {
+		return err
+	}
+	metrics := newMetrics()
+	pages, err := api.New(api.Options{
+		Store: store, Registry: db, Web: files, Version: version, Logger: e.log,
+		Registerer: metrics, Gatherer: metrics, Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	l, err := listen(c.Listen)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.out, "pages http://%s\n", l.Addr())
+	g, ctx := errgroup.WithContext(e.ctx)
+	g.Go(func() error { return named("http", ctx, serveHTTP(l, pages.Handler())) })
+	g.Go(func() error { return named("pages", ctx, pages.Run) })
+	return g.Wait()
+}
