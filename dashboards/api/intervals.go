@@ -42,7 +42,7 @@ type intervalsInput struct {
 
 type intervalsOutput struct {
 	Body struct {
-		Intervals []Interval `json:"intervals" nullable:"false" doc:"They tile from–to without holes, oldest first"`
+		Intervals []Interval `json:"intervals" nullable:"false" doc:"They tile from–to, as far as it has passed, without holes; oldest first"`
 	}
 }
 
@@ -73,6 +73,9 @@ func (a *API) routeIntervals() {
 // intervals reads a machine's intervals with the sessions in them; group narrows the sessions, "" is any.
 func (a *API) intervals(ctx context.Context, site, machine string, fromMs, toMs int64, clip bool, group string) ([]Interval, error) {
 	nowMs := a.now().UnixMilli()
+	if toMs = min(toMs, nowMs); fromMs >= toMs {
+		return []Interval{}, nil
+	}
 	limit, err := gapLimit(ctx, a.reg, site, machine, nowMs)
 	if err != nil {
 		return nil, a.fail(ctx, "read the settings", err)

@@ -186,10 +186,20 @@ func (r *reader) readSlow(ctx context.Context, m registry.Machine, s *slowParts,
 		default:
 			t.UnknownS += d
 		}
-		t.EnergyWh += wattHours(p.EnergyMilliWh)
-		t.EnergyEstimated = t.EnergyEstimated || (p.EnergyEstimated && p.EnergyMilliWh != 0)
 	}
-	t.EnergyWh = math.Round(t.EnergyWh*1000) / 1000
+	// Stored pieces end at local hours, so the day's energy needs no cutting of an interval that began yesterday.
+	pieces, err := timeline.Pieces(ctx, r.store, r.site.ID, m.ID, fromMs, nowMs)
+	if err != nil {
+		return fmt.Errorf("read the energy of %s: %w", m.ID, err)
+	}
+	var milliWh int64
+	for _, p := range pieces {
+		if p.State != timeline.StateVoid {
+			milliWh += p.EnergyMilliWh
+			t.EnergyEstimated = t.EnergyEstimated || (p.EnergyEstimated && p.EnergyMilliWh != 0)
+		}
+	}
+	t.EnergyWh = wattHours(milliWh)
 	s.state, s.sinceMs = timeline.StateUnknown, 0
 	if n := len(whole); n > 0 { // intervals come whole, so the begin may lie on a former day
 		s.state, s.sinceMs = whole[n-1].State, whole[n-1].StartMs

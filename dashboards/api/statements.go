@@ -24,7 +24,7 @@ type StatementRow struct {
 	Made      time.Time     `json:"made"`
 	Complete  bool          `json:"complete" doc:"The month was over when it was made"`
 	Total     billing.Total `json:"total"`
-	Problems  int           `json:"problems" doc:"Things to look at before it is issued"`
+	Problems  int           `json:"problems" doc:"Different things to look at before it is issued"`
 }
 
 // StatementDetail is one draft bill with all its lines.
@@ -263,7 +263,11 @@ func body(r registry.Statement) (billing.Statement, error) {
 }
 
 func statementRow(id int64, s billing.Statement) StatementRow {
+	problems := map[billing.Problem]bool{}
+	for _, p := range s.Problems {
+		problems[billing.Problem{Code: p.Code, Machine: p.Machine}] = true
+	}
 	return StatementRow{
-		ID: id, Group: s.Group, GroupName: s.GroupName, Month: s.Month, Made: s.Made, Complete: s.Complete, Total: s.Total, Problems: len(s.Problems),
+		ID: id, Group: s.Group, GroupName: s.GroupName, Month: s.Month, Made: s.Made, Complete: s.Complete, Total: s.Total, Problems: len(problems),
 	}
 }

@@ -33,10 +33,17 @@ func (w *World) history(ctx context.Context) error {
 	begin := time.Date(2026, 11, 1, 0, 0, 0, 0, w.zone)
 	for _, m := range w.machines {
 		if m.Class == registry.ClassMainMeter {
+			m.powerW[timeline.StateRun] = 17500
+			if err := w.stretch(ctx, m, timeline.StateRun, Begin.Add(-12*time.Hour).UnixMilli(), timeline.HourFloor(w.nowMs, w.zone)); err != nil {
+				return err
+			}
 			for ms := w.nowMs - 3600_000; ms < w.nowMs; ms += 60_000 {
 				if err := w.sample(ctx, m, ms, 17500+1500*wave(ms/300_000*300_000, "main")); err != nil {
 					return err
 				}
+			}
+			if err := w.hours(ctx, m, begin); err != nil {
+				return err
 			}
 			continue
 		}
@@ -49,6 +56,9 @@ func (w *World) history(ctx context.Context) error {
 			if err := w.day(ctx, m, d, untilMs, &sessions); err != nil {
 				return err
 			}
+		}
+		if err := w.hours(ctx, m, begin); err != nil {
+			return err
 		}
 		if err := w.Registry.ReplaceSessions(ctx, Site, m.ID, 0, sessions); err != nil {
 			return err
@@ -118,4 +128,30 @@ func (w *World) stretch(ctx context.Context, m *machine, state string, fromMs, t
 		}
 	}
 	return nil
+}
+
+// hours writes the totals of a machine's hours, as analytics would.
+func (w *World) hours(ctx context.Context, m *machine, begin time.Time) error {
+	var points []tsdb.Point
+	for at := begin.UnixMilli(); at < w.nowMs; at = timeline.NextHour(at, w.zone) {
+		pieces, err := timeline.Pieces(ctx, w.Store, Site, m.ID, at, timeline.NextHour(at, w.zone))
+		if err != nil {
+			return err
+		}
+		h := timeline.Hour{StartMs: at}
+		for _, p := range pieces {
+			d := p.EndMs - p.StartMs
+			switch p.State {
+			case timeline.StateRun:
+				h.RunMs, h.RunMilliWh = h.RunMs+d, h.RunMilliWh+p.EnergyMilliWh
+			case timeline.StateIdle:
+				h.IdleMs, h.IdleMilliWh = h.IdleMs+d, h.IdleMilliWh+p.EnergyMilliWh
+			default:
+				h.OffMs, h.OffMilliWh = h.OffMs+d, h.OffMilliWh+p.EnergyMilliWh
+			}
+			h.Estimated = h.Estimated || p.EnergyEstimated
+		}
+		points = append(points, h.Point(Site, m.ID))
+	}
+	return w.Store.Write(ctx, points)
 }

@@ -6,6 +6,7 @@ package apitest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -190,7 +191,8 @@ func (w *World) Advance(ctx context.Context, by time.Duration) error {
 	var total float64
 	for _, m := range w.machines {
 		if m.Class == registry.ClassMainMeter {
-			if err := w.sample(ctx, m, w.nowMs, total+420); err != nil {
+			m.powerW[timeline.StateRun], m.state, m.sinceMs = total+420, timeline.StateRun, Begin.Add(-16*time.Hour).UnixMilli()
+			if err := errors.Join(w.sample(ctx, m, w.nowMs, total+420), w.stay(ctx, m)); err != nil {
 				return err
 			}
 			continue
@@ -210,15 +212,16 @@ func (w *World) Advance(ctx context.Context, by time.Duration) error {
 	return nil
 }
 
-// stay writes the piece that is still growing.
+// stay writes the last hours of the state that still goes on, the newest piece open.
 func (w *World) stay(ctx context.Context, m *machine) error {
-	from := max(m.sinceMs, timeline.HourFloor(w.nowMs, w.zone))
-	if from >= w.nowMs {
-		return nil
+	var points []tsdb.Point
+	for at := max(m.sinceMs, timeline.HourFloor(w.nowMs-2*timeline.HourMs, w.zone)); at < w.nowMs; {
+		p := w.piece(m, m.state, at, min(timeline.NextHour(at, w.zone), w.nowMs))
+		p.Open = p.EndMs == w.nowMs
+		points = append(points, p.Point(Site, m.ID))
+		at = p.EndMs
 	}
-	p := w.piece(m, m.state, from, w.nowMs)
-	p.Open = true
-	return w.Store.Write(ctx, []tsdb.Point{p.Point(Site, m.ID)})
+	return w.Store.Write(ctx, points)
 }
 
 func (w *World) piece(m *machine, state string, fromMs, toMs int64) timeline.Interval {
