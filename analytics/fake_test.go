@@ -19,6 +19,7 @@ type fakeRegistry struct {
 	settings []registry.Settings
 	touched  map[string]registry.Touched
 	version  int64
+	pouring  bool // there is always a newer touch when a stretch is done
 	fail     error
 }
 
@@ -74,7 +75,7 @@ func (r *fakeRegistry) TouchedRows(context.Context) ([]registry.Touched, error) 
 func (r *fakeRegistry) TouchedDone(_ context.Context, t registry.Touched) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.touched[t.Machine].Version == t.Version {
+	if r.touched[t.Machine].Version == t.Version && !r.pouring {
 		delete(r.touched, t.Machine)
 	}
 	return nil

@@ -21,8 +21,10 @@ type machine struct {
 	// Guarded by Service.mu.
 	reviewed  uint64 // identity of the rules that the stored checkpoints are known to fit
 	busy      bool
-	notBefore time.Time
+	notBefore time.Time // of the next rebuild
 	failures  int
+	again     int       // rebuilds in a row that began with the same sample: data is pouring in
+	againMs   int64     // that sample
 	waiting   time.Time // on the list since; zero: not on it
 }
 
@@ -65,12 +67,34 @@ func (s *Service) build(ctx context.Context, m *machine, t registry.Touched) (bu
 		return built{}, err
 	}
 	b.fromMs, b.toMs = min(b.fromMs, t.FromMs), max(b.toMs, t.ToMs)
-	for _, f := range s.o.Followers {
-		if err := f.Rebuilt(ctx, m.site, m.id, b.fromMs, b.toMs); err != nil {
-			return built{}, err
-		}
+	if err := s.follow(ctx, m, b); err != nil {
+		return built{}, err
 	}
 	return b, s.o.Registry.TouchedDone(ctx, t)
+}
+
+// live lets the tip go on to the newest touched sample while older ones wait for a rebuild, so that the machine's state of now is shown
+// meanwhile. The stretch stays on the list.
+func (s *Service) live(ctx context.Context, m *machine, t registry.Touched) (built, error) {
+	src, err := s.source(ctx, m)
+	if err != nil || m.tip.rules != src.rules.Identity() {
+		return built{mode: modeTip}, err
+	}
+	b, err := s.goOn(ctx, m, src, t.ToMs)
+	if err != nil {
+		m.tip = nil
+		return built{}, err
+	}
+	return b, s.follow(ctx, m, b)
+}
+
+func (s *Service) follow(ctx context.Context, m *machine, b built) error {
+	for _, f := range s.o.Followers {
+		if err := f.Rebuilt(ctx, m.site, m.id, b.fromMs, b.toMs); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // goesOn reports whether the stretch is newer than everything the machine's tip has taken.

@@ -12,9 +12,11 @@ import (
 )
 
 const (
-	// pace: after a rebuild of some length the machine rests for twice that, so that a backlog pouring in costs at most a
-	// third of a worker and not a rebuild of everything each second.
-	pace = 2
+	// pace: after a rebuild of some length there is none of the machine for twice that, and for longer (a second, two,
+	// four … mostRest) while data keeps pouring in behind it: a backlog must not cost a rebuild of everything each second.
+	// New samples are taken by the tip meanwhile.
+	pace     = 2
+	mostRest = 10 * time.Second
 	// reviewEvery is how often changed rules are looked for, in rounds.
 	reviewEvery = 60
 	// A failed machine waits a second, then twice as long each time, up to a minute.
@@ -66,13 +68,13 @@ func (s *Service) Run(ctx context.Context) error {
 		listed = err == nil
 		for _, d := range due {
 			slots := rebuilds
-			if d.m.goesOn(d.t) {
+			if d.live || d.m.goesOn(d.t) {
 				slots = live
 			}
 			running.Go(func() {
 				select {
 				case slots <- struct{}{}:
-					s.work(ctx, d.m, d.t)
+					s.work(ctx, d)
 					<-slots
 				case <-ctx.Done():
 				}
@@ -88,8 +90,9 @@ func (s *Service) Run(ctx context.Context) error {
 
 // duty is a machine to build and its touched stretch.
 type duty struct {
-	m *machine
-	t registry.Touched
+	m    *machine
+	t    registry.Touched
+	live bool // a rebuild has to wait, but the tip may go on
 }
 
 // due returns the machines that wait and may be built now, and marks them busy. Newest data first: what is live goes
@@ -112,11 +115,18 @@ func (s *Service) due(ctx context.Context) ([]duty, error) {
 			m.waiting = now
 		}
 		lag = max(lag, now.Sub(m.waiting))
-		if m.busy || now.Before(m.notBefore) {
+		if m.busy {
 			continue
 		}
+		d := duty{m: m, t: t}
+		if now.Before(m.notBefore) && !m.goesOn(t) {
+			d.live = m.failures == 0 && m.tip != nil && t.ToMs > m.tip.fold.LastMs()
+			if !d.live {
+				continue
+			}
+		}
 		m.busy = true
-		out = append(out, duty{m, t})
+		out = append(out, d)
 	}
 	for _, m := range s.machines {
 		if !listed[m] {
@@ -141,10 +151,15 @@ func (s *Service) machine(site, id string) *machine {
 }
 
 // work builds one machine and decides when it may be built again.
-func (s *Service) work(ctx context.Context, m *machine, t registry.Touched) {
-	begun := s.o.Now()
-	b, err := s.build(ctx, m, t)
-	took := s.o.Now().Sub(begun)
+func (s *Service) work(ctx context.Context, d duty) {
+	m, begun := d.m, s.o.Now()
+	do := s.build
+	if d.live {
+		do = s.live
+	}
+	b, err := do(ctx, m, d.t)
+	now := s.o.Now()
+	took := now.Sub(begun)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,18 +170,28 @@ func (s *Service) work(ctx context.Context, m *machine, t registry.Touched) {
 		}
 		wait := min(mostBackOff, leastBackOff<<min(m.failures, 10))
 		m.failures++
-		m.notBefore = s.o.Now().Add(wait)
+		m.notBefore = now.Add(wait)
 		s.metrics.failures.Inc()
 		s.o.Logger.Error("could not bring states up to date; trying again", "site", m.site, "machine", m.id, "wait", wait, "err", err)
 		return
 	}
 	if m.failures > 0 {
 		s.o.Logger.Info("states are up to date again", "site", m.site, "machine", m.id, "failures", m.failures)
+		m.failures, m.notBefore = 0, time.Time{}
 	}
-	m.failures, m.notBefore, m.waiting = 0, time.Time{}, time.Time{}
 	if b.mode == modeRebuild {
-		m.notBefore = s.o.Now().Add(pace * took)
+		rest := pace * took
+		if d.t.FromMs == m.againMs {
+			m.again++
+			rest = max(rest, min(mostRest, time.Second<<min(m.again, 10)))
+		} else {
+			m.again, m.againMs = 0, d.t.FromMs
+		}
+		m.notBefore = now.Add(rest)
 		s.o.Logger.Debug("states rebuilt", "site", m.site, "machine", m.id, "from", b.fromMs, "samples", b.samples, "hours", b.hours, "took", took)
+	}
+	if !d.live {
+		m.waiting = time.Time{}
 	}
 	s.metrics.samples.WithLabelValues(b.mode).Add(float64(b.samples))
 	s.metrics.builds.WithLabelValues(b.mode).Inc()

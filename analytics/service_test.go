@@ -159,6 +159,12 @@ func TestAnyDeliveryGivesTheSame(t *testing.T) {
 			case 5:
 				streamed.mustBuild()
 				streamed.restart()
+			case 7, 8: // the rebuild has to wait, the tip goes on
+				m := streamed.service.machine("cfc", "lathe")
+				if touched := streamed.registry.touched["lathe"]; m.tip != nil && touched.ToMs > m.tip.fold.LastMs() {
+					_, err := streamed.service.live(context.Background(), m, touched)
+					require.NoError(t, err)
+				}
 			case 6:
 				store.countdown = rapid.IntRange(0, 3).Draw(t, "writes before it breaks")
 				if _, err := streamed.build(); err != nil {
@@ -348,6 +354,54 @@ func TestRun(t *testing.T) {
 		require.InDelta(t, 116, count(t, s.metrics.samples.WithLabelValues(modeTip)), 4)
 		cancel()
 		require.NoError(t, <-done)
+	})
+}
+
+// A month of history pours in behind the live samples: it is not folded again every second, and the state of now is shown
+// all the while.
+func TestRunWhileABacklogPoursIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := tsdb.NewMemory()
+		reg := &fakeRegistry{machines: []string{"lathe"}, settings: []registry.Settings{settings}, pouring: true}
+		s, err := New(Options{Store: store, Registry: reg})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		defer func() {
+			cancel()
+			require.NoError(t, <-done)
+		}()
+		go func() { done <- s.Run(ctx) }()
+		r := &rig{t: t, store: store, registry: reg}
+		history := hours(60)
+		now := history[len(history)-1].TimeMs + 24*hour
+		r.deliver(history[0], point("lathe", now, 2000, 1e6))
+		for i := range int64(60) {
+			time.Sleep(500 * time.Millisecond)
+			r.deliver(history[i*360 : i*360+360]...)
+			r.deliver(point("lathe", now+i*second, 2000, 1e6))
+			time.Sleep(500 * time.Millisecond)
+			synctest.Wait()
+			if i > 2 {
+				newest, _, err := timeline.Newest(ctx, store, "cfc", "lathe")
+				require.NoError(t, err)
+				require.GreaterOrEqual(t, newest.EndMs, now+(i-2)*second)
+			}
+		}
+		require.LessOrEqual(t, count(t, s.metrics.builds.WithLabelValues(modeRebuild)), 12.0)
+		reg.mu.Lock()
+		reg.pouring = false
+		reg.mu.Unlock()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Empty(t, reg.touched)
+		straight := newRig(t, tsdb.NewMemory(), settings)
+		straight.deliver(history...)
+		for i := range int64(60) {
+			straight.deliver(point("lathe", now+i*second, 2000, 1e6))
+		}
+		straight.mustBuild()
+		require.Equal(t, dump(straight.store, "lathe"), dump(store, "lathe"))
 	})
 }
 

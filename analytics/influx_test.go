@@ -1,0 +1,74 @@
+package analytics
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"karkhana/internal/influxd"
+	"karkhana/internal/registry"
+	"karkhana/internal/tsdb"
+)
+
+// openInflux starts an InfluxDB of its own for the test.
+func openInflux(t testing.TB) tsdb.Store {
+	t.Helper()
+	binary, err := influxd.Find()
+	require.NoError(t, err)
+	server, err := influxd.New(influxd.Options{Binary: binary, DataDir: t.TempDir()})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-ended)
+	})
+	wait, done := context.WithTimeout(ctx, 30*time.Second)
+	defer done()
+	require.NoError(t, server.WaitReady(wait))
+	store, err := tsdb.NewInflux(tsdb.InfluxOptions{URL: server.URL(), Token: server.Token(), Bucket: influxd.Bucket})
+	require.NoError(t, err)
+	t.Cleanup(store.Close)
+	return store
+}
+
+// The same deliveries, late and twice, end in the same content in InfluxDB as in memory.
+func TestInflux(t *testing.T) {
+	all := hours(30)
+	memory := newRig(t, tsdb.NewMemory(), settings)
+	memory.deliver(all...)
+	memory.mustBuild()
+
+	influx := newRig(t, openInflux(t), settings)
+	for _, part := range [][]tsdb.Point{all[5000:9000], all[:100], all[100:4000], all[3500:5100], all[9000:10000], all[10000:]} {
+		require.NoError(t, influx.store.Write(t.Context(), part))
+		require.NoError(t, influx.registry.Touch(t.Context(), []registry.Touched{
+			{Site: "cfc", Machine: "lathe", FromMs: part[0].TimeMs, ToMs: part[len(part)-1].TimeMs},
+		}))
+		influx.mustBuild()
+	}
+	require.Equal(t, dump(memory.store, "lathe"), dump(influx.store, "lathe"))
+}
+
+// BenchmarkInfluxRebuildMonth folds a month of 1 s samples (power and register) from InfluxDB.
+func BenchmarkInfluxRebuildMonth(b *testing.B) {
+	store := openInflux(b)
+	const n = 30 * 24 * 3600
+	batch := make([]tsdb.Point, 0, 20_000)
+	for i := range int64(n) {
+		batch = append(batch, point("lathe", midnight+i*second, float64(i/1800%3*700), float64(i/4)))
+		if len(batch) == cap(batch) || i == n-1 {
+			require.NoError(b, store.Write(b.Context(), batch))
+			batch = batch[:0]
+		}
+	}
+	for b.Loop() {
+		r := newRig(b, store, settings)
+		require.NoError(b, r.registry.Touch(b.Context(), []registry.Touched{{Site: "cfc", Machine: "lathe", FromMs: midnight, ToMs: midnight + n*second}}))
+		require.Equal(b, n, r.mustBuild().samples)
+	}
+	b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds()/1e6, "Msamples/s")
+}
