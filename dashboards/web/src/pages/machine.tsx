@@ -6,7 +6,7 @@ import { useLive, useLoad, usePlace } from "../context";
 import { clock, clockSeconds, date, energy, isoDay, joined, midnight, monthDays, monthName, number, percent, power, shiftDay } from "../format";
 import { useWords, type Key } from "../i18n";
 import { Chart } from "../parts/charts";
-import { StateBar, StateKey, StatePill, stateWord, states, Symbol } from "../parts/state";
+import { StateBar, StatePill, stateWord, states, Symbol } from "../parts/state";
 import { Busy, Empty, Failed } from "../parts/status";
 import { dayMarks, freshness } from "./live";
 
@@ -92,7 +92,6 @@ function Day({ machine, day }: { machine: string; day: string }) {
           ))}
           <li><span class="chip s-meter"><Symbol state="meter" /></span>{t("machine.energy")} <b>{joined(energy(wh))}</b></li>
         </ul>
-        <StateKey />
       </section>
       <section>
         <h2>{t("machine.intervals")}</h2>

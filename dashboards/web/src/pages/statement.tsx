@@ -47,14 +47,7 @@ export function StatementPage({ id }: { id: number }) {
             </tr>
           </thead>
           {(s.machines ?? []).map((m) => (
-            <tbody key={m.machine}>
-              <tr class="machinerow"><th colSpan={7} scope="rowgroup">{name(m.machine_name, m.machine)}</th></tr>
-              {lines.filter((l) => l.machine === m.machine).map((l) => <LineRow key={`${l.machine}${l.from}`} line={l} zone={s.zone} />)}
-              <tr class="subtotal">
-                <th scope="row">{t("st.subtotal", { machine: name(m.machine_name, m.machine) })}</th>
-                <Sums total={m} />
-              </tr>
-            </tbody>
+            <MachineLines key={m.machine} subtotal={m} lines={lines.filter((l) => l.machine === m.machine)} zone={s.zone} unfolded={lines.length <= 40} />
           ))}
           <tfoot>
             <tr><th scope="row">{t("st.total")}</th><Sums total={s.total} /></tr>
@@ -66,13 +59,34 @@ export function StatementPage({ id }: { id: number }) {
   );
 }
 
+/** A machine's lines and subtotal. Long statements begin folded on the screen; on paper every line stands. */
+function MachineLines({ subtotal: m, lines, zone, unfolded }: { subtotal: Schemas["Subtotal"]; lines: Schemas["Line"][]; zone: string; unfolded: boolean }) {
+  const { t, name } = useWords();
+  const [open, setOpen] = useState(unfolded);
+  return (
+    <tbody class={open ? undefined : "folded"}>
+      <tr class="machinerow">
+        <th colSpan={7} scope="rowgroup">
+          {name(m.machine_name, m.machine)} <small>{t("st.linecount", { n: lines.length })}</small>
+          <button type="button" class="fold noprint" aria-expanded={open} onClick={() => setOpen(!open)}>{t(open ? "st.lines.hide" : "st.lines.show")}</button>
+        </th>
+      </tr>
+      {lines.map((l) => <LineRow key={`${l.machine}${l.from}`} line={l} zone={zone} />)}
+      <tr class="subtotal">
+        <th scope="row">{t("st.subtotal", { machine: name(m.machine_name, m.machine) })}</th>
+        <Sums total={m} />
+      </tr>
+    </tbody>
+  );
+}
+
 function Sums({ total }: { total: Schemas["Total"] | Schemas["Subtotal"] }) {
   const { t, duration } = useWords();
   return (
     <>
       <td class="n" data-label={t("state.run")}>{duration(total.run_s)}<small>{hours(total.run_s)}&nbsp;{t("time.hour")}</small></td>
-      <td class="n" data-label={t("st.idle")}>{duration(total.idle_s)}</td>
-      <td class="n" data-label={t("st.unknown")}>{total.unknown_s > 0 ? duration(total.unknown_s) : "–"}</td>
+      <td class={total.idle_s > 0 ? "n" : "n zero"} data-label={t("st.idle")}>{total.idle_s > 0 ? duration(total.idle_s) : "–"}</td>
+      <td class={total.unknown_s > 0 ? "n" : "n zero"} data-label={t("st.unknown")}>{total.unknown_s > 0 ? duration(total.unknown_s) : "–"}</td>
       <td class="n" data-label={t("st.energy")}>{joined(energy(total.energy_wh))}</td>
       <td class="n nolabel" />
       <td class="n money" data-label={t("st.amount")}>{rupees(total.amount_paise)}</td>
@@ -85,15 +99,17 @@ function Problems({ statement: s }: { statement: Schemas["Statement"] }) {
   const problems = s.problems ?? [];
   if (problems.length === 0) return null;
   const names = new Map((s.machines ?? []).map((m) => [m.machine, m.machine_name]));
+  const kinds = new Map<string, typeof problems>();
+  for (const p of problems) kinds.set(`${p.code} ${p.machine ?? ""}`, [...(kinds.get(`${p.code} ${p.machine ?? ""}`) ?? []), p]);
   return (
     <section class="problems">
       <h2>⚠ {t("st.problems")}</h2>
       <ul>
-        {problems.map((p, i) => (
-          <li key={i}>
+        {[...kinds.entries()].map(([kind, [p, ...more]]) => p && (
+          <li key={kind}>
             {p.machine ? <b>{name(names.get(p.machine), p.machine)}: </b> : null}
             {t(problemWord[p.code] ?? "error.other")}
-            {p.from ? ` (${dateClock(Date.parse(p.from), s.zone)})` : ""}
+            {more.length > 0 ? ` (${t("st.times", { n: more.length + 1 })})` : p.from ? ` (${dateClock(Date.parse(p.from), s.zone)})` : ""}
           </li>
         ))}
       </ul>
@@ -111,14 +127,14 @@ function LineRow({ line: l, zone }: { line: Schemas["Line"]; zone: string }) {
     <Fragment>
       <tr class="line">
         <th scope="row">
-          <span class="nowrap">{date(from, zone)}</span> <span class="nowrap">{clock(from, zone)}–{clock(to, zone)}</span>
+          <span class="nowrap">{date(from, zone)}</span> <span class="nowrap">{clock(from, zone)}–{clock(to, zone)}</span>{" "}
+          <button type="button" class="evidencebutton noprint" aria-expanded={open} onClick={() => setOpen(!open)}>{t(open ? "st.evidence.hide" : "st.evidence")}</button>
           {end && l.end_reason !== "tap" ? <small>{t(end)}</small> : null}
           {l.problem ? <small class="flag">⚠ {t(problemWord[l.problem] ?? "error.other")}</small> : null}
-          <button type="button" class="evidencebutton noprint" aria-expanded={open} onClick={() => setOpen(!open)}>{t(open ? "st.evidence.hide" : "st.evidence")}</button>
         </th>
         <td class="n" data-label={t("state.run")}>{duration(l.run_s)}</td>
-        <td class="n" data-label={t("st.idle")}>{duration(l.idle_s)}</td>
-        <td class="n" data-label={t("st.unknown")}>{l.unknown_s > 0 ? duration(l.unknown_s) : "–"}</td>
+        <td class={l.idle_s > 0 ? "n" : "n zero"} data-label={t("st.idle")}>{l.idle_s > 0 ? duration(l.idle_s) : "–"}</td>
+        <td class={l.unknown_s > 0 ? "n" : "n zero"} data-label={t("st.unknown")}>{l.unknown_s > 0 ? duration(l.unknown_s) : "–"}</td>
         <td class="n" data-label={t("st.energy")}>{joined(energy(l.energy_wh))}{l.energy_estimated ? "*" : ""}</td>
         <td class="n" data-label={t("st.rate")}>{l.tariff ? rupees(l.tariff.paise_per_run_hour) : "–"}</td>
         <td class="n money" data-label={t("st.amount")}>{rupees(l.amount_paise)}</td>

@@ -6,7 +6,7 @@ export function Spark({ values }: { values: readonly (number | null)[] }) {
   const { t } = useWords();
   const known = values.filter((v): v is number => v !== null);
   if (known.length < 2) return <svg class="spark" viewBox="0 0 100 30" aria-hidden="true" />;
-  const max = Math.max(...known, 1);
+  const max = Math.max(...known, 50); // a few watts of standby are a flat line, not a mountain
   const min = Math.min(...known, 0);
   const y = (v: number) => 28 - ((v - min) / (max - min)) * 26;
   const step = 100 / Math.max(values.length - 1, 1);
@@ -19,7 +19,7 @@ export function Spark({ values }: { values: readonly (number | null)[] }) {
   });
   return (
     <svg class="spark" viewBox="0 0 100 30" preserveAspectRatio="none" role="img"
-      aria-label={t("live.spark", { min: joined(power(Math.min(...known))), max: joined(power(max)) })}>
+      aria-label={t("live.spark", { min: joined(power(Math.min(...known))), max: joined(power(Math.max(...known))) })}>
       {runs.map((r) => {
         const first = r[0]?.split(",")[0] ?? "0";
         const last = r[r.length - 1]?.split(",")[0] ?? "0";
@@ -54,7 +54,7 @@ export function ticks(min: number, max: number, wanted: number): number[] {
 
 /** A quantity over time: line of means in a band from smallest to largest. Missing pieces break the line. */
 export function Chart({ points, from, to, step, zone, label }: { points: readonly ChartPoint[]; from: number; to: number; step: number; zone: string; label: string }) {
-  const W = 800;
+  const W = Math.min(1040, Math.max(280, document.documentElement.clientWidth - 60)); // one unit is about one pixel
   const H = 260;
   const left = 56;
   const bottom = 26;

@@ -1,0 +1,251 @@
+// Browser tests: real Chromium, the built pages, the real API over a made-up CFC (see server/main.go).
+// Run with `npm run e2e` after `npm run build`. KARKHANA_SHOTS=folder keeps a picture of every page.
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+const here = import.meta.dirname;
+const work = mkdtempSync(join(tmpdir(), "karkhana-e2e-"));
+const shots = process.env.KARKHANA_SHOTS;
+if (shots) mkdirSync(shots, { recursive: true });
+const axe = readFileSync(join(here, "../node_modules/axe-core/axe.min.js"), "utf8");
+const phone = { width: 360, height: 640 };
+const desk = { width: 1280, height: 800 };
+
+if (!existsSync(join(here, "../dist/index.html"))) {
+  console.error("e2e: the pages are not built: run `npm run build` first");
+  process.exit(1);
+}
+
+const binary = join(work, "server");
+const built = spawnSync("go", ["build", "-o", binary, "./dashboards/web/e2e/server"], { cwd: join(here, "../../.."), stdio: "inherit" });
+if (built.status !== 0) process.exit(1);
+
+/** Starts the server and gives its address and a way to end it. */
+async function serve(listen = "127.0.0.1:0") {
+  const child = spawn(binary, ["--listen", listen], { stdio: ["ignore", "pipe", "inherit"] });
+  const ended = new Promise((done) => child.once("exit", done));
+  const base = await new Promise((done, fail) => {
+    createInterface({ input: child.stdout }).once("line", done);
+    child.once("exit", (code) => fail(new Error(`the server ended with ${code}`)));
+  });
+  return { base, stop: async () => { child.kill("SIGTERM"); await ended; } };
+}
+
+let server = await serve();
+const { base } = server;
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+
+const complaints = [];
+let page;
+let checks = 0;
+
+/** A fresh browser in another zone than the site, so that times prove to be the site's. */
+async function open(viewport, { token, lang } = {}) {
+  await page?.context().close();
+  const context = await browser.newContext({ viewport, locale: "en-US", timezoneId: "America/New_York" });
+  page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  page.on("pageerror", (e) => complaints.push(`page error: ${e.message}`));
+  page.on("console", (m) => m.type() === "error" && !/status of 4\d\d|net::ERR/.test(m.text()) && complaints.push(`console: ${m.text()}`));
+  if (lang) await page.addInitScript((l) => localStorage.setItem("karkhana.lang", l), lang);
+  if (token) {
+    await page.goto(`${base}/#/signin?token=test-token-of-${token}`);
+    await page.waitForFunction(() => !location.hash.startsWith("#/signin"));
+    assert.ok(!page.url().includes("token"), "the token has left the address");
+  }
+}
+
+async function go(hash, ready) {
+  await page.goto(`${base}/${hash}`);
+  await page.locator(ready).first().waitFor();
+}
+
+/** No serious accessibility fault, no sideways scrolling, no complaint of the browser. */
+async function sound(name) {
+  await page.evaluate(() => document.fonts.ready);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(wide <= 0, `${name}: scrolls sideways by ${wide} px`);
+  await page.evaluate(axe);
+  const faults = await page.evaluate(async () => (await globalThis.axe.run()).violations
+    .filter((v) => v.impact === "serious" || v.impact === "critical")
+    .map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(" ") + " " + (n.any[0]?.message ?? "")).slice(0, 3).join(" | ")}`));
+  assert.deepEqual(faults, [], `${name}: accessibility`);
+  if (shots) await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
+  assert.deepEqual(complaints, [], name);
+  checks++;
+}
+
+const steps = {
+  async "live page in Hindi, then English"() {
+    await open(desk);
+    await go("#/live", ".card");
+    assert.equal(await page.locator("html").getAttribute("lang"), "hi");
+    assert.equal(await page.locator(".card").count(), 7);
+    const furnace = page.locator('[data-machine="furnace-1"]');
+    const text = await furnace.innerText();
+    for (const word of ["चालू", "मफ़ल भट्ठी", "मीरा उत्पादक समूह", "13:20", "kW", "°C"]) assert.ok(text.includes(word), `card says ${word}: ${text}`);
+    assert.match(await page.locator('[data-machine="polishing-2"]').innerText(), /20-11-2026 15:01 से डेटा नहीं आया/);
+    assert.match(await page.locator('[data-machine="polishing-1"]').innerText(), /बिना कार्ड/);
+    await page.locator(".dot.d-live").waitFor();
+    await sound("live-hi");
+    await page.getByRole("button", { name: "Switch to English" }).click();
+    assert.equal(await page.locator("html").getAttribute("lang"), "en");
+    assert.match(await furnace.innerText(), /Running[\s\S]*Muffle furnace/);
+    await page.reload();
+    await page.getByText("Muffle furnace").waitFor();
+    await sound("live-en");
+  },
+  async "a change of state arrives without loading the page again"() {
+    await open(desk);
+    await go("#/live", '[data-machine="hammer-1"][data-state="off"]');
+    await page.locator(".dot.d-live").waitFor();
+    await page.evaluate(() => { globalThis.sameDocument = true; });
+    const before = await page.locator('.summary [data-state="run"] b').innerText();
+    const answer = await fetch(`${base}/test/state?machine=hammer-1&state=run`, { method: "POST" });
+    assert.equal(answer.status, 200);
+    await page.locator('[data-machine="hammer-1"][data-state="run"]').waitFor();
+    await page.waitForFunction(() => document.querySelector('[data-machine="hammer-1"] .power')?.textContent?.includes("kW"));
+    assert.equal(await page.locator('.summary [data-state="run"] b').innerText(), String(Number(before) + 1));
+    assert.equal(await page.evaluate(() => globalThis.sameDocument), true);
+  },
+  async "phone and wall"() {
+    await open(phone);
+    await go("#/live", ".card");
+    await sound("live-phone");
+    await go("#/machine/cutting-1", ".chart");
+    await sound("machine-phone");
+    await open({ width: 1920, height: 1080 });
+    await go("?wall#/live", ".card");
+    const size = await page.locator('[data-machine="furnace-1"] .power b').evaluate((e) => parseFloat(getComputedStyle(e).fontSize));
+    assert.ok(size >= 56, `power is ${size} px high on the wall`);
+    assert.ok(await page.locator('[data-machine="incomer"]').evaluate((e) => e.getBoundingClientRect().bottom <= innerHeight), "all seven cards fit a full-HD screen");
+    await sound("wall");
+  },
+  async "machine page"() {
+    await open(desk, { token: "manager" });
+    await go("#/machine/cutting-1", ".chart");
+    await page.locator("table").nth(1).waitFor();
+    const tables = await page.locator("main").innerText();
+    for (const word of ["13:10:00", "पीतल कला स्वयं सहायता समूह", "अभी जारी", "19-11-2026"]) assert.ok(tables.includes(word), `machine page says ${word}`);
+    await sound("machine-hi");
+    await page.getByRole("button", { name: "पिछला दिन" }).click();
+    await page.locator(".dayshown", { hasText: "19-11-2026" }).waitFor();
+    await page.getByRole("button", { name: "दिन, घंटे-घंटे" }).click();
+    await page.getByText("09:00–10:00").waitFor();
+    await go("#/machine/furnace-1", ".chart");
+    await page.locator("select").last().selectOption("temperature");
+    await page.getByText("तापमान, °C").waitFor();
+  },
+  async "sign-in by hand, wrong token first"() {
+    await open(phone);
+    await go("#/signin", "#token");
+    await sound("signin-phone");
+    await page.fill("#token", "not-a-token");
+    await page.keyboard.press("Enter");
+    await page.getByText("यह टोकन सही नहीं है").waitFor();
+    await page.fill("#token", "test-token-of-viewer");
+    await page.keyboard.press("Enter");
+    await page.locator(".card").first().waitFor();
+    await page.getByRole("button", { name: "साइन आउट" }).click();
+    await page.getByRole("link", { name: "साइन इन" }).waitFor();
+  },
+  async "statements: made, added up, proved"() {
+    await open(desk, { token: "accountant" });
+    await go("#/statements", "button.big");
+    await page.locator("button.big").click();
+    await page.getByText("3 समूहों का हिसाब बन गया").waitFor();
+    await page.locator("details summary").first().waitFor();
+    await sound("statements-hi");
+    await page.getByRole("link", { name: "पीतल कला स्वयं सहायता समूह" }).click();
+    await page.locator("tr.line").first().waitFor({ state: "attached" });
+    assert.match(await page.locator(".problems").innerText(), /दर तय नहीं/);
+    const sum = await page.evaluate(() => {
+      const paise = (e) => Math.round(Number(e.textContent.replace(/[₹,]/g, "")) * 100);
+      const of = (q) => [...document.querySelectorAll(q)].map(paise).reduce((a, b) => a + b, 0);
+      return { lines: of("tr.line .money"), machines: of("tr.subtotal .money"), total: of("tfoot .money") };
+    });
+    assert.ok(sum.total > 0);
+    assert.equal(sum.lines, sum.total, "lines add up to the total");
+    assert.equal(sum.machines, sum.total, "subtotals add up to the total");
+    await page.locator(".fold").first().click();
+    await page.locator(".evidencebutton:visible").first().click();
+    const proof = page.locator(".evidence").first();
+    assert.ok((await proof.locator("rect.bar").count()) >= 1, "a bar stands behind the line");
+    assert.match(await proof.innerText(), /09:12:00[\s\S]*10:40:00/);
+    await sound("statement-hi");
+    const file = await page.context().request.get(base + (await page.getByRole("link", { name: "CSV" }).getAttribute("href")));
+    assert.equal(file.headers()["content-type"], "text/csv; charset=utf-8");
+    await page.setViewportSize(phone);
+    await sound("statement-phone");
+    await page.emulateMedia({ media: "print" });
+    assert.equal(await page.locator(".tabs").isVisible(), false, "paper carries no buttons");
+    assert.equal(await page.locator("tr.line").last().isVisible(), true, "paper carries every line");
+    if (shots) await page.pdf({ path: join(shots, "statement.pdf"), format: "A4" });
+  },
+  async "people of a group see their own statement only"() {
+    await open(phone, { token: "group", lang: "en" });
+    await go("#/live", "tbody tr");
+    assert.equal(await page.locator("tbody tr").count(), 1);
+    assert.equal(await page.locator(".card").count(), 0);
+    await sound("group-phone");
+  },
+  async "an alarm is acknowledged and resolved"() {
+    await open(phone, { token: "technician" });
+    await go("#/alarms", ".alarm");
+    await sound("alarms-phone");
+    const alarm = page.locator('[data-alarm="2"]');
+    await alarm.getByRole("button", { name: "मैंने देख लिया" }).click();
+    await page.locator('.alarms-acknowledged [data-alarm="2"]').waitFor();
+    await alarm.getByRole("button", { name: "ठीक कर दिया" }).click();
+    await alarm.getByRole("button", { name: "सहेजें" }).click();
+    await page.getByText("पहले लिखें कि क्या किया").waitFor();
+    await alarm.locator("textarea").fill("बेयरिंग बदला");
+    await alarm.getByRole("button", { name: "सहेजें" }).click();
+    await page.locator('.alarms-resolved [data-alarm="2"]').waitFor();
+    assert.match(await alarm.innerText(), /बेयरिंग बदला/);
+    await page.setViewportSize(desk);
+    await sound("alarms-hi");
+    await open(desk, { lang: "en" });
+    await go("#/alarms", ".alarm");
+    assert.equal(await page.getByRole("button", { name: "I have seen it" }).count(), 0, "without sign-in nothing can be pressed");
+    await sound("alarms-en");
+  },
+  async "a lost connection is said, and comes back by itself"() {
+    await open(desk);
+    await go("#/live", ".card");
+    await page.locator(".dot.d-live").waitFor();
+    await server.stop();
+    await page.locator(".banner", { hasText: "कनेक्शन टूट गया" }).waitFor();
+    server = await serve(base.slice("http://".length));
+    await page.locator(".dot.d-live").waitFor({ timeout: 30_000 });
+    assert.equal(await page.locator(".banner").count(), 0);
+  },
+};
+
+let failed = 0;
+for (const [name, step] of Object.entries(steps)) {
+  const began = Date.now();
+  try {
+    await step();
+    assert.deepEqual(complaints, []);
+    console.log(`ok   ${name} (${((Date.now() - began) / 1000).toFixed(1)} s)`);
+  } catch (e) {
+    failed++;
+    console.error(`FAIL ${name}\n${e.stack}`);
+    if (shots && page) await page.screenshot({ path: join(shots, "failure.png"), fullPage: true }).catch(() => {});
+    complaints.length = 0;
+  }
+}
+await browser.close();
+await server.stop();
+rmSync(work, { recursive: true, force: true });
+console.log(`result: steps=${Object.keys(steps).length} failed=${failed} pages_checked=${checks}`);
+process.exit(failed === 0 ? 0 : 1);
