@@ -14,6 +14,7 @@ type brokenDisk struct {
 	room      int64 // bytes that WriteAt still takes; negative: no limit
 	syncErr   error
 	createErr error
+	onSync    func()
 }
 
 type brokenFile struct {
@@ -42,6 +43,9 @@ func (f *brokenFile) WriteAt(b []byte, off int64) (int, error) {
 }
 
 func (f *brokenFile) Sync() error {
+	if f.d.onSync != nil {
+		f.d.onSync()
+	}
 	if f.d.syncErr != nil {
 		return f.d.syncErr
 	}

@@ -129,7 +129,6 @@ func (s *Spool) load() error {
 	if floor > 0 {
 		s.next = floor + 1 + restartGap
 	}
-	s.durable = s.next - 1
 	s.reap()
 	return s.loadID(segmentID)
 }

@@ -30,8 +30,8 @@ type Spool struct {
 	pending  int        // sum of segment pendings
 	buffer   []entry    // appended, not yet durable
 	buffered int64      // bytes in buffer
+	writing  []entry    // taken from buffer by a Sync that is under way
 	next     uint64     // seq of the next record
-	durable  uint64     // every seq up to it was written and synced, or will never be used
 	stats    Stats
 	closed   bool
 }
@@ -119,7 +119,7 @@ func (s *Spool) Sync() ([]Ref, error) {
 func (s *Spool) sync() ([]Ref, error) {
 	s.mu.Lock()
 	batch := s.buffer
-	s.buffer, s.buffered = nil, 0
+	s.buffer, s.buffered, s.writing = nil, 0, batch
 	s.mu.Unlock()
 	var refs []Ref
 	for len(batch) > 0 {
@@ -139,6 +139,7 @@ func (s *Spool) unwritten(batch []entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stats.SyncErrors++
+	s.writing = nil
 	s.buffer = append(slices.Clip(batch), s.buffer...)
 	s.buffered = 0
 	for _, e := range s.buffer {
@@ -248,7 +249,7 @@ func (s *Spool) committed(refs []Ref, g *segment, batch []entry) []Ref {
 		s.bytes += int64(len(e.bytes))
 		s.pending++
 	}
-	s.durable = g.last
+	s.writing = s.writing[len(batch):]
 	return refs
 }
 
@@ -313,7 +314,7 @@ func (s *Spool) Receipt(ranges ...[2]uint64) int {
 func (s *Spool) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.pending + len(s.buffer)
+	return s.pending + len(s.writing) + len(s.buffer)
 }
 
 // Buffered is how many bytes wait for the next Sync.
@@ -328,14 +329,14 @@ func (s *Spool) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := s.stats
-	out.Packs, out.Bytes, out.Segments, out.Buffered = s.pending+len(s.buffer), s.bytes, len(s.segments), s.buffered
+	out.Packs, out.Bytes, out.Segments, out.Buffered = s.pending+len(s.writing)+len(s.buffer), s.bytes, len(s.segments), s.buffered
 	oldest := int64(0)
 	for _, g := range s.segments {
 		if g.pending > 0 && (oldest == 0 || g.oldestMs < oldest) {
 			oldest = g.oldestMs
 		}
 	}
-	for _, e := range s.buffer {
+	for _, e := range slices.Concat(s.writing, s.buffer) {
 		if oldest == 0 || e.timeMs < oldest {
 			oldest = e.timeMs
 		}

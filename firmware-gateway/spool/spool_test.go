@@ -200,3 +200,18 @@ func TestReceiptsOfAHugeRangeAreCheap(t *testing.T) {
 	require.Equal(t, 0, g.pending)
 	require.Equal(t, 0, newSegment(5).clear(0, 10))
 }
+
+// Packs that are just being written still count: an exit waits until the queue is empty.
+func TestLenCountsWhatIsBeingWritten(t *testing.T) {
+	d := &brokenDisk{room: -1}
+	s, err := open(t.TempDir(), Options{}, d)
+	require.NoError(t, err)
+	defer s.Close()
+	add(t, s, 3)
+	d.onSync = func() {
+		require.Equal(t, 3, s.Len())
+		require.Equal(t, 3, s.Stats().Packs)
+	}
+	synced(t, s)
+	require.Equal(t, 3, s.Len())
+}

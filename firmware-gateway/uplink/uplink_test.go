@@ -201,7 +201,8 @@ func TestBrokerComesLateAndRestarts(t *testing.T) {
 	b := brokertest.Embedded(t, uplinktest.Users())
 	proxy := uplinktest.NewProxy(t, b.URL())
 	proxy.Cut()
-	l := newLine(t, b, proxy.URL(), nil)
+	// While the server is away the broker takes packs that nobody gets: they come again.
+	l := newLine(t, b, proxy.URL(), func(o *uplink.Options) { o.Resend = 200 * time.Millisecond })
 	l.server.Answer(true)
 	l.add(50, 0)
 	l.eventually("it says so", func() bool { return bytes.Contains([]byte(l.log.String()), []byte("no connection to the broker")) })
