@@ -154,6 +154,27 @@ func TestLiveComesBackWithoutRepeating(t *testing.T) {
 	}
 }
 
+// TestLiveOutlivesTheServersTimeouts: the limits that keep slow callers off must not cut the stream.
+func TestLiveOutlivesTheServersTimeouts(t *testing.T) {
+	r := newRig(t, quick)
+	s := httptest.NewUnstartedServer(nil)
+	s.Config = r.api.Server()
+	require.Positive(t, s.Config.ReadHeaderTimeout)
+	require.Positive(t, s.Config.WriteTimeout)
+	s.Config.ReadTimeout, s.Config.WriteTimeout = 50*time.Millisecond, 50*time.Millisecond
+	s.Start()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.api.Run(ctx) }()
+	t.Cleanup(func() { cancel(); require.NoError(t, <-done); s.Close() })
+	in := r.watch(s, "")
+	until(t, in, isPing)
+	for began := time.Now(); time.Since(began) < 200*time.Millisecond; {
+		require.NoError(t, r.Advance(t.Context(), time.Second))
+		until(t, in, func(e event) bool { return e.name == "machine" })
+	}
+}
+
 func TestLiveEndsWithTheServer(t *testing.T) {
 	r := newRig(t, quick)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -95,7 +95,7 @@ export function App() {
           </button>
           <Person me={me} signOut={() => void post("/api/v1/logout", {}).finally(() => { location.hash = "#/live"; again(); })} />
         </header>
-        {place && !wall ? <Nav page={route.page} place={place} /> : null}
+        {place && !wall ? <Nav page={seesLive || route.page === "statement" ? route.page : "statements"} place={place} /> : null}
         <main id="main" tabIndex={-1}>
           {live && route.page !== "signin" ? <LinkBanner live={live} zone={site?.zone ?? "UTC"} /> : null}
           {body}

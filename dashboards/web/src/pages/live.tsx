@@ -96,9 +96,11 @@ function Card({ view }: { view: View }) {
       {m.meter ? null : <StateBar pieces={day} from={view.dayFrom} to={midnight(shiftDay(isoDay(view.dayFrom, site.zone), 1), site.zone)} marks={dayMarks} now={now} />}
       <p class="today">
         <span>{t("live.today")}: {m.meter ? null : <>{t("state.run")} <b>{duration(s.run)}</b> · </>}<b title={m.today.energy_estimated ? t("machine.estimated") : undefined}>{joined(e)}{m.today.energy_estimated ? "*" : ""}</b></span>
+      </p>
+      <p class="fresh">
+        <span>{freshness(view, now, site.zone, words)}</span>
         {l.alarms > 0 ? <a class="alarmflag" href="#/alarms">⚠ {t("live.alarmcount", { n: l.alarms })}</a> : null}
       </p>
-      <p class="fresh">{freshness(view, now, site.zone, words)}</p>
     </li>
   );
 }
