@@ -20,8 +20,8 @@ var version = "dev"
 
 func main() {
 	// A Raspberry Pi shares its memory with much else: collect before the process grows past its 20 MB.
-	debug.SetGCPercent(50)
-	debug.SetMemoryLimit(14 << 20)
+	debug.SetGCPercent(25)
+	debug.SetMemoryLimit(12 << 20)
 
 	var cli command.CLI
 	parser := kong.Must(&cli, kong.Name("karkhana-gateway"),
