@@ -32,11 +32,25 @@ type recording struct {
 	fromMs  int64  // first sample
 	toMs    int64  // last sample
 	wh      float64
-	dayWh   map[string]float64 // by day of the site, 2026-06-01
-	on      []span             // nil when the recording has no two-state truth
+	days    []truthDay
+	on      []span // nil when the recording has no two-state truth
 }
 
 type span struct{ from, to int64 }
+
+// truthDay is what the counter says of a day of the site. The truth file books an increment whole on the day of its
+// later reading. That is sharp where the counter was read every 30 s. AHU 0's counter was stamped every 10,000 s only:
+// where it moved over midnight, the day really used wh − before … wh + after.
+type truthDay struct {
+	start         time.Time
+	wh            float64
+	before, after float64 // increments astride its two midnights, Wh
+}
+
+// errorPct is how far got lies outside of what the counter allows.
+func (d truthDay) errorPct(got float64) float64 {
+	return errorPct(got, min(max(got, d.wh-d.before), d.wh+d.after))
+}
 
 // recordingsFolder returns ../shared/data or skips the test.
 func recordingsFolder(t testing.TB) string {
@@ -64,12 +78,16 @@ func combed(t testing.TB, dir, out, meter string) recording {
 	r := recording{machine: map[string]string{"academic_ahu0": "ahu-0", "academic_ahu5": "ahu-5", "academic_lifts": "lifts"}[meter], stepMs: 30_000}
 	r.csv = filepath.Join(out, r.machine+".csv")
 	w, done := replayFile(t, r.csv, "time", "machine", "power[W]", "energy[Wh]", "current[A]")
+	var counter counter
 	for _, row := range table(t, filepath.Join(dir, meter+".csv.gz")) {
 		ms := integer(t, row["t_unix_ms"]) + shiftMs
 		if r.fromMs == 0 {
 			r.fromMs = ms
 		}
 		r.toMs = ms
+		if row["energy_wh"] != "" {
+			counter.read(ms, number(t, row["energy_wh"]))
+		}
 		for _, key := range []string{"power_w", "energy_wh", "current_a"} {
 			if row[key] != "" {
 				r.samples++
@@ -84,13 +102,17 @@ func combed(t testing.TB, dir, out, meter string) recording {
 			r.wh = number(t, row["counter_consumed_wh"])
 		}
 	}
-	r.dayWh = map[string]float64{}
 	for _, row := range table(t, filepath.Join(dir, "ground_truth_daily_wh_ist.csv")) {
-		if row["meter"] == meter {
-			day, err := time.Parse(time.DateOnly, row["ist_date"])
-			require.NoError(t, err)
-			r.dayWh[day.AddDate(0, 0, shiftDays).Format(time.DateOnly)] = number(t, row["counter_wh"])
+		if row["meter"] != meter {
+			continue
 		}
+		day, err := time.ParseInLocation(time.DateOnly, row["ist_date"], ist)
+		require.NoError(t, err)
+		day = day.AddDate(0, 0, shiftDays)
+		r.days = append(r.days, truthDay{
+			start: day, wh: number(t, row["counter_wh"]),
+			before: counter.astride(day), after: counter.astride(day.AddDate(0, 0, 1)),
+		})
 	}
 	for _, row := range table(t, filepath.Join(dir, "ground_truth_on_intervals.csv")) {
 		if row["meter"] == meter {
@@ -100,15 +122,49 @@ func combed(t testing.TB, dir, out, meter string) recording {
 	return r
 }
 
+// counter gathers increments that took longer than five minutes.
+type counter struct {
+	lastMs int64
+	lastWh float64
+	slow   []slowStep
+}
+
+type slowStep struct {
+	span
+	wh float64
+}
+
+func (c *counter) read(ms int64, wh float64) {
+	if c.lastMs != 0 && ms-c.lastMs > 300_000 {
+		c.slow = append(c.slow, slowStep{span{c.lastMs, ms}, wh - c.lastWh})
+	}
+	c.lastMs, c.lastWh = ms, wh
+}
+
+// astride returns what such an increment over midnight counted.
+func (c *counter) astride(midnight time.Time) float64 {
+	for _, s := range c.slow {
+		if s.from < midnight.UnixMilli() && midnight.UnixMilli() < s.to {
+			return s.wh
+		}
+	}
+	return 0
+}
+
 // mill reads one experiment. The spindle is on while its velocity is over 1 revolution per second.
 func mill(t testing.TB, dir, out, experiment string, start time.Time) recording {
 	r := recording{machine: "mill-" + experiment, stepMs: 100, fromMs: start.UnixMilli()}
 	r.csv = filepath.Join(out, r.machine+".csv")
 	w, done := replayFile(t, r.csv, "time", "machine", "power[kW]", "speed[1/s]")
+	var first, last float64 // kW
 	for _, row := range table(t, filepath.Join(dir, "experiment_"+experiment+".csv.gz")) {
 		ms := start.UnixMilli() + integer(t, row["row"])*100
 		r.toMs = ms
 		r.samples += 2
+		last = number(t, row["S1_OutputPower"])
+		if row["row"] == "0" {
+			first = last
+		}
 		on := number(t, row["S1_ActualVelocity"]) > 1
 		switch {
 		case on && (len(r.on) == 0 || r.on[len(r.on)-1].to != 0):
@@ -125,7 +181,9 @@ func mill(t testing.TB, dir, out, experiment string, start time.Time) recording 
 	want, _ := strconv.Atoi(experiment)
 	for _, row := range table(t, filepath.Join(dir, "ground_truth_totals.csv")) {
 		if row["experiment"] == strconv.Itoa(want) {
-			r.wh = number(t, row["spindle_energy_wh"])
+			// The truth counts 0.1 s for each row; the trapezoid between first and last sample lacks half a step at
+			// either end, of which no sample tells.
+			r.wh = number(t, row["spindle_energy_wh"]) - (first+last)*1000*0.05/3600
 			require.Equal(t, row["spindle_starts"], strconv.Itoa(len(r.on)), "starts of %s", r.machine)
 		}
 	}
