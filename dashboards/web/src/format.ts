@@ -55,8 +55,8 @@ export interface DurationUnits {
   second: string;
 }
 
-/** Seconds in at most two parts: "3 h 20 min", "45 s", "2 d 4 h". */
-export function duration(seconds: number, u: DurationUnits): string {
+/** Seconds in at most two parts: "3 h 20 min", "45 s", "2 d 4 h"; without days "52 h 10 min", as bills want it. */
+export function duration(seconds: number, u: DurationUnits, days = true): string {
   const s = Math.max(0, Math.round(seconds));
   const two = (a: number, au: string, b: number, bu: string) => `${number(a)}\u00a0${au}${b ? ` ${b}\u00a0${bu}` : ""}`;
   if (s < 60) return `${s}\u00a0${u.second}`;
@@ -64,7 +64,7 @@ export function duration(seconds: number, u: DurationUnits): string {
     const m = Math.floor(s / 60);
     return m < 10 ? two(m, u.minute, s % 60, u.second) : `${m}\u00a0${u.minute}`;
   }
-  if (s < 172_800) return two(Math.floor(s / 3600), u.hour, Math.floor((s % 3600) / 60), u.minute);
+  if (s < 172_800 || !days) return two(Math.floor(s / 3600), u.hour, Math.floor((s % 3600) / 60), u.minute);
   return two(Math.floor(s / 86_400), u.day, Math.floor((s % 86_400) / 3600), u.hour);
 }
 

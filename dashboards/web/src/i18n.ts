@@ -34,6 +34,8 @@ export interface Words {
   /** A name of the registry in this language, else in the other, else the id. */
   name(n: { hi: string; en: string } | undefined, id: string): string;
   duration(seconds: number): string;
+  /** Like duration, but never in days: for bills. */
+  billed(seconds: number): string;
 }
 
 export function wordsOf(lang: Lang): Words {
@@ -44,6 +46,7 @@ export function wordsOf(lang: Lang): Words {
     lang, t,
     name: (n, id) => (n ? (lang === "hi" ? n.hi || n.en : n.en || n.hi) : "") || id,
     duration: (s) => format.duration(s, units),
+    billed: (s) => format.duration(s, units, false),
   };
 }
 

@@ -18,6 +18,7 @@ describe("numbers", () => {
 describe("durations", () => {
   it.each([[-1, "0 s"], [59.4, "59 s"], [60, "1 min"], [65, "1 min 5 s"], [600, "10 min"], [3600, "1 h"], [12_000, "3 h 20 min"], [172_800, "2 d"], [200_000, "2 d 7 h"]])(
     "%d s is %s", (s, want) => expect(plain(f.duration(s as number, en))).toBe(want));
+  it("never says days on a bill", () => expect(plain(f.duration(200_000, en, false))).toBe("55 h 33 min"));
 });
 
 describe("times of the site, not of the browser", () => {

@@ -7,6 +7,9 @@ import { Spark } from "../parts/charts";
 import { StateBar, StateKey, stateWord, states, Symbol } from "../parts/state";
 import { Busy, Empty, Failed } from "../parts/status";
 
+/** A gateway always has a pack or two on the way; only one that waits so long, s, is worth a word. */
+const waitsLongS = 60;
+
 export const dayMarks = ["00", "06", "12", "18", "24"];
 
 export function Live() {
@@ -172,7 +175,7 @@ function Foot() {
           <li key={g.id} class={g.online ? "on" : "off"}>
             <i aria-hidden="true" />{t("live.gateways")} {g.id}: {t(g.online ? "live.gateway.on" : "live.gateway.off")}
             {g.seen && !g.online ? ` (${clock(Date.parse(g.seen), site.zone)})` : ""}
-            {g.spool_packs > 0 ? ` · ${t("live.gateway.wait", { n: number(g.spool_packs) })}` : ""}
+            {g.oldest_age_s >= waitsLongS ? ` · ${t("live.gateway.wait", { n: number(g.spool_packs) })}` : ""}
           </li>
         ))}
       </ul>

@@ -81,12 +81,12 @@ function MachineLines({ subtotal: m, lines, zone, unfolded }: { subtotal: Schema
 }
 
 function Sums({ total }: { total: Schemas["Total"] | Schemas["Subtotal"] }) {
-  const { t, duration } = useWords();
+  const { t, billed } = useWords();
   return (
     <>
-      <td class="n" data-label={t("state.run")}>{duration(total.run_s)}<small>{hours(total.run_s)}&nbsp;{t("time.hour")}</small></td>
-      <td class={total.idle_s > 0 ? "n" : "n zero"} data-label={t("st.idle")}>{total.idle_s > 0 ? duration(total.idle_s) : "–"}</td>
-      <td class={total.unknown_s > 0 ? "n" : "n zero"} data-label={t("st.unknown")}>{total.unknown_s > 0 ? duration(total.unknown_s) : "–"}</td>
+      <td class="n" data-label={t("state.run")}>{billed(total.run_s)}<small>{hours(total.run_s)}&nbsp;{t("time.hour")}</small></td>
+      <td class={total.idle_s > 0 ? "n" : "n zero"} data-label={t("st.idle")}>{total.idle_s > 0 ? billed(total.idle_s) : "–"}</td>
+      <td class={total.unknown_s > 0 ? "n" : "n zero"} data-label={t("st.unknown")}>{total.unknown_s > 0 ? billed(total.unknown_s) : "–"}</td>
       <td class="n" data-label={t("st.energy")}>{joined(energy(total.energy_wh))}</td>
       <td class="n nolabel" />
       <td class="n money" data-label={t("st.amount")}>{rupees(total.amount_paise)}</td>
@@ -118,7 +118,7 @@ function Problems({ statement: s }: { statement: Schemas["Statement"] }) {
 }
 
 function LineRow({ line: l, zone }: { line: Schemas["Line"]; zone: string }) {
-  const { t, duration } = useWords();
+  const { t, billed } = useWords();
   const [open, setOpen] = useState(false);
   const from = Date.parse(l.from);
   const to = Date.parse(l.to);
@@ -132,9 +132,9 @@ function LineRow({ line: l, zone }: { line: Schemas["Line"]; zone: string }) {
           {end && l.end_reason !== "tap" ? <small>{t(end)}</small> : null}
           {l.problem ? <small class="flag">⚠ {t(problemWord[l.problem] ?? "error.other")}</small> : null}
         </th>
-        <td class="n" data-label={t("state.run")}>{duration(l.run_s)}</td>
-        <td class={l.idle_s > 0 ? "n" : "n zero"} data-label={t("st.idle")}>{l.idle_s > 0 ? duration(l.idle_s) : "–"}</td>
-        <td class={l.unknown_s > 0 ? "n" : "n zero"} data-label={t("st.unknown")}>{l.unknown_s > 0 ? duration(l.unknown_s) : "–"}</td>
+        <td class="n" data-label={t("state.run")}>{billed(l.run_s)}</td>
+        <td class={l.idle_s > 0 ? "n" : "n zero"} data-label={t("st.idle")}>{l.idle_s > 0 ? billed(l.idle_s) : "–"}</td>
+        <td class={l.unknown_s > 0 ? "n" : "n zero"} data-label={t("st.unknown")}>{l.unknown_s > 0 ? billed(l.unknown_s) : "–"}</td>
         <td class="n" data-label={t("st.energy")}>{joined(energy(l.energy_wh))}{l.energy_estimated ? "*" : ""}</td>
         <td class="n" data-label={t("st.rate")}>{l.tariff ? rupees(l.tariff.paise_per_run_hour) : "–"}</td>
         <td class="n money" data-label={t("st.amount")}>{rupees(l.amount_paise)}</td>
@@ -145,7 +145,7 @@ function LineRow({ line: l, zone }: { line: Schemas["Line"]; zone: string }) {
 }
 
 function Evidence({ line, zone }: { line: Schemas["Line"]; zone: string }) {
-  const { t, duration } = useWords();
+  const { t, billed } = useWords();
   const from = Date.parse(line.from);
   const to = Date.parse(line.to);
   const pieces = (line.evidence.intervals ?? []).map((p) => ({ state: p.state as State, from: Date.parse(p.from), to: Date.parse(p.to) }));
@@ -158,7 +158,7 @@ function Evidence({ line, zone }: { line: Schemas["Line"]; zone: string }) {
         <tbody>
           {pieces.map((p) => (
             <tr key={p.from}>
-              <td><StatePill state={p.state} /></td><td>{clockSeconds(p.from, zone)}</td><td>{clockSeconds(p.to, zone)}</td><td class="n">{duration((p.to - p.from) / 1000)}</td>
+              <td><StatePill state={p.state} /></td><td>{clockSeconds(p.from, zone)}</td><td>{clockSeconds(p.to, zone)}</td><td class="n">{billed((p.to - p.from) / 1000)}</td>
             </tr>
           ))}
         </tbody>

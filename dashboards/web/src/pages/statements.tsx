@@ -86,7 +86,7 @@ export function Statements({ month: asked }: { month: string }) {
 
 function Unattributed({ month }: { month: string }) {
   const { site } = usePlace();
-  const { t, name, duration } = useWords();
+  const { t, name, billed } = useWords();
   const loaded = useLoad(async (signal) => (await get("/api/v1/sites/{site}/unattributed", { site: site.id, month }, signal)).machines, [site.id, month]);
   return (
     <section>
@@ -96,14 +96,14 @@ function Unattributed({ month }: { month: string }) {
           <p>{t("st.un.note")}</p>
           {loaded.data.map((m) => (
             <details key={m.machine}>
-              <summary><b>{name(m.machine_name, m.machine)}</b> {duration(m.run_s)} · {joined(energy(m.energy_wh))} · {t("st.un.pieces", { n: m.stretches?.length ?? 0 })}</summary>
+              <summary><b>{name(m.machine_name, m.machine)}</b> {billed(m.run_s)} · {joined(energy(m.energy_wh))} · {t("st.un.pieces", { n: m.stretches?.length ?? 0 })}</summary>
               <table>
                 <thead><tr><th>{t("machine.from")}</th><th>{t("machine.to")}</th><th class="n">{t("machine.duration")}</th><th>{t("st.group")}</th></tr></thead>
                 <tbody>
                   {(m.stretches ?? []).map((s) => (
                     <tr key={s.from}>
                       <td>{dateClock(Date.parse(s.from), site.zone)}</td><td>{dateClock(Date.parse(s.to), site.zone)}</td>
-                      <td class="n">{duration(s.run_ms / 1000)}</td><td>{t(s.card_hash ? "live.unknowncard" : "live.nocard")}</td>
+                      <td class="n">{billed(s.run_ms / 1000)}</td><td>{t(s.card_hash ? "live.unknowncard" : "live.nocard")}</td>
                     </tr>
                   ))}
                 </tbody>
