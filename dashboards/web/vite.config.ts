@@ -1,7 +1,6 @@
 import { defineConfig } from "vite";
 
 export default defineConfig({
-  esbuild: { jsx: "automatic", jsxImportSource: "preact" },
   build: {
     target: "es2020", // Chrome 80: phones of 2020
     assetsInlineLimit: 0, // the content policy allows files, nothing inline
