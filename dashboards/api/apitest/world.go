@@ -25,9 +25,6 @@ const Site = "jodhpur-cfc"
 // Begin is when the world's clock starts: Friday 20 November 2026, 15:42 in Jodhpur.
 var Begin = time.Date(2026, 11, 20, 10, 12, 0, 0, time.UTC)
 
-// gapMs is the distance after which the machines' data counts as missing.
-const gapMs = 180_000
-
 // machine is a machine of the world with what it does now.
 type machine struct {
 	registry.Machine
