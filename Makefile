@@ -67,7 +67,8 @@ test-race: setup-test build ## Go tests under the race detector
 
 .PHONY: test-recordings
 test-recordings: build ## replay recorded machine data through the whole line and compare with its ground truth
-	go test -count=1 -timeout 14m -run 'TestRecordings' -v . | grep -v '^=== '
+	@set -o pipefail; go test -count=1 -timeout 14m -run '^TestRecordings$$' -v . | tee bin/recordings.log | grep -v -e '^=== ' -e '^result:'
+	@grep '^result:' bin/recordings.log || echo 'the recordings are not here (../shared/data): nothing was compared'
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (default 20s)
@@ -88,7 +89,7 @@ bin/golangci-lint:
 
 .PHONY: openapi
 openapi: ## write dashboards/api/openapi.json anew after a change of the API
-	go generate ./dashboards/api
+	UPDATE=1 go test -count=1 -run OpenAPIFile ./dashboards/api
 
 .PHONY: clean
 clean: ## remove what was built (bin, pages); keeps data/

@@ -27,6 +27,9 @@ func (d *demo) tell(ctx context.Context) error {
 	fmt.Fprintf(d.out, "  look      %s/\n  sign in   %s/#/signin?token=%s\n            (accountant and technician pages; the link is the key to the demo, keep it to yourself)\n  data      %s   log  %s/karkhana.log\n\nStop with Ctrl-C; started again, it goes on.\n\n",
 		base, base, d.token, d.Data, d.Data)
 
+	if share, err := d.historyShare(ctx); err == nil && share > 0.9999 {
+		return nil // it was sent at a former start
+	}
 	bar := progressBar{out: d.out, terminal: isTerminal(d.out)}
 	return every(ctx, time.Second, func(ctx context.Context) (bool, error) {
 		share, err := d.historyShare(ctx)
@@ -98,7 +101,7 @@ type progressBar struct {
 
 func (b *progressBar) show(share float64, since time.Duration) {
 	const width = 40
-	done := int(share * width)
+	done := int(share*width + 0.01)
 	text := fmt.Sprintf("history %3.0f %%  [%s%s]  %.0f s", share*100, strings.Repeat("█", done), strings.Repeat("·", width-done), since.Seconds())
 	tenth := int(share * 10)
 	switch {

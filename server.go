@@ -176,18 +176,13 @@ func (s *server) run(ctx context.Context) error {
 // runServices starts what stands on broker and store.
 func (s *server) runServices(ctx context.Context, g *errgroup.Group) error {
 	log := s.o.Log
-	files, err := web.FS()
+	pages, err := newPages(pagesOptions{
+		Stores: s.o.Stores, Store: s.store, Registry: s.db, Anonymous: s.o.AnonymousRole, Metrics: s.metrics, Log: log,
+	})
 	if err != nil {
 		return err
 	}
-	pages, err := api.New(api.Options{
-		Store: s.store, Registry: s.db, Web: files, Version: version, Logger: log,
-		Registerer: s.metrics, Gatherer: s.metrics, Now: time.Now, AnonymousRole: s.o.AnonymousRole,
-	})
-	if err != nil {
-		return fmt.Errorf("pages: %w", err)
-	}
-	g.Go(func() error { return named("http", ctx, serveHTTP(s.pages, pages.Handler())) })
+	g.Go(func() error { return named("http", ctx, serveHTTP(s.pages, pages.Server())) })
 
 	if s.influx != nil {
 		if err := s.influx.WaitReady(ctx); err != nil {
@@ -247,13 +242,44 @@ func named(what string, ctx context.Context, run func(context.Context) error) er
 	return nil
 }
 
-// serveHTTP returns a part that serves h on l until its context ends. Long answers (live pages) end with it.
-func serveHTTP(l net.Listener, h http.Handler) func(context.Context) error {
+// pagesOptions are what the HTTP API and its pages stand on.
+type pagesOptions struct {
+	Stores    storeFlags
+	Store     tsdb.Store
+	Registry  *registry.DB
+	Anonymous registry.Role
+	Metrics   *prometheus.Registry
+	Log       *slog.Logger
+}
+
+// newPages makes the API with the web app. The key of its cookies stays in the data folder, so that people stay signed
+// in over a restart.
+func newPages(o pagesOptions) (*api.API, error) {
+	files, err := web.FS()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(o.Stores.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	key, err := keptSecret(filepath.Join(o.Stores.Data, "session.key"))
+	if err != nil {
+		return nil, err
+	}
+	pages, err := api.New(api.Options{
+		Store: o.Store, Registry: o.Registry, Web: files, Version: version, Logger: o.Log,
+		Registerer: o.Metrics, Gatherer: o.Metrics, Now: time.Now, AnonymousRole: o.Anonymous, SessionKey: []byte(key),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("pages: %w", err)
+	}
+	return pages, nil
+}
+
+// serveHTTP returns a part that serves on l until its context ends. Long answers (live pages) end with it.
+func serveHTTP(l net.Listener, srv *http.Server) func(context.Context) error {
 	return func(ctx context.Context) error {
-		srv := &http.Server{
-			Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-			BaseContext: func(net.Listener) context.Context { return ctx },
-		}
+		srv.BaseContext = func(net.Listener) context.Context { return ctx }
 		done := make(chan error, 1)
 		go func() { done <- srv.Serve(l) }()
 		select {

@@ -9,8 +9,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"karkhana/analytics/maintenance"
-	"karkhana/dashboards/api"
-	"karkhana/dashboards/web"
 	"karkhana/ingest"
 )
 
@@ -148,15 +146,7 @@ func (c dashboardsCmd) Run(e *env) error {
 		return err
 	}
 	defer db.Close()
-	files, err := web.FS()
-	if err != nil {
-		return err
-	}
-	metrics := newMetrics()
-	pages, err := api.New(api.Options{
-		Store: store, Registry: db, Web: files, Version: version, Logger: e.log,
-		Registerer: metrics, Gatherer: metrics, Now: time.Now,
-	})
+	pages, err := newPages(pagesOptions{Stores: c.storeFlags, Store: store, Registry: db, Metrics: newMetrics(), Log: e.log})
 	if err != nil {
 		return err
 	}
@@ -166,7 +156,7 @@ func (c dashboardsCmd) Run(e *env) error {
 	}
 	fmt.Fprintf(e.out, "pages http://%s\n", l.Addr())
 	g, ctx := errgroup.WithContext(e.ctx)
-	g.Go(func() error { return named("http", ctx, serveHTTP(l, pages.Handler())) })
+	g.Go(func() error { return named("http", ctx, serveHTTP(l, pages.Server())) })
 	g.Go(func() error { return named("pages", ctx, pages.Run) })
 	return g.Wait()
 }
