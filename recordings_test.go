@@ -28,6 +28,8 @@ import (
 
 const recordingsSite = "recordings"
 
+var recordingsSiteFile = filepath.Join("testdata", "recordings.site.yaml")
+
 // TestRecordings replays a month of recorded meters and four milling experiments at full speed through the gateway
 // process, MQTT, ingest, InfluxDB and analytics, reads the results through the HTTP API and holds them against the
 // ground truth. Then it delivers the same packs shuffled and twice to a fresh line and wants the same bytes.
@@ -39,7 +41,7 @@ func TestRecordings(t *testing.T) {
 		samples += r.samples
 	}
 
-	first := startLine(t)
+	first := startLine(t, recordingsSiteFile)
 	packs := first.capture(t)
 	began := time.Now()
 	first.replay(t, recordings)
@@ -55,7 +57,7 @@ func TestRecordings(t *testing.T) {
 		f.compare(t, r, answers)
 	}
 
-	second := startLine(t)
+	second := startLine(t, recordingsSiteFile)
 	second.deliver(t, shuffledTwice(sent))
 	second.settle(t)
 	identical := 1
@@ -218,8 +220,8 @@ type line struct {
 	dir    string
 }
 
-// startLine starts the server on free ports with the recordings' site. It stops with the test.
-func startLine(t *testing.T) *line {
+// startLine starts the server on free ports with a site. It stops with the test.
+func startLine(t *testing.T, siteFile string) *line {
 	t.Helper()
 	dir := t.TempDir()
 	logFile, err := os.Create(filepath.Join(dir, "server.log"))
@@ -237,7 +239,7 @@ func startLine(t *testing.T) *line {
 		Log: slog.New(slog.NewTextHandler(logFile, nil)),
 	})
 	require.NoError(t, err)
-	def, err := sitefile.Load(filepath.Join("testdata", "recordings.site.yaml"))
+	def, err := sitefile.Load(siteFile)
 	require.NoError(t, err)
 	require.NoError(t, s.db.Apply(ctx, def, "test", time.Now().UnixMilli()))
 	l := &line{server: s, base: "http://" + s.pages.Addr().String(), token: newSecret(), dir: dir}
@@ -280,39 +282,6 @@ func (l *line) gatewayConfig(t *testing.T, recordings []recording) string {
 	config := filepath.Join(dir, "gateway.yaml")
 	require.NoError(t, os.WriteFile(config, []byte(b.String()), 0o600))
 	return config
-}
-
-// gatewayBinary builds the gateway as it is now, once.
-var gatewayBinary = func() func(testing.TB) string {
-	var once sync.Once
-	var path string
-	var failed error
-	return func(t testing.TB) string {
-		t.Helper()
-		once.Do(func() {
-			path = filepath.Join(testBinaries, "karkhana-gateway")
-			out, err := exec.Command("go", "build", "-o", path, "./firmware-gateway").CombinedOutput()
-			if err != nil {
-				failed = fmt.Errorf("%w: %s", err, out)
-			}
-		})
-		require.NoError(t, failed)
-		return path
-	}
-}()
-
-// testBinaries is where tests build programs; TestMain removes it.
-var testBinaries string
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "karkhana-bin-")
-	if err != nil {
-		panic(err)
-	}
-	testBinaries = dir
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
 }
 
 // settle waits until analytics has rebuilt everything that was touched.
