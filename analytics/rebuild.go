@@ -34,7 +34,7 @@ func (s *Service) rebuild(ctx context.Context, m *machine, src *source, fromMs, 
 	if err = errors.Join(err, r.err); err != nil {
 		return b, err
 	}
-	end := int64(farMs)
+	end := farMs
 	if r.met {
 		end = f.DecidedMs() // from here on the stored pieces are what this fold would give
 	} else {

@@ -101,7 +101,7 @@ func OpenReplay(o ReplayOptions, position json.RawMessage) (*Replay, error) {
 	}
 	r := &Replay{o: o, f: f}
 	if err := r.open(position); err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, err
 	}
 	return r, nil

@@ -79,7 +79,7 @@ func TestBadHeaders(t *testing.T) {
 		"":                                    "no header",
 		"time,machine\n":                      "want time,machine,<quantity>[unit]",
 		"machine,time,power\n":                "want time,machine,<quantity>[unit]",
-		"time,machine,pwoer[W]\n":             `r.csv:1: column 3: unknown quantity "pwoer"; did you mean "power"?`,
+		"time,machine,powr[W]\n":              `r.csv:1: column 3: unknown quantity "powr"; did you mean "power"?`,
 		"time,machine,power[kWh]\n":           `r.csv:1: column 3: unit "kWh" does not fit power: use "W"`,
 		"time,machine,power[W\n":              "no closing bracket",
 		"time,machine,power,power[kW]\n":      "column 4: power is there twice",

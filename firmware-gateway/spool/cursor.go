@@ -110,7 +110,7 @@ func (c *Cursor) within(v view) (Record, bool) {
 // Close closes the cursor's file.
 func (c *Cursor) Close() {
 	if c.f != nil {
-		c.f.Close()
+		_ = c.f.Close()
 		c.f = nil
 	}
 }

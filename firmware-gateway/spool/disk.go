@@ -63,7 +63,7 @@ func create(d disk, path string, b []byte) (file, error) {
 		err = d.SyncDir(filepath.Dir(path))
 	}
 	if err != nil {
-		f.Close()
+		_ = f.Close()
 		_ = d.Remove(tmp)
 		return nil, fmt.Errorf("create %s: %w", filepath.Base(path), err)
 	}

@@ -55,7 +55,7 @@ func open(dir string, o Options, d disk) (*Spool, error) {
 	}
 	s := &Spool{dir: dir, opts: o, disk: d, lock: lock, log: o.Logger}
 	if err := s.load(); err != nil {
-		lock.Close()
+		_ = lock.Close()
 		return nil, fmt.Errorf("open spool %s: %w", dir, err)
 	}
 	return s, nil
@@ -67,7 +67,7 @@ func lockDir(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("lock spool: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
+		_ = f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("%s: %w", dir, ErrInUse)
 		}

@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -45,7 +44,7 @@ func NewClient(l Line) (*Client, error) {
 	}
 	c, err := modbus.NewClient(&modbus.ClientConfiguration{
 		URL: l.URL, Speed: l.Baud, DataBits: 8, Parity: p, StopBits: 1, Timeout: l.Timeout,
-		Logger: log.New(io.Discard, "", 0), // what it has to say comes back as errors
+		Logger: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo), // what it has to say comes back as errors
 	})
 	if err != nil {
 		return nil, fmt.Errorf("meter: line %q: %w: use tcp://host:502, rtu:///dev/ttyUSB0 or rtuovertcp://host:port", l.URL, err)

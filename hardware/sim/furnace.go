@@ -43,8 +43,7 @@ type furnace struct {
 	rnd   stream
 
 	stage    furnaceStage
-	until    int64 // end of the stage; heating ends by temperature
-	closing  int64
+	until    int64   // end of the stage; heating ends by temperature
 	chamber  float64 // °C
 	lining   float64 // °C
 	probe    float64 // °C, at the thermocouple's tip
@@ -173,9 +172,4 @@ func (f *furnace) programme(at int64) {
 		f.crew.end(at + 10*msSecond)
 		f.until = at + f.rnd.span(100*time.Minute, 200*time.Minute)
 	}
-}
-
-// stored is the heat in the furnace above 0 °C in J, for the balance in tests.
-func (f *furnace) stored() float64 {
-	return heatChamber*f.chamber + heatLining*f.lining
 }

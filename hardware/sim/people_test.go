@@ -119,9 +119,9 @@ func TestSessions(t *testing.T) {
 		if kind != Furnace { // a batch belongs to one group
 			require.Greater(t, r.takeover, 5, kind)
 		}
-		require.Greater(t, forgotten, 0, kind)
+		require.Positive(t, forgotten, kind)
 		require.Less(t, forgotten, r.out/4, kind)
-		require.Greater(t, bare, 0, kind)
+		require.Positive(t, bare, kind)
 		require.Less(t, float64(bare), 0.15*float64(run), kind)
 		for _, c := range Cards() {
 			require.Greater(t, float64(groups[c.Group]), 0.05*float64(run), "%s %s", kind, c.Group)

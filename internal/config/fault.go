@@ -38,7 +38,7 @@ func split(err error) []error {
 	if err == nil {
 		return nil
 	}
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // only a join itself is taken apart
+	joined, ok := err.(interface{ Unwrap() []error }) // only a join itself is taken apart
 	if !ok {
 		return []error{err}
 	}

@@ -97,7 +97,7 @@ func (l *lineLog) Write(p []byte) (int, error) {
 		l.partial = rest
 		// What it says of its own listener when it stops is no news.
 		if line != "" && !strings.Contains(line, "use of closed network connection") {
-			l.log.Warn("influxd: " + line)
+			l.log.Warn("influxd reports", "line", line)
 		}
 	}
 }

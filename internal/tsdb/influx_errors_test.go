@@ -259,7 +259,7 @@ func TestInfluxQueryErrors(t *testing.T) {
 		{"rights", func(w http.ResponseWriter) { refuse(w, 403, "no") }, "no", tsdb.ErrUnauthorized},
 		{"syntax", func(w http.ResponseWriter) { refuse(w, 400, "error parsing query") }, "HTTP status 400: error parsing query", nil},
 		{"body of 2.x", func(w http.ResponseWriter) {
-			w.WriteHeader(404)
+			w.WriteHeader(http.StatusNotFound)
 			_, _ = io.WriteString(w, `{"code":"not found","message":"no dbrp mapping"}`)
 		}, "HTTP status 404: no dbrp mapping", nil},
 		{"error after rows", func(w http.ResponseWriter) { write(w, message(10, true), failed("query timeout")) }, "query timeout", nil},

@@ -3,7 +3,7 @@ package tsdb_test
 import (
 	"cmp"
 	"context"
-	"log"
+	"fmt"
 	"os"
 	"sync"
 	"testing"
@@ -67,7 +67,7 @@ func startInflux() (tsdb.InfluxOptions, func(), error) {
 	stop := func() {
 		cancel()
 		if err := <-ended; err != nil {
-			log.Print(err)
+			fmt.Fprintln(os.Stderr, "influxd ended:", err)
 		}
 		_ = os.RemoveAll(dir)
 	}

@@ -214,7 +214,7 @@ func checkToken(what, s string) error {
 		ok = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == '_' || c == ':'
 	}
 	if !ok {
-		return fmt.Errorf("%s %.80q: use 1–64 letters, digits and - . _ :", what, s)
+		return fmt.Errorf("%s %.80q: use 1–64 letters, digits and : - . _", what, s)
 	}
 	return nil
 }

@@ -62,12 +62,11 @@ func CheckID(what, id string) error {
 	return nil
 }
 
-// Timestamps outside these bounds are absurd whatever the clock says. MinTime is 1 January 2020: a Raspberry Pi
-// without a clock starts at 1970 or at its image's build date. MaxFuture is how far ahead of the receiver's clock
-// a timestamp may lie.
+// MaxFuture is how far ahead of the receiver's clock a timestamp may lie.
 const MaxFuture = 10 * time.Minute
 
-// MinTimeMs is the earliest believable sample time.
+// MinTimeMs is the earliest believable sample time, 1 January 2020: a Raspberry Pi without a clock starts at 1970 or
+// at its image's build date.
 var MinTimeMs = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
 
 // CheckedNumber converts v from unit to the quantity's wire unit and checks its range.

@@ -30,7 +30,7 @@ func NewProxy(t *testing.T, url string) *Proxy {
 	p := &Proxy{to: strings.TrimPrefix(url, "mqtt://"), listener: l, conns: map[net.Conn]bool{}}
 	p.wg.Go(p.accept)
 	t.Cleanup(func() {
-		l.Close()
+		_ = l.Close()
 		p.Cut()
 		p.wg.Wait()
 	})
@@ -49,17 +49,17 @@ func (p *Proxy) accept() {
 		d := net.Dialer{}
 		up, err := d.Dial("tcp", p.to)
 		if err != nil || !p.hold(c, up) {
-			c.Close()
+			_ = c.Close()
 			if up != nil {
-				up.Close()
+				_ = up.Close()
 			}
 			continue
 		}
 		for _, way := range [][2]net.Conn{{c, up}, {up, c}} {
 			p.wg.Go(func() {
 				_, _ = io.Copy(way[0], way[1])
-				way[0].Close()
-				way[1].Close()
+				_ = way[0].Close()
+				_ = way[1].Close()
 			})
 		}
 	}
@@ -83,7 +83,7 @@ func (p *Proxy) Cut() {
 	defer p.mu.Unlock()
 	p.down = true
 	for c := range p.conns {
-		c.Close()
+		_ = c.Close()
 	}
 	clear(p.conns)
 }

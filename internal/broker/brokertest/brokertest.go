@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -62,7 +61,7 @@ func (e *embedded) URL() string { return "mqtt://" + e.listen }
 func (e *embedded) Start(t *testing.T) {
 	t.Helper()
 	b, err := broker.New(broker.Options{
-		DataDir: e.dir, Listen: e.listen, AckWait: time.Second, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		DataDir: e.dir, Listen: e.listen, AckWait: time.Second, Logger: slog.New(slog.DiscardHandler),
 		Authenticate: func(user, password string) (broker.Rights, bool) {
 			u, ok := e.users[user]
 			return u.Rights, ok && u.Password == password
