@@ -67,7 +67,7 @@ func (c upCmd) Run(e *env) error {
 		return err
 	}
 	fmt.Fprintf(e.out, "karkhana %s\n  pages     http://%s\n  gateways  %s\n  data      %s\nStop with Ctrl-C.\n",
-		version, s.pages.Addr(), c.MQTTListen, c.Data)
+		version, s.pages.Addr(), s.broker.URL(), c.Data)
 	return s.run(e.ctx)
 }
 
