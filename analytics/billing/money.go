@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
-	"strconv"
 )
 
 // ErrTooLarge says that an amount does not fit in int64 paise: a tariff or a duration is absurd.
@@ -41,36 +40,11 @@ func add(a, b int64) (int64, error) {
 // halfUp divides a count by per and rounds half up. n is not negative.
 func halfUp(n, per int64) int64 { return (n + per/2) / per }
 
-// FormatRupees writes paise for people: ₹12,34,567.89, -₹1,234.00. Indian grouping: the last three digits, then
-// twos. Digits are 0–9 in Hindi too.
-func FormatRupees(paise int64) string {
-	sign, rupees, rest := split(paise)
-	return sign + "₹" + grouped(rupees) + rest
-}
-
 // decimalRupees writes paise for machines: 1234.50, -0.05.
 func decimalRupees(paise int64) string {
-	sign, rupees, rest := split(paise)
-	return sign + rupees + rest
-}
-
-// split takes an amount apart into sign, rupees and the point with two digits.
-func split(paise int64) (sign, rupees, rest string) {
-	u := uint64(paise)
+	sign, u := "", uint64(paise)
 	if paise < 0 {
 		sign, u = "-", -u // two's complement: right for the smallest int64 too
 	}
-	return sign, strconv.FormatUint(u/100, 10), fmt.Sprintf(".%02d", u%100)
-}
-
-// grouped puts commas into a string of digits.
-func grouped(digits string) string {
-	if len(digits) <= 3 {
-		return digits
-	}
-	head, out := digits[:len(digits)-3], digits[len(digits)-3:]
-	for len(head) > 2 {
-		head, out = head[:len(head)-2], head[len(head)-2:]+","+out
-	}
-	return head + "," + out
+	return fmt.Sprintf("%s%d.%02d", sign, u/100, u%100)
 }

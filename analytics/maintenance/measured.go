@@ -48,7 +48,7 @@ func (w *Watcher) evaluateMeasured(ctx context.Context, m *machineWatch, newestM
 		q.FromMs = oldest
 	}
 	err := w.o.Store.Read(ctx, q, func(row tsdb.Row) error {
-		if v, ok := number(row.Values[4]); ok {
+		if v, ok := tsdb.Number(row.Values[4]); ok {
 			m.signal = held{row.TimeMs, v}
 		}
 		if v, ok := valid(row.Values[0], row.Values[1]); ok && hot != nil {
@@ -114,21 +114,11 @@ func (m *machineWatch) runningAt(atMs int64) bool {
 		m.signal.atMs <= atMs && atMs-m.signal.atMs <= m.settings.GapLimitMs()
 }
 
-func number(v any) (float64, bool) {
-	switch v := v.(type) {
-	case float64:
-		return v, true
-	case int64:
-		return float64(v), true
-	}
-	return 0, false
-}
-
 // valid returns a value that may be judged: a sensor fault or a stale reading says nothing about the machine.
 func valid(v, quality any) (float64, bool) {
 	q, _ := quality.(string)
 	if q == "stale" || strings.HasPrefix(q, "fault") {
 		return 0, false
 	}
-	return number(v)
+	return tsdb.Number(v)
 }

@@ -35,22 +35,12 @@ func values(row []any) Values {
 		at       **float64
 		decimals float64
 	}{{&v.PowerW, 1}, {&v.TemperatureC, 10}, {&v.SetpointC, 10}, {&v.VibrationMMS, 100}, {&v.SpeedRPM, 1}, {&v.CurrentA, 100}, {&v.VoltageV, 10}, {&v.HumidityRH, 10}} {
-		if x, ok := number(row[i]); ok {
+		if x, ok := tsdb.Number(row[i]); ok {
 			rounded := math.Round(x*to.decimals) / to.decimals
 			*to.at = &rounded
 		}
 	}
 	return v
-}
-
-func number(v any) (float64, bool) {
-	switch x := v.(type) {
-	case float64:
-		return x, true
-	case int64:
-		return float64(x), true
-	}
-	return 0, false
 }
 
 // reader reads one site's picture and remembers the slow parts between readings. Not safe for concurrent use.

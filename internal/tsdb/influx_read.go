@@ -106,7 +106,7 @@ func (x *Influx) Buckets(ctx context.Context, q Query, stepMs int64) ([]Bucket, 
 		}
 		numbers := [4]float64{}
 		for i, v := range values {
-			n, ok := number(v)
+			n, ok := Number(v)
 			if !ok {
 				return fmt.Errorf("influxdb gave a %T in a bucket of %s", v, q.Fields[0])
 			}
@@ -121,17 +121,6 @@ func (x *Influx) Buckets(ctx context.Context, q Query, stepMs int64) ([]Bucket, 
 		return nil, err
 	}
 	return buckets, nil
-}
-
-// number is the value as float64 when it is a number.
-func number(v any) (float64, bool) {
-	switch v := v.(type) {
-	case float64:
-		return v, true
-	case int64:
-		return float64(v), true
-	}
-	return 0, false
 }
 
 // floorMod is a modulo b in [0, b), also for times before 1970.

@@ -238,7 +238,7 @@ func (m *Memory) Buckets(ctx context.Context, q Query, stepMs int64) ([]Bucket, 
 		q.Fields = q.Fields[:1]
 	}
 	err := m.Read(ctx, q, func(r Row) error {
-		v, ok := number(r.Values[0])
+		v, ok := Number(r.Values[0])
 		if !ok {
 			return fmt.Errorf("buckets of %s: field %q is a %T, not a number", q.Measurement, q.Fields[0], r.Values[0])
 		}

@@ -52,6 +52,17 @@ type Row struct {
 	Values  []any
 }
 
+// Number is a Row's value as float64. The second result is false when it is absent, a string or a bool.
+func Number(v any) (float64, bool) {
+	switch v := v.(type) {
+	case float64:
+		return v, true
+	case int64:
+		return float64(v), true
+	}
+	return 0, false
+}
+
 // Bucket is one stretch of a down-sampled series. A bucket without values is not returned.
 type Bucket struct {
 	FromMs         int64
