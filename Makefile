@@ -75,8 +75,8 @@ fuzz: ## run each fuzz target for FUZZTIME (default 20s)
 	@tools/fuzz.sh
 
 .PHONY: bench
-bench: ## benchmarks of the hot paths
-	go test -run '^$$' -bench . -benchtime 1s ./internal/... ./ingest/... ./analytics/... ./firmware-gateway/... ./hardware/...
+bench: build ## benchmarks of the hot paths, with shares of the store's own limit
+	@tools/bench.sh
 
 .PHONY: lint
 lint: bin/golangci-lint ## go vet, golangci-lint (staticcheck inside), gofmt
