@@ -17,6 +17,7 @@ import (
 	"karkhana/firmware-gateway/uplink/uplinktest"
 	"karkhana/internal/broker/brokertest"
 	"karkhana/internal/quantity"
+	"karkhana/internal/syncbuf"
 	"karkhana/internal/wire"
 )
 
@@ -31,32 +32,15 @@ type line struct {
 	spool  *spool.Spool
 	up     *uplink.Uplink
 	server *uplinktest.Server
-	log    *safeLog
+	log    *syncbuf.Buffer
 	stop   func()
-}
-
-type safeLog struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *safeLog) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *safeLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func newLine(t *testing.T, b brokertest.Broker, url string, tune func(*uplink.Options)) *line {
 	t.Helper()
 	s, err := spool.Open(t.TempDir(), spool.Options{})
 	require.NoError(t, err)
-	l := &line{t: t, spool: s, server: uplinktest.NewServer(t, b), log: &safeLog{}}
+	l := &line{t: t, spool: s, server: uplinktest.NewServer(t, b), log: &syncbuf.Buffer{}}
 	o := uplink.Options{
 		URL: url, Site: uplinktest.Site, Gateway: uplinktest.Gateway, Key: uplinktest.Key, Queue: s,
 		Status:   func() wire.Status { return wire.Status{Version: "test", SpoolPacks: uint64(s.Len())} },

@@ -4,11 +4,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"karkhana/internal/config/configtest"
 )
 
 type testConfig struct {
@@ -68,28 +69,13 @@ func TestDefaultsStay(t *testing.T) {
 	require.Equal(t, "1h30m0s", cfg.Every.String())
 }
 
-// TestBad reads every testdata/*.bad.yaml; its comment lines `# want: …` are the whole error, in order.
 func TestBad(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.bad.yaml")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			data, err := os.ReadFile(file)
-			require.NoError(t, err)
-			var want []string
-			for line := range strings.Lines(string(data)) {
-				if w, ok := strings.CutPrefix(strings.TrimSpace(line), "# want: "); ok {
-					want = append(want, w)
-				}
-			}
-			require.NotEmpty(t, want, "the file says nowhere what the error must be")
-			var cfg testConfig
-			_, err = Decode(filepath.Base(file), data, &cfg)
-			require.EqualError(t, err, strings.Join(want, "\n"))
-			require.Equal(t, testConfig{}, cfg, "a refused file leaves the struct alone")
-		})
-	}
+	configtest.Bad(t, func(t *testing.T, name string, data []byte) error {
+		var cfg testConfig
+		_, err := Decode(name, data, &cfg)
+		require.Equal(t, testConfig{}, cfg, "a refused file leaves the struct alone")
+		return err
+	})
 }
 
 func TestLoadMissingFile(t *testing.T) {

@@ -1,7 +1,6 @@
 package influxd
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -20,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"karkhana/internal/syncbuf"
 	"karkhana/internal/tsdb"
 )
 
@@ -54,24 +54,6 @@ func playParent(dir string) {
 		fmt.Println("ready", s.Pid(), err)
 	}()
 	_ = s.Run(context.Background())
-}
-
-// output collects what is logged.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
 }
 
 func binary(t *testing.T) string {
@@ -144,7 +126,7 @@ func write(t *testing.T, s *Server, from, n int64) {
 
 func TestKeepsDataOverStarts(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "influxdb")
-	var logged output
+	var logged syncbuf.Buffer
 	log := slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 
 	s, stop := start(t, dir, log)

@@ -3,7 +3,6 @@ package sitefile
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"karkhana/internal/config"
+	"karkhana/internal/config/configtest"
 	"karkhana/internal/registry"
 )
 
@@ -68,28 +68,13 @@ func TestGoodFilesApply(t *testing.T) {
 	}
 }
 
-// TestBad reads every testdata/*.bad.yaml; its comment lines `# want: …` are the whole error, in order.
 func TestBad(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.bad.yaml")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			data, err := os.ReadFile(file)
-			require.NoError(t, err)
-			var want []string
-			for line := range strings.Lines(string(data)) {
-				if w, ok := strings.CutPrefix(strings.TrimSpace(line), "# want: "); ok {
-					want = append(want, w)
-				}
-			}
-			require.NotEmpty(t, want, "the file says nowhere what the error must be")
-			_, err = Parse(filepath.Base(file), data)
-			require.EqualError(t, err, strings.Join(want, "\n"))
-			var fault *config.Fault
-			require.ErrorAs(t, err, &fault)
-		})
-	}
+	configtest.Bad(t, func(t *testing.T, name string, data []byte) error {
+		_, err := Parse(name, data)
+		var fault *config.Fault
+		require.ErrorAs(t, err, &fault)
+		return err
+	})
 }
 
 func TestLoadMissingFile(t *testing.T) {

@@ -1,7 +1,6 @@
 package supervise
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +20,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"karkhana/internal/syncbuf"
 )
 
 // roleEnv makes the test binary play a child: see playRole.
@@ -66,24 +67,6 @@ func playRole(role string) {
 	}
 }
 
-// output collects what children write.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
 // run supervises a child playing role and returns a stop function that gives Run's error.
 func run(t *testing.T, role string, o Options) (*Child, func() error) {
 	t.Helper()
@@ -115,7 +98,7 @@ func within(t *testing.T, d time.Duration) context.Context {
 func gone(pid int) bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
 
 func TestStopsWhenAsked(t *testing.T) {
-	var out output
+	var out syncbuf.Buffer
 	c, stop := run(t, "serve", Options{Stdout: &out, Ready: func(context.Context) error {
 		if !strings.Contains(out.String(), "serving") {
 			return errors.New("nothing printed yet")
@@ -135,7 +118,7 @@ func TestStopsWhenAsked(t *testing.T) {
 }
 
 func TestKillsWhoDoesNotStop(t *testing.T) {
-	var out, logged output
+	var out, logged syncbuf.Buffer
 	c, stop := run(t, "stubborn", Options{
 		Stdout: &out, StopTimeout: 50 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(&logged, nil)),
 		Ready: func(context.Context) error {
@@ -173,7 +156,7 @@ func TestStartsAgainAfterCrash(t *testing.T) {
 }
 
 func TestTellsWhyItCrashes(t *testing.T) {
-	var logged output
+	var logged syncbuf.Buffer
 	c, stop := run(t, "crash", Options{
 		Logger: slog.New(slog.NewTextHandler(&logged, nil)),
 		Ready:  func(context.Context) error { return errors.New("connection refused") },
