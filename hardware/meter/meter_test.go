@@ -30,16 +30,19 @@ func numbers(values []meter.Value) map[string]float64 {
 
 // Every profile that is shipped loads, and the wire names it promises come through.
 func TestBuiltInProfiles(t *testing.T) {
-	require.Equal(t, []string{"pzem004t", "sdm120", "sdm630"}, meter.Profiles())
+	require.Equal(t, []string{"em2m", "em4m", "mfm383", "pzem004t", "sdm120", "sdm630"}, meter.Profiles())
 	for _, name := range meter.Profiles() {
 		p := profile(t, name)
 		require.Equal(t, name, p.Name)
 		require.NotEmpty(t, p.Title)
 		require.NotEmpty(t, p.Source)
 		slave := metertest.NewSlave(p, 7)
-		want := map[string]float64{"voltage": 231.5, "current": 4.25, "power": 980.5, "energy": 1234560, "frequency": 49.9, "power_factor": 0.5}
+		want := map[string]float64{"voltage": 231.5, "current": 4.25, "power": 492, "energy": 1234560, "frequency": 49.9, "power_factor": 0.5}
 		for n, v := range want {
 			require.NoError(t, slave.Set(n, v))
+		}
+		if _, phases := p.Row("voltage_l1"); phases {
+			require.NoError(t, slave.Set("voltage_l1", 231.5))
 		}
 		r, err := meter.New(slave, meter.Opts{Profile: p, Unit: 7, Names: []string{"voltage", "current", "power", "energy", "frequency", "power_factor"}})
 		require.NoError(t, err)
@@ -146,7 +149,8 @@ func TestBadOptions(t *testing.T) {
 		o    meter.Opts
 		text string
 	}{
-		{meter.Opts{Unit: 1}, "no profile: use one of pzem004t, sdm120, sdm630"},
+		{meter.Opts{Profile: p, Unit: 1, Words: "abcd"}, `words "abcd": use high-first, low-first or probe`},
+		{meter.Opts{Unit: 1}, "no profile: use one of em2m, em4m, mfm383, pzem004t, sdm120, sdm630"},
 		{meter.Opts{Profile: p}, "unit 0: a Modbus address is 1 to 247"},
 		{meter.Opts{Profile: p, Unit: 248}, "unit 248"},
 		{meter.Opts{Profile: p, Unit: 1, Names: []string{"voltag"}}, `sdm120 does not tell "voltag"; did you mean "voltage"?`},
@@ -164,7 +168,8 @@ func TestBadProfiles(t *testing.T) {
 	head := "name: x\ntitle: t\nsource: s\n"
 	for _, c := range []struct{ name, text, want string }{
 		{"unknown key", head + "word: low-first\nrows:\n  - {name: power, at: 0, type: uint16}\n", "bad.yaml:4"},
-		{"order of words", head + "words: dcba\nrows:\n  - {name: power, at: 0, type: uint16}\n", `bad.yaml:4: words "dcba": use high-first or low-first`},
+		{"order of words", head + "words: dcba\nrows:\n  - {name: power, at: 0, type: uint16}\n", `bad.yaml:4: words "dcba": use high-first, low-first or probe`},
+		{"table", head + "table: coils\nrows:\n  - {name: power, at: 0, type: uint16}\n", `bad.yaml:4: table "coils": use input or holding`},
 		{"no rows", head, "a profile needs rows"},
 		{"unknown quantity", head + "rows:\n  - {name: powr, at: 0, type: uint16}\n", `bad.yaml:5: unknown quantity "powr"; did you mean "power"?`},
 		{"text quantity", head + "rows:\n  - {name: card, at: 0, type: uint16}\n", `unknown quantity "card"`},

@@ -50,6 +50,16 @@ type Words string
 const (
 	HighFirst Words = "high-first" // ABCD
 	LowFirst  Words = "low-first"  // CDAB
+	ByProbe   Words = "probe"      // not known beforehand: see [Probe]
+)
+
+// Table is one of the two spaces of 16-bit registers.
+type Table string
+
+// The tables known.
+const (
+	Input   Table = "input"   // function 4
+	Holding Table = "holding" // function 3
 )
 
 // Row says where one value stands. The value in wire units is raw × Times ÷ Divide, rounded to Step.
@@ -71,6 +81,7 @@ type Profile struct {
 	Title    string `yaml:"title"`     // maker and model
 	Source   string `yaml:"source"`    // where the table comes from
 	Words    Words  `yaml:"words"`     // order of words
+	Table    Table  `yaml:"table"`     // where the values stand; default input
 	MaxBlock uint16 `yaml:"max_block"` // most registers in one request
 	Gaps     bool   `yaml:"gaps"`      // registers that are not listed may be read over
 	Baud     uint   `yaml:"baud"`      // factory setting of a serial line
@@ -106,7 +117,7 @@ func LoadProfile(name string) (*Profile, error) {
 
 // ParseProfile reads a profile strictly. Errors name file (only a name here), line and remedy.
 func ParseProfile(file string, data []byte) (*Profile, error) {
-	p := &Profile{Words: HighFirst, MaxBlock: 60, Baud: 9600, Parity: "none"}
+	p := &Profile{Words: HighFirst, Table: Input, MaxBlock: 60, Baud: 9600, Parity: "none"}
 	src, err := config.Decode(file, data, p)
 	if err != nil {
 		return nil, err
@@ -116,8 +127,11 @@ func ParseProfile(file string, data []byte) (*Profile, error) {
 	if p.Name == "" {
 		bad(config.At("name"), "a profile needs a name")
 	}
-	if p.Words != HighFirst && p.Words != LowFirst {
-		bad(config.At("words"), "words %q: use %s or %s", p.Words, HighFirst, LowFirst)
+	if !p.Words.known() {
+		bad(config.At("words"), "words %q: use %s, %s or %s", p.Words, HighFirst, LowFirst, ByProbe)
+	}
+	if p.Table != Input && p.Table != Holding {
+		bad(config.At("table"), "table %q: use %s or %s", p.Table, Input, Holding)
 	}
 	if p.MaxBlock < 2 || p.MaxBlock > 125 {
 		bad(config.At("max_block"), "max_block %d: a request holds 2 to 125 registers", p.MaxBlock)
@@ -194,6 +208,16 @@ func (r *Row) width() int {
 		return 2
 	}
 	return 0
+}
+
+// known tells whether w is one of the three settings.
+func (w Words) known() bool { return w == HighFirst || w == LowFirst || w == ByProbe }
+
+// In returns the profile with another order of words: what an installer has read on the meter, or what a probe found.
+func (p *Profile) In(w Words) *Profile {
+	q := *p
+	q.Words = w
+	return &q
 }
 
 // Row returns the row of a name.

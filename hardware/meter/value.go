@@ -13,8 +13,12 @@ type Value struct {
 }
 
 // Decode takes a block of registers that begins at an address apart: the value of every row that lies wholly in it,
-// in the order of addresses. One value that is not finite or not plausible refuses the block.
+// in the order of addresses. One value that is not finite or not plausible refuses the block. A profile whose order of
+// words is to be probed decodes nothing: fix the order first, see [Profile.In].
 func (p *Profile) Decode(addr uint16, regs []uint16) ([]Value, error) {
+	if p.Words == ByProbe {
+		return nil, fmt.Errorf("%s: the order of words is not known: probe the meter, or set %s or %s", p.Name, HighFirst, LowFirst)
+	}
 	var out []Value
 	for i := range p.Rows {
 		r := &p.Rows[i]
@@ -51,10 +55,21 @@ func (r *Row) decode(w Words, regs []uint16) (float64, error) {
 		v = math.Round(v/r.Step) * r.Step
 	}
 	if !(v >= r.min && v <= r.max) { // NaN fails both
-		return 0, fmt.Errorf("%s at register %#x: %v is outside %v … %v: check the profile, the order of words and the wiring",
-			r.Name, r.Address, v, r.min, r.max)
+		return 0, &valueError{row: r, value: v}
 	}
 	return v, nil
+}
+
+// valueError says that a meter told a value that can't be.
+type valueError struct {
+	row   *Row
+	value float64
+}
+
+// Error names the value, its register and what to look at.
+func (e *valueError) Error() string {
+	return fmt.Sprintf("%s at register %#x: %v is outside %v … %v: check the profile, the order of words and the wiring",
+		e.row.Name, e.row.Address, e.value, e.row.min, e.row.max)
 }
 
 // Encode writes a value in wire units into the first registers of regs, as the meter would hold it: the inverse of

@@ -12,7 +12,7 @@ import (
 	"github.com/simonvetter/modbus"
 )
 
-// Slave is a Modbus slave with the input registers of one meter. It is safe for concurrent use, except that a slice
+// Slave is a Modbus slave with the registers of one meter, in the table its profile names. It is safe for concurrent use, except that a slice
 // of registers read in memory changes with the next read.
 type Slave struct {
 	profile *meter.Profile
@@ -25,7 +25,8 @@ type Slave struct {
 	writes int
 }
 
-// NewSlave returns a meter with all values zero.
+// NewSlave returns a meter with all values zero. Where the profile leaves the order of words to a probe, say what this
+// meter is set to with [meter.Profile.In]; else it holds the high word first.
 func NewSlave(p *meter.Profile, unit byte) *Slave {
 	end := 0
 	for _, r := range p.Rows {
@@ -81,17 +82,28 @@ func (s *Slave) Writes() int {
 
 // ReadInput reads in memory, with the exceptions a meter would give. The slice holds until the next call.
 func (s *Slave) ReadInput(_ context.Context, unit byte, addr, n uint16) ([]uint16, error) {
+	return s.read(meter.Input, unit, addr, n)
+}
+
+// ReadHolding reads in memory, like ReadInput.
+func (s *Slave) ReadHolding(_ context.Context, unit byte, addr, n uint16) ([]uint16, error) {
+	return s.read(meter.Holding, unit, addr, n)
+}
+
+func (s *Slave) read(t meter.Table, unit byte, addr, n uint16) ([]uint16, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.check(unit, addr, n); err != nil {
+	if err := s.check(t, unit, addr, n); err != nil {
 		return nil, err
 	}
 	s.out = append(s.out[:0], s.regs[addr:int(addr)+int(n)]...)
 	return s.out, nil
 }
 
-func (s *Slave) check(unit byte, addr, n uint16) error {
+func (s *Slave) check(t meter.Table, unit byte, addr, n uint16) error {
 	switch {
+	case t != s.profile.Table:
+		return modbus.ErrIllegalFunction
 	case s.fail != nil:
 		return s.fail
 	case unit != s.unit:
@@ -106,17 +118,25 @@ func (s *Slave) check(unit byte, addr, n uint16) error {
 
 // HandleInputRegisters answers function 4 of a Modbus server.
 func (s *Slave) HandleInputRegisters(r *modbus.InputRegistersRequest) ([]uint16, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.check(r.UnitId, r.Addr, r.Quantity); err != nil {
-		return nil, err
-	}
-	return append([]uint16(nil), s.regs[r.Addr:int(r.Addr)+int(r.Quantity)]...), nil
+	return s.answer(meter.Input, r.UnitId, r.Addr, r.Quantity)
 }
 
-// HandleHoldingRegisters refuses and counts writes.
+// HandleHoldingRegisters answers function 3 and refuses and counts writes.
 func (s *Slave) HandleHoldingRegisters(r *modbus.HoldingRegistersRequest) ([]uint16, error) {
-	return nil, s.refuse(r.IsWrite)
+	if r.IsWrite {
+		return nil, s.refuse(true)
+	}
+	return s.answer(meter.Holding, r.UnitId, r.Addr, r.Quantity)
+}
+
+// answer is a copy of what read gives: a server's goroutine looks at it later.
+func (s *Slave) answer(t meter.Table, unit byte, addr, n uint16) ([]uint16, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.check(t, unit, addr, n); err != nil {
+		return nil, err
+	}
+	return append([]uint16(nil), s.regs[addr:int(addr)+int(n)]...), nil
 }
 
 // HandleCoils refuses and counts writes.
