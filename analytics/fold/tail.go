@@ -101,5 +101,7 @@ func (f *Fold) Tip(out Sink) {
 	g.tail.book(end.ms, end.c, end.estimated, g.rules, out)
 	g.tail.piece.EndMs, g.tail.piece.Open = end.ms, true
 	out.Piece(g.tail.piece)
-	out.Hour(g.tail.totals())
+	if g.tail.ms > g.tail.hour { // else nothing is to be said of it, whether the hour before is closed already or not
+		out.Hour(g.tail.totals())
+	}
 }
