@@ -86,12 +86,13 @@ var errBroken = errors.New("the store is broken")
 // breaking is a store whose writes fail after a countdown, having stored part of the batch.
 type breaking struct {
 	tsdb.Store
-	countdown int // writes that still work; negative: never break
+	countdown int          // writes that still work; negative: never break
+	given     []tsdb.Point // of the write that broke
 }
 
 func (b *breaking) Write(ctx context.Context, points []tsdb.Point) error {
 	if b.countdown == 0 {
-		b.countdown = -1
+		b.countdown, b.given = -1, slices.Clone(points)
 		if err := b.Store.Write(ctx, points[:len(points)/2]); err != nil {
 			return err
 		}

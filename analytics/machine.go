@@ -17,6 +17,9 @@ type machine struct {
 
 	// Owned by the goroutine that builds the machine while busy.
 	tip *tip
+	// After an error nobody knows whether a write that was given up is still on its way: a store that stood still may
+	// execute it after the one that came next, and the older state would stay. What is built then is built twice.
+	doubtful bool
 
 	// Guarded by Service.mu.
 	reviewed  uint64 // identity of the rules that the stored checkpoints are known to fit
@@ -43,6 +46,7 @@ type built struct {
 	fromMs, toMs int64 // states that may have changed
 	samples      int
 	hours        int
+	again        bool // to be built once more
 }
 
 const (
@@ -63,15 +67,22 @@ func (s *Service) build(ctx context.Context, m *machine, t registry.Touched) (bu
 		b, err = s.rebuild(ctx, m, src, t.FromMs, t.ToMs)
 	}
 	if err != nil {
-		m.tip = nil // it may know what the store does not
+		m.fail()
 		return built{}, err
 	}
 	b.fromMs, b.toMs = min(b.fromMs, t.FromMs), max(b.toMs, t.ToMs)
 	if err := s.follow(ctx, m, b); err != nil {
 		return built{}, err
 	}
+	if m.doubtful { // the stretch stays on the list
+		m.doubtful, b.again = false, true
+		return b, nil
+	}
 	return b, s.o.Registry.TouchedDone(ctx, t)
 }
+
+// fail forgets the tip, which may know what the store does not.
+func (m *machine) fail() { m.tip, m.doubtful = nil, true }
 
 // live lets the tip go on to the newest touched sample while older ones wait for a rebuild, so that the machine's state of now is shown
 // meanwhile. The stretch stays on the list.
@@ -82,7 +93,7 @@ func (s *Service) live(ctx context.Context, m *machine, t registry.Touched) (bui
 	}
 	b, err := s.goOn(ctx, m, src, t.ToMs)
 	if err != nil {
-		m.tip = nil
+		m.fail()
 		return built{}, err
 	}
 	return b, s.follow(ctx, m, b)

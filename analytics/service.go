@@ -187,6 +187,9 @@ func (s *Service) work(ctx context.Context, d duty) {
 		} else {
 			m.again, m.againMs = 0, d.t.FromMs
 		}
+		if b.again {
+			rest = max(rest, leastBackOff)
+		}
 		m.notBefore = now.Add(rest)
 		s.o.Logger.Debug("states rebuilt", "site", m.site, "machine", m.id, "from", b.fromMs, "samples", b.samples, "hours", b.hours, "took", took)
 	}

@@ -194,6 +194,30 @@ func TestAnyDeliveryGivesTheSame(t *testing.T) {
 	})
 }
 
+// A write that the service gave up may be executed by the store after the next one: the state of before must not stay.
+func TestAWriteGivenUpIsExecutedLate(t *testing.T) {
+	all := hours(3)
+	store := &breaking{Store: tsdb.NewMemory(), countdown: -1}
+	r := newRig(t, store, settings)
+	r.deliver(all[:400]...)
+	r.mustBuild()
+
+	r.deliver(all[400:450]...)
+	store.countdown = 0
+	_, err := r.build()
+	require.ErrorIs(t, err, errBroken)
+	r.deliver(all[450:]...)
+	r.mustBuild()
+	require.NoError(t, store.Write(t.Context(), store.given), "the late execution")
+	r.mustBuild()
+	require.Empty(t, r.registry.touched)
+
+	straight := newRig(t, tsdb.NewMemory(), settings)
+	straight.deliver(all...)
+	straight.mustBuild()
+	require.Equal(t, dump(straight.store, "lathe"), dump(store, "lathe"))
+}
+
 // hours writes n hours of a machine that alternates every 10 minutes, sampled every 10 s.
 func hours(n int64) []tsdb.Point {
 	var out []tsdb.Point
