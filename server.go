@@ -184,11 +184,7 @@ func (s *server) runServices(ctx context.Context, g *errgroup.Group) error {
 	}
 	g.Go(func() error { return named("http", ctx, serveHTTP(s.pages, pages.Server())) })
 
-	if s.influx != nil {
-		if err := s.influx.WaitReady(ctx); err != nil {
-			return err
-		}
-	}
+	// Before the store is ready: what gateways send while nobody is subscribed comes again only half a minute later.
 	in, err := ingest.New(ingest.Options{
 		Source: s.broker.URL(), Username: ingestUser, Password: s.secret, ClientID: "karkhana-ingest",
 		Store: s.store, Registry: s.db, Logger: log, Registerer: s.metrics, Now: time.Now,
@@ -197,6 +193,12 @@ func (s *server) runServices(ctx context.Context, g *errgroup.Group) error {
 		return fmt.Errorf("ingest: %w", err)
 	}
 	g.Go(func() error { return named("ingest", ctx, in.Run) })
+
+	if s.influx != nil {
+		if err := s.influx.WaitReady(ctx); err != nil {
+			return err
+		}
+	}
 	g.Go(func() error { return named("pages", ctx, pages.Run) })
 	return startAnalytics(ctx, g, analyticsOptions{
 		Store: s.store, Registry: s.db, Notifiers: s.o.Notifiers, Logger: log, Registerer: s.metrics,
