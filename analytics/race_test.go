@@ -308,4 +308,3 @@ func (r *slowRegistry) SettingsAt(ctx context.Context, site, machine string) (ro
 	})
 	return rows, err
 }
-
