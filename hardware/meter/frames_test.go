@@ -2,6 +2,7 @@ package meter_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"karkhana/hardware/meter"
+	"karkhana/hardware/meter/metertest"
 
 	"github.com/simonvetter/modbus"
 	"github.com/stretchr/testify/require"
@@ -72,6 +74,10 @@ func profileOf(t *testing.T, device string) *meter.Profile {
 		return profile(t, "pzem004t")
 	case strings.HasPrefix(device, "Eastron SDM630"):
 		return profile(t, "sdm630")
+	case strings.HasPrefix(device, "Applent"): // no energy meter, but a holding register with a stated value
+		p, err := meter.ParseProfile("applent.yaml", []byte("name: applent\ntable: holding\nrows:\n  - {name: pulses, at: 0x300c, type: uint16}\n"))
+		require.NoError(t, err)
+		return p
 	}
 	return nil
 }
@@ -79,7 +85,7 @@ func profileOf(t *testing.T, device string) *meter.Profile {
 // The stated names are those of the recordings; ours are those of the wire.
 var stated = map[string]string{
 	"voltage_v": "voltage", "current_a": "current", "power_w": "power", "energy_wh": "energy",
-	"frequency_hz": "frequency", "power_factor": "power_factor", "float32": "voltage_l1",
+	"frequency_hz": "frequency", "power_factor": "power_factor", "float32": "voltage_l1", "uint16": "pulses",
 }
 
 // All recorded answers of energy meters decode to the stated values.
@@ -90,7 +96,7 @@ func TestRecordedFrames(t *testing.T) {
 		if p == nil || f.Direction != "response" {
 			continue
 		}
-		values, err := p.Decode(0, registers(f.bytes))
+		values, err := p.Decode(p.Rows[0].Address, registers(f.bytes))
 		require.NoError(t, err, "frame %d", f.Seq)
 		got := numbers(values)
 		for name, want := range f.Decoded {
@@ -107,6 +113,46 @@ func TestRecordedFrames(t *testing.T) {
 		}
 	}
 	require.Greater(t, checked, 140)
+}
+
+// The recorded requests are those that a reader makes.
+func TestRecordedRequests(t *testing.T) {
+	want := map[int][]string{1: nil, 27: {"voltage_l1"}, 32: nil}
+	for _, f := range frames(t) {
+		if f.Direction != "request" {
+			continue
+		}
+		names, ok := want[f.Seq]
+		require.True(t, ok, "frame %d", f.Seq)
+		p := profileOf(t, f.Device)
+		if f.Seq == 1 {
+			for _, r := range p.Rows { // with the alarm, ten registers
+				names = append(names, r.Name)
+			}
+		}
+		got := &asked{function: 4}
+		r, err := meter.New(got, meter.Opts{Profile: p, Unit: f.bytes[0], Names: names})
+		require.NoError(t, err)
+		_, err = r.Sense(t.Context(), nil)
+		require.ErrorIs(t, err, io.EOF)
+		require.Equal(t, f.bytes, got.frame, "frame %d", f.Seq)
+	}
+}
+
+// asked is a line that keeps the request as a frame and then ends.
+type asked struct {
+	function byte
+	frame    []byte
+}
+
+func (a *asked) ReadInput(_ context.Context, unit byte, addr, n uint16) ([]uint16, error) {
+	a.frame = metertest.Frame(unit, a.function, byte(addr>>8), byte(addr), byte(n>>8), byte(n))
+	return nil, io.EOF
+}
+
+func (a *asked) ReadHolding(ctx context.Context, unit byte, addr, n uint16) ([]uint16, error) {
+	a.function = 3
+	return a.ReadInput(ctx, unit, addr, n)
 }
 
 // Through the whole line: a client over a socket meets the recorded frames, CRC and all.

@@ -162,11 +162,8 @@ func ParseProfile(file string, data []byte) (*Profile, error) {
 
 // complete checks a row and fills in what follows from it.
 func (r *Row) complete() error {
-	if q, ok := quantity.Get(r.Name); ok && q.Kind == quantity.KindNumber {
-		r.min, r.max, r.wire = q.Min, q.Max, true
-	} else if l, ok := local[r.Name]; ok {
-		r.min, r.max = l[0], l[1]
-	} else {
+	var ok bool
+	if r.min, r.max, r.wire, ok = Range(r.Name); !ok {
 		return fmt.Errorf("unknown quantity %q%s", r.Name, config.DidYouMean(r.Name, names()))
 	}
 	if r.Type == "" || r.width() == 0 {
@@ -187,6 +184,15 @@ func (r *Row) complete() error {
 		}
 	}
 	return nil
+}
+
+// Range returns the plausible range of a name in wire units. wire: it is a wire quantity; ok: the name is known.
+func Range(name string) (low, high float64, wire, ok bool) {
+	if q, ok := quantity.Get(name); ok && q.Kind == quantity.KindNumber {
+		return q.Min, q.Max, true, true
+	}
+	l, ok := local[name]
+	return l[0], l[1], false, ok
 }
 
 func names() []string {
