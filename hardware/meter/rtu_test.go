@@ -61,7 +61,7 @@ func TestSerialLine(t *testing.T) {
 func TestSerialFaults(t *testing.T) {
 	p := profile(t, "pzem004t")
 	slave := supply(t, p, 1)
-	line, client := rtu(t, 150*time.Millisecond, slave, supply(t, p, 2))
+	line, client := rtu(t, 300*time.Millisecond, slave, supply(t, p, 2))
 	r, err := meter.New(client, meter.Opts{Profile: p, Unit: 1})
 	require.NoError(t, err)
 	good := func(t *testing.T) {
@@ -162,7 +162,7 @@ var errGood = errors.New("no error")
 // The cable is pulled.
 func TestSerialLineGone(t *testing.T) {
 	p := profile(t, "sdm120")
-	line, client := rtu(t, 100*time.Millisecond, supply(t, p, 1))
+	line, client := rtu(t, time.Second, supply(t, p, 1))
 	r, err := meter.New(client, meter.Opts{Profile: p, Unit: 1})
 	require.NoError(t, err)
 	_, err = r.Sense(t.Context(), nil)
