@@ -16,6 +16,6 @@
 //
 // Killing the service at any moment is safe: a stretch leaves the list only when all is written, and a rebuild
 // writes its checkpoints last and newest first, so that a stored checkpoint always promises that everything
-// stored after it was made from it. After an error a stretch is built twice, a second apart: a write that was given up when
+// stored after it was made from it. After an error or a start a stretch is built twice, a second apart: a write that was given up when
 // the store stood still may be executed after the next one.
 package analytics

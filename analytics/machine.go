@@ -17,8 +17,8 @@ type machine struct {
 
 	// Owned by the goroutine that builds the machine while busy.
 	tip *tip
-	// After an error nobody knows whether a write that was given up is still on its way: a store that stood still may
-	// execute it after the one that came next, and the older state would stay. What is built then is built twice.
+	// After an error or a start nobody knows whether a write that was given up is still on its way: a store that stood
+	// still may execute it after the one that came next, and the older state would stay. What is built then is built twice.
 	doubtful bool
 
 	// Guarded by Service.mu.

@@ -155,7 +155,7 @@ type slowStore struct {
 }
 
 // lateWrite is how long a write that was given up may still be on its way.
-const lateWrite = 2 * leastBackOff
+const lateWrite = leastBackOff
 
 // Write stores telemetry in parts, in any order and field by field, and sometimes not all. What the service writes is
 // stored in its order; what it gave up may still be stored a while later.

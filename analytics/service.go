@@ -144,7 +144,7 @@ func (s *Service) machine(site, id string) *machine {
 	key := site + "/" + id
 	m := s.machines[key]
 	if m == nil {
-		m = &machine{site: site, id: id}
+		m = &machine{site: site, id: id, doubtful: true} // who was here before may have been killed while it wrote
 		s.machines[key] = m
 	}
 	return m

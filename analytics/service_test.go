@@ -61,6 +61,7 @@ func (r *rig) restart() {
 	var err error
 	r.service, err = New(Options{Store: r.store, Registry: r.registry})
 	require.NoError(r.t, err)
+	r.service.machine("cfc", "lathe").doubtful = false // builds are counted
 }
 
 func (r *rig) deliver(points ...tsdb.Point) {
