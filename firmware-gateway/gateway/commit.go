@@ -15,7 +15,7 @@ const (
 // commit makes appended packs durable, at once when the last sync is long ago and else once a second, and offers them
 // to the uplink. It ends with ctx; the last packs are the caller's to sync.
 func (g *Gateway) commit(ctx context.Context) error {
-	failing := false
+	failing, dropped := false, uint64(0) // dropped: when it was said last
 	t := time.NewTimer(syncEvery)
 	defer t.Stop()
 	for {
@@ -33,6 +33,10 @@ func (g *Gateway) commit(ctx context.Context) error {
 			g.log.Info("disk works again")
 		}
 		failing = err != nil
+		if d := g.spool.Stats().Dropped; d > 2*dropped {
+			g.log.Error("no room for all samples, the oldest packs are lost; make room on the disk or replace it", "packs", d)
+			dropped = d
+		}
 		if !g.rest(ctx, begin.Add(syncEvery), failing) {
 			return ctx.Err()
 		}

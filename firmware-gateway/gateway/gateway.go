@@ -37,8 +37,12 @@ type Options struct {
 	TuneUplink func(*uplink.Options)
 }
 
-// maxQueued is how many packs may wait before recordings and simulated pasts wait, too: they fill no disk.
-const maxQueued = 2000
+// What may wait before recordings and simulated pasts wait, too. They fill no disk, and on a slow one not the memory, of
+// which the spool drops the oldest packs when it gets full.
+const (
+	maxQueued   = 2000    // packs
+	maxBuffered = 1 << 20 // bytes that the disk has not taken yet
+)
 
 // Gateway is one gateway. Run is called once; the rest at any time.
 type Gateway struct {
@@ -296,21 +300,21 @@ func (g *Gateway) Add(machine string, newestMs int64, samples []wire.Sample) err
 // pollQueue is how often a waiting backlog or an exit looks at the queue.
 const pollQueue = 10 * time.Millisecond
 
-// WaitRoom waits while many packs are queued (sampler.Sink).
+// WaitRoom waits while much is queued (sampler.Sink).
 func (g *Gateway) WaitRoom(ctx context.Context) error {
-	return g.waitQueue(ctx, maxQueued)
+	return wait(ctx, func() bool { return g.spool.Len() <= maxQueued && g.spool.Buffered() <= maxBuffered })
 }
 
 // drain waits until every pack has its receipt.
 func (g *Gateway) drain(ctx context.Context) error {
-	if err := g.waitQueue(ctx, 0); err != nil {
+	if err := wait(ctx, func() bool { return g.spool.Len() == 0 }); err != nil {
 		return nil //nolint:nilerr // the context's end is no failure
 	}
 	return nil
 }
 
-func (g *Gateway) waitQueue(ctx context.Context, packs int) error {
-	for g.spool.Len() > packs {
+func wait(ctx context.Context, done func() bool) error {
+	for !done() {
 		t := time.NewTimer(pollQueue)
 		select {
 		case <-ctx.Done():

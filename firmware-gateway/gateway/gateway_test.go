@@ -207,6 +207,34 @@ func TestSimulatedPastOnceAndLiveAtOnce(t *testing.T) {
 	require.Empty(t, server.Changed())
 }
 
+// A disk that takes its time must not cost a recording anything: what it has not taken waits in memory, which is bounded.
+func TestRecordingsWaitForTheDisk(t *testing.T) {
+	s := newSite(t, "mqtt://127.0.0.1:1", replayA) // nobody listens there
+	s.recording(1)
+	c, err := config.Load(filepath.Join(s.dir, "gateway.yaml"))
+	require.NoError(t, err)
+	g, err := gateway.New(gateway.Options{Config: c}) // not run: nothing is synced
+	require.NoError(t, err)
+	defer g.Close()
+	samples := make([]wire.Sample, 400)
+	for i := range samples {
+		samples[i] = wire.Sample{TimeMs: 1_780_000_000_000 + int64(i)*1000, Quantity: quantity.Power, Number: 1 / float64(i+1)}
+	}
+	packs := 0
+	for ; packs < 5000; packs++ {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		err := g.WaitRoom(ctx)
+		cancel()
+		if err != nil {
+			break
+		}
+		require.NoError(t, g.Add("a", samples[0].TimeMs, samples))
+	}
+	require.Less(t, packs, 1999, "memory is full before the queue is long")
+	require.Zero(t, g.Stats().Spool.Dropped)
+	require.Equal(t, packs, g.Stats().Spool.Packs)
+}
+
 func TestStatusSaysWhatIsQueued(t *testing.T) {
 	s := newSite(t, "mqtt://127.0.0.1:1", replayA) // nobody listens there
 	s.recording(1000)
