@@ -51,6 +51,7 @@ func (g *Gateway) commit(ctx context.Context) error {
 func (g *Gateway) sync() error {
 	marks := g.progress.take()
 	refs, err := g.spool.Sync()
+	g.board.Synced(len(refs), err)
 	if err == nil {
 		err = g.progress.save(marks)
 	}

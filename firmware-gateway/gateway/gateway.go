@@ -12,16 +12,19 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"karkhana/firmware-gateway/clock"
 	"karkhana/firmware-gateway/config"
+	"karkhana/firmware-gateway/health"
 	"karkhana/firmware-gateway/sampler"
 	"karkhana/firmware-gateway/source"
 	"karkhana/firmware-gateway/spool"
 	"karkhana/firmware-gateway/uplink"
+	"karkhana/firmware-gateway/watchdog"
 	"karkhana/internal/wire"
 )
 
@@ -33,6 +36,10 @@ type Options struct {
 	Clock   clock.Clock // nil: the computer's
 	// ExitWhenDrained ends Run once every recording and simulated past has ended and every pack has its receipt.
 	ExitWhenDrained bool
+	// System reads the computer's health for the status and the report; nil: nothing is said of it.
+	System func(context.Context) health.System
+	// HealthFile is where the report for the commands on this computer goes, in memory; "": none. It needs System.
+	HealthFile string
 	// TuneUplink may change the times of the uplink; for tests.
 	TuneUplink func(*uplink.Options)
 }
@@ -56,6 +63,8 @@ type Gateway struct {
 	card     func(string) (string, error)
 	dirty    chan struct{} // packs wait for the next sync
 	full     chan struct{} // many do
+	board    *watchdog.Board
+	system   atomic.Pointer[health.System] // as last read
 
 	mu   sync.Mutex
 	left map[string]time.Duration // of simulated pasts
@@ -80,6 +89,7 @@ func New(o Options) (*Gateway, error) {
 	g := &Gateway{
 		o: o, cfg: c, log: log, clock: o.Clock, card: source.HashCards(c.CardSalt),
 		dirty: make(chan struct{}, 1), full: make(chan struct{}, 1), left: map[string]time.Duration{},
+		board: watchdog.NewBoard(),
 	}
 	var err error
 	g.spool, err = spool.Open(filepath.Join(c.Data, "spool"), spool.Options{MaxBytes: c.SpoolMaxMB << 20, Logger: log})
@@ -129,6 +139,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	var sending errgroup.Group
 	sending.Go(func() error { return g.commit(background) })
 	sending.Go(func() error { return g.uplink.Run(background) })
+	sending.Go(func() error { g.watch(background); return nil })
 
 	err := g.sample(ctx)
 	if err == nil && g.o.ExitWhenDrained {
@@ -194,6 +205,8 @@ func (g *Gateway) simOptions(m config.Machine) source.SimOptions {
 
 // live runs a simulated machine as if it stood there. What happened while the gateway was off is not read.
 func (g *Gateway) live(ctx context.Context, m config.Machine, opened func()) {
+	watched := g.board.Watch(m.ID, m.Every.Std())
+	defer watched.Done()
 	src, err := source.OpenSim(g.simOptions(m), g.clock.Now())
 	opened()
 	if err != nil {
@@ -201,7 +214,7 @@ func (g *Gateway) live(ctx context.Context, m config.Machine, opened func()) {
 		return
 	}
 	defer src.Close()
-	_ = g.sampler(m, m.Settings()).Live(ctx, src) // the context's end
+	_ = g.sampler(m, m.Settings()).Live(ctx, watched.Source(src)) // the context's end
 }
 
 func historyKey(m config.Machine) string { return m.ID + "/history" }
@@ -337,6 +350,7 @@ func (g *Gateway) Status() wire.Status {
 	if st.OldestMs > 0 {
 		s.OldestAgeS = max(0, (now.UnixMilli()-st.OldestMs)/1000)
 	}
+	g.addHealth(&s)
 	return s
 }
 

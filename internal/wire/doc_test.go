@@ -2,6 +2,7 @@ package wire
 
 import (
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -40,5 +41,19 @@ func TestDocumentNamesEverything(t *testing.T) {
 		ReasonAbsurdTime, ReasonMissingIdentity, ReasonOutOfRange, ReasonTooLarge,
 	} {
 		require.Contains(t, string(content), "`"+reason+"`")
+	}
+}
+
+// docs/wire.md names every field of the status.
+func TestDocumentNamesTheStatus(t *testing.T) {
+	content, err := os.ReadFile("../../docs/wire.md")
+	require.NoError(t, err)
+	_, section, ok := strings.Cut(string(content), "## Status")
+	require.True(t, ok)
+	for _, message := range []any{Status{}, Disk{}} {
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(message)) {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			require.Contains(t, section, `"`+name+`"`)
+		}
 	}
 }

@@ -44,8 +44,8 @@ func TestReceiptRefuses(t *testing.T) {
 }
 
 func TestStatusRoundTrip(t *testing.T) {
-	supply := false
-	want := &Status{Online: true, Version: "1", Boot: "b", Clock: ClockRTC, Spool: "s", SpoolPacks: 3, OldestAgeS: 9, ConfigHash: "c", Supply: &supply, TimeMs: 5}
+	supply, bits, written := false, uint32(0x50005), uint64(1<<40)
+	want := &Status{Online: true, Version: "1", Boot: "b", Clock: ClockRTC, Spool: "s", SpoolPacks: 3, OldestAgeS: 9, ConfigHash: "c", Supply: &supply, Undervolted: &supply, Throttled: &bits, Disk: &Disk{FreeBytes: 1, WrittenBytes: &written, ReadOnly: true}, TimeMs: 5}
 	b, err := want.Encode()
 	require.NoError(t, err)
 	got, err := DecodeStatus(b)

@@ -26,5 +26,16 @@ type Status struct {
 	ConfigHash  string `json:"config_hash,omitempty"`
 	Supply      *bool  `json:"supply,omitempty"` // mains present; absent when nothing senses it
 	Undervolted *bool  `json:"undervolted,omitempty"`
-	TimeMs      int64  `json:"time_ms,omitempty"` // gateway's clock when it wrote this; absent in the Will
+	// Throttled are the bits of the Raspberry Pi's firmware: 0 undervoltage, 1 capped, 2 throttled, 3 too hot now;
+	// 16 to 19 the same at some time since boot.
+	Throttled *uint32 `json:"throttled,omitempty"`
+	Disk      *Disk   `json:"disk,omitempty"`    // file system of the queue
+	TimeMs    int64   `json:"time_ms,omitempty"` // gateway's clock when it wrote this; absent in the Will
+}
+
+// Disk is how the file system that holds a gateway's queue does.
+type Disk struct {
+	FreeBytes    uint64  `json:"free_bytes"`
+	WrittenBytes *uint64 `json:"written_bytes,omitempty"` // to the whole card since boot; absent when the kernel does not count
+	ReadOnly     bool    `json:"read_only"`               // the kernel makes it so when the card fails
 }
