@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"periph.io/x/conn/v3"
@@ -112,17 +111,19 @@ const (
 // Conversion is the time that the chip needs for a sample at its nominal rate, page 16.
 const Conversion = time.Second / 860
 
-// The chip may be ±10 % faster or slower (page 7): the first question comes before the nominal end.
+// The chip may be ±10 % faster or slower (page 7): the first question comes before the nominal end. The computer may
+// have slept over the last moment, so the chip is asked a few times in any case.
 const (
 	firstAsk = Conversion * 95 / 100
-	asks     = 40
+	giveUp   = 4 * Conversion
+	asks     = 3
 )
 
 // Dev is an ADS1115. It is safe for concurrent use: conversions queue.
 type Dev struct {
 	c    i2c.Dev
 	name string
-	mu   sync.Mutex
+	turn chan struct{} // holds one token while the chip is in use
 }
 
 // New probes a chip. opts nil stands for DefaultOpts. The caller owns the bus.
@@ -137,7 +138,7 @@ func New(b i2c.Bus, opts *Opts) (*Dev, error) {
 	if addr < 0x48 || addr > 0x4B {
 		return nil, fmt.Errorf("ads1115: address %#02x: give 0x48 to 0x4B", addr)
 	}
-	d := &Dev{c: i2c.Dev{Bus: b, Addr: addr}}
+	d := &Dev{c: i2c.Dev{Bus: b, Addr: addr}, turn: make(chan struct{}, 1)}
 	d.name = fmt.Sprintf("ads1115{%s}", &d.c)
 	if err := d.write(idle); err != nil {
 		return nil, fmt.Errorf("%s: %w", d.name, err)
@@ -148,10 +149,8 @@ func New(b i2c.Bus, opts *Opts) (*Dev, error) {
 	return d, nil
 }
 
-// Sense does one conversion and waits for it. On an error the reading is zero.
+// Sense does one conversion and waits for it, and for its turn. On an error the reading is zero.
 func (d *Dev) Sense(ctx context.Context, ch Channel) (Reading, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	r, err := d.sense(ctx, ch)
 	if err != nil {
 		return Reading{}, fmt.Errorf("%s: %s: %w", d.name, ch.Input, err)
@@ -166,6 +165,12 @@ func (d *Dev) sense(ctx context.Context, ch Channel) (Reading, error) {
 	if err := ch.Validate(); err != nil {
 		return Reading{}, err
 	}
+	select {
+	case d.turn <- struct{}{}:
+		defer func() { <-d.turn }()
+	case <-ctx.Done():
+		return Reading{}, ctx.Err()
+	}
 	config := idle | uint16(ch.Input)<<12 | uint16(ch.Range)<<9
 	if err := d.write(start | config); err != nil {
 		return Reading{}, err
@@ -174,7 +179,7 @@ func (d *Dev) sense(ctx context.Context, ch Channel) (Reading, error) {
 	if err := wait(ctx, firstAsk); err != nil {
 		return Reading{}, err
 	}
-	for range asks {
+	for n := 0; n < asks || time.Since(at) < giveUp; n++ {
 		over, err := d.over(config)
 		if err != nil {
 			return Reading{}, err
@@ -230,8 +235,8 @@ func (d *Dev) read(reg byte) (uint16, error) {
 
 // Halt leaves the chip in power-down, where it is after each conversion anyway.
 func (d *Dev) Halt() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.turn <- struct{}{}
+	defer func() { <-d.turn }()
 	if err := d.write(idle); err != nil {
 		return fmt.Errorf("%s: halt: %w", d.name, err)
 	}

@@ -122,15 +122,15 @@ func TestRefused(t *testing.T) {
 		_, err := ads1115.New(&i2ctest.Playback{Ops: []i2ctest.IO{write(0x01, 0xE3), answer}}, nil)
 		require.ErrorIs(t, err, want)
 	}
-	ops := []i2ctest.IO{write(0x85, 0xE3)}
-	for range 40 {
-		ops = append(ops, config(0x05, 0xE3))
-	}
-	dev, err := ads1115.New(playback(ops...), nil)
-	require.NoError(t, err)
-	_, err = dev.Sense(t.Context(), pair)
-	require.ErrorIs(t, err, ads1115.ErrNotReady)
+	synctest.Test(t, func(t *testing.T) {
+		dev, err := ads1115.New(&ads1115test.Chip{Clock: 0.2}, nil)
+		require.NoError(t, err)
+		_, err = dev.Sense(t.Context(), pair)
+		require.ErrorIs(t, err, ads1115.ErrNotReady)
+	})
 
+	dev, err := ads1115.New(playback(), nil)
+	require.NoError(t, err)
 	_, err = dev.Sense(t.Context(), ads1115.Channel{Input: 8})
 	require.ErrorContains(t, err, "Input(8)")
 	_, err = dev.Sense(t.Context(), ads1115.Channel{Range: 6})
@@ -176,6 +176,21 @@ func TestContext(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		_, err = dev.Sense(ctx, pair)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+	synctest.Test(t, func(t *testing.T) { // two conversions at once: the second one's time is over before its turn
+		dev, err := ads1115.New(&ads1115test.Chip{}, nil)
+		require.NoError(t, err)
+		done := make(chan error)
+		go func() {
+			_, err := dev.Sense(t.Context(), pair)
+			done <- err
+		}()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Microsecond)
+		defer cancel()
+		_, err = dev.Sense(ctx, pair)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NoError(t, <-done)
 	})
 }
 

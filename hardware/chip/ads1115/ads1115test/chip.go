@@ -3,6 +3,7 @@
 package ads1115test
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -21,7 +22,7 @@ type Chip struct {
 	Signal func(in ads1115.Input, at time.Time) float64
 	// Clock is how fast the chip's clock runs against its nominal one, 0.9 to 1.1. 0 stands for 1.
 	Clock float64
-	// BusTime is what a transaction takes.
+	// BusTime is what a transaction takes. 0 stands for 60 µs, as at 400 kHz.
 	BusTime time.Duration
 	// Fail, when not nil, is asked before each transaction and its error returned.
 	Fail func() error
@@ -47,7 +48,7 @@ func (c *Chip) Reset() {
 
 // Tx writes or reads a register.
 func (c *Chip) Tx(addr uint16, w, r []byte) error {
-	time.Sleep(c.BusTime)
+	time.Sleep(cmp.Or(c.BusTime, 60*time.Microsecond))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.Fail != nil {
@@ -80,11 +81,7 @@ func (c *Chip) Tx(addr uint16, w, r []byte) error {
 
 // convert averages the signal over the time of a conversion, as the chip's filter does.
 func (c *Chip) convert(now time.Time) {
-	clock := c.Clock
-	if clock == 0 {
-		clock = 1
-	}
-	takes := time.Duration(float64(time.Second/860) / clock)
+	takes := time.Duration(float64(ads1115.Conversion) / cmp.Or(c.Clock, 1))
 	c.until = now.Add(takes)
 	var sum float64
 	const parts = 16
