@@ -1,9 +1,3 @@
-// Package kit says what is bolted to a machine of each class: sensors with their drivers and places, and the settings
-// by which its samples are judged at first. A kit is data: one YAML file in class/ per machine class.
-//
-// The block `settings` has the keys of a machine's settings in a site file and can be copied there. It is a
-// suggestion for a machine of the usual size; the site's own machine decides, and the thresholds belong between its
-// own off, idle and run powers with a margin to each.
 package kit
 
 import (
@@ -14,18 +8,35 @@ import (
 	"strings"
 
 	"karkhana/internal/config"
-	"karkhana/internal/quantity"
 )
 
-//go:embed class/*.yaml
+//go:embed class/*.yaml base.yaml
 var files embed.FS
 
-// Kit is the set of sensors for a machine class.
+// Kit is what belongs to one machine of a class.
 type Kit struct {
-	Class    string   `yaml:"class"`
-	Name     Name     `yaml:"name"`
-	Sensors  []Sensor `yaml:"sensors"`
-	Settings Settings `yaml:"settings"`
+	Class       string   `yaml:"class"`
+	Name        Name     `yaml:"name"`
+	Fits        Name     `yaml:"fits"` // which machines, what tells their state
+	Hardware    `yaml:",inline"`
+	Settings    Settings `yaml:"settings"`
+	Sampling    Sampling `yaml:"sampling"`
+	Maintenance []Task   `yaml:"maintenance"`
+}
+
+// Base is what every gateway has, whatever hangs on it.
+type Base struct {
+	Name     Name `yaml:"name"`
+	Hardware `yaml:",inline"`
+}
+
+// Hardware is what is bought and connected.
+type Hardware struct {
+	Sensors []Sensor `yaml:"sensors"`
+	Things  []Thing  `yaml:"things"`
+	Wiring  []Wire   `yaml:"wiring"`
+	Priced  string   `yaml:"priced"` // day of the prices, 2026-11-22
+	Parts   []Part   `yaml:"parts"`
 }
 
 // Name is a text for people in both languages of the product.
@@ -34,13 +45,51 @@ type Name struct {
 	En string `yaml:"en"`
 }
 
-// Sensor is one part of a kit.
+// Thing is a box in the picture that no driver reads.
+type Thing struct {
+	ID    string         `yaml:"id"` // lower-case word, unique in kit and base
+	Name  Name           `yaml:"name"`
+	Place Name           `yaml:"place"` // where it goes
+	Pins  map[string]Pin `yaml:"pins"`  // GPIOs besides the bus, by what they do
+	Mains bool           `yaml:"mains"` // carries mains: a licensed electrician connects it
+	Apart bool           `yaml:"apart"` // drawn on its own; its wires to other boxes are drawn as references
+}
+
+// Sensor is a thing that a driver reads.
 type Sensor struct {
-	Part    string   `yaml:"part"`    // what to buy
-	Driver  string   `yaml:"driver"`  // package that reads it; empty: not read by a driver yet
-	Profile string   `yaml:"profile"` // of the driver meter
-	Place   string   `yaml:"place"`   // where it goes
-	Gives   []string `yaml:"gives"`   // wire quantities
+	Thing   `yaml:",inline"`
+	Driver  string   `yaml:"driver"`  // see Drivers
+	Profile string   `yaml:"profile"` // register table of the driver meter
+	Bus     Bus      `yaml:"bus"`
+	Address uint16   `yaml:"address"` // I2C; 0: the chip's usual one
+	Unit    uint8    `yaml:"unit"`    // Modbus address, 1 to 247
+	Baud    uint     `yaml:"baud"`    // of the line; 0: the profile's
+	Parity  string   `yaml:"parity"`  // none, even or odd; "": the profile's
+	Options Options  `yaml:"options"`
+	Gives   []string `yaml:"gives"` // wire quantities
+}
+
+// Options are settings of drivers. 0 or "" stands for the driver's default; which driver takes which is in the table
+// of drivers.
+type Options struct {
+	Thermocouple   string          `yaml:"thermocouple"`     // K, N, R or S
+	RangeG         int             `yaml:"range_g"`          // 2, 4, 8 or 16
+	WindowEvery    config.Duration `yaml:"window_every"`     // from one window of vibration to the next
+	ClockMHz       float64         `yaml:"clock_mhz"`        // of SPI; less for longer wires
+	CTRatio        float64         `yaml:"ct_ratio"`         // primary ÷ secondary current
+	BurdenOhm      float64         `yaml:"burden_ohm"`       // across the secondary
+	ImpulsesPerKWh float64         `yaml:"impulses_per_kwh"` // as printed on the meter
+	ActiveLow      bool            `yaml:"active_low"`       // the input is low while there is supply
+	Timeout        config.Duration `yaml:"timeout"`          // for one answer of a meter
+	Words          string          `yaml:"words"`            // high-first or low-first, when the profile leaves it open
+}
+
+// Part is a line of the bill of materials.
+type Part struct {
+	Part     string `yaml:"part"`
+	Quantity int    `yaml:"quantity"`
+	Rupees   int    `yaml:"rupees"` // for one, tax included, approximate
+	For      string `yaml:"for"`    // id of the sensor it belongs to; "": whatever is fitted
 }
 
 // Settings judge the samples of a machine at first. Powers are in the unit of the signal.
@@ -50,7 +99,7 @@ type Settings struct {
 	RunAbove   float64         `yaml:"run_above"`  // at or above: run
 	Hysteresis float64         `yaml:"hysteresis"` // leave a state at threshold × (1 − hysteresis)
 	Dwell      Dwell           `yaml:"dwell"`
-	Report     config.Duration `yaml:"report"` // window that suits the signal
+	Report     config.Duration `yaml:"report"` // window that suits the signal; also the gateway's
 	Alarms     Alarms          `yaml:"alarms"`
 }
 
@@ -68,6 +117,22 @@ type Alarms struct {
 	SilentAfter     config.Duration `yaml:"silent_after"`
 }
 
+// Sampling is how the gateway reads the machine, with the keys of its configuration.
+type Sampling struct {
+	Every  config.Duration `yaml:"every"`  // between readings
+	Report config.Duration `yaml:"report"` // window that becomes one sample; left out: settings.report
+	Pack   config.Duration `yaml:"pack"`   // longest time a sample waits before it is sent
+}
+
+// Task is a piece of maintenance, due by run-hours or by the calendar, whichever comes first.
+type Task struct {
+	ID           string  `yaml:"id"`
+	Name         Name    `yaml:"name"`
+	IntervalH    float64 `yaml:"interval_h"`    // run-hours; 0: by the calendar only
+	IntervalDays int     `yaml:"interval_days"` // 0: by run-hours only
+	Do           Name    `yaml:"do"`            // what to do
+}
+
 // Classes lists the machine classes that have a kit, sorted.
 func Classes() []string {
 	entries, err := files.ReadDir("class")
@@ -81,7 +146,7 @@ func Classes() []string {
 	return out
 }
 
-// Load returns the kit of a machine class.
+// Load returns the shipped kit of a machine class.
 func Load(class string) (*Kit, error) {
 	if !slices.Contains(Classes(), class) {
 		return nil, fmt.Errorf("kit: no kit for class %q%s", class, config.DidYouMean(class, Classes()))
@@ -94,57 +159,61 @@ func Load(class string) (*Kit, error) {
 	return Parse(file, data)
 }
 
-// Parse reads a kit strictly. Errors name file (only a name here), line and remedy.
+// LoadBase returns what every gateway has.
+func LoadBase() (*Base, error) {
+	data, err := files.ReadFile("base.yaml")
+	if err != nil {
+		return nil, fmt.Errorf("kit: %w", err)
+	}
+	return parseBase("base.yaml", data)
+}
+
+func parseBase(file string, data []byte) (*Base, error) {
+	b := &Base{}
+	src, err := config.Decode(file, data, b)
+	if err != nil {
+		return nil, err
+	}
+	var c checker
+	c.name(config.At("name"), b.Name)
+	c.hardware(b.Hardware, Hardware{})
+	if err := c.faults(src); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// Parse reads a kit strictly and checks it against what every gateway has. Errors name file (only a name here), line
+// and remedy.
 func Parse(file string, data []byte) (*Kit, error) {
+	base, err := LoadBase()
+	if err != nil {
+		return nil, err
+	}
 	k := &Kit{}
 	src, err := config.Decode(file, data, k)
 	if err != nil {
 		return nil, err
 	}
-	var errs []error
-	bad := func(at config.Path, format string, args ...any) { errs = append(errs, src.Errorf(at, format, args...)) }
-	if k.Class == "" || k.Name.Hi == "" || k.Name.En == "" {
-		bad(config.At("class"), "a kit needs a class and its name in hi and en")
-	}
-	if len(k.Sensors) == 0 {
-		bad(config.At("sensors"), "a kit needs sensors")
-	}
-	given := map[string]bool{}
-	for i, s := range k.Sensors {
-		if s.Part == "" || s.Place == "" || len(s.Gives) == 0 {
-			bad(config.At("sensors", i), "a sensor needs part, place and gives")
-		}
-		for _, q := range s.Gives {
-			if _, ok := quantity.Get(q); !ok {
-				bad(config.At("sensors", i, "gives"), "unknown quantity %q%s", q, config.DidYouMean(q, quantities()))
-			}
-			given[q] = true
-		}
-	}
-	s := k.Settings
-	base := strings.TrimSuffix(strings.TrimSuffix(s.Signal, "_max"), "_min")
-	if !given[base] {
-		bad(config.At("settings", "signal"), "signal %q: no sensor of the kit gives it", s.Signal)
-	}
-	if !(s.IdleAbove > 0 && s.IdleAbove <= s.RunAbove) {
-		bad(config.At("settings", "idle_above"), "thresholds %v and %v: want 0 < idle_above ≤ run_above", s.IdleAbove, s.RunAbove)
-	}
-	if !(s.Hysteresis >= 0 && s.Hysteresis < 1) {
-		bad(config.At("settings", "hysteresis"), "hysteresis %v: give a part of 1, usually 0.1", s.Hysteresis)
-	}
-	if s.Report <= 0 {
-		bad(config.At("settings", "report"), "report: give the window, for example 1s")
-	}
-	if err := config.Join(errs...); err != nil {
-		return nil, err
+	k.complete()
+	if p := k.check(base); p != nil {
+		return nil, p.In(src)
 	}
 	return k, nil
 }
 
-func quantities() []string {
-	var out []string
-	for _, q := range quantity.All() {
-		out = append(out, q.Name)
+// complete fills in what follows from something else.
+func (k *Kit) complete() {
+	if k.Sampling.Report == 0 {
+		k.Sampling.Report = k.Settings.Report
 	}
-	return out
+}
+
+// Sensor returns the sensor of an id.
+func (k *Kit) Sensor(id string) (Sensor, bool) {
+	i := slices.IndexFunc(k.Sensors, func(s Sensor) bool { return s.ID == id })
+	if i < 0 {
+		return Sensor{}, false
+	}
+	return k.Sensors[i], true
 }

@@ -1,0 +1,41 @@
+package kit
+
+import (
+	"maps"
+	"slices"
+)
+
+// driver is what a driver needs of a sensor. The table is how a kit is checked before anything is soldered.
+type driver struct {
+	buses     []BusKind
+	addresses []uint16 // of I2C; the first is the default
+	modes     []int    // of SPI
+	readOnly  bool     // SPI without a line to the chip
+	pins      []string // that must be given besides the bus
+	mayPins   []string // that may be given
+	options   []string
+	gives     []string // nil: the profile tells
+}
+
+var vibration = []string{"vibration", "acceleration", "crest", "kurtosis"}
+
+// drivers are the drivers that a kit may name, by their name in hardware/all.
+var drivers = map[string]driver{
+	"meter":    {buses: []BusKind{RS485}, options: []string{"timeout", "words"}},
+	"max31855": {buses: []BusKind{SPI}, modes: []int{0}, readOnly: true, options: []string{"clock_mhz"}, gives: []string{"temperature"}},
+	"max31856": {buses: []BusKind{SPI}, modes: []int{1, 3}, options: []string{"thermocouple", "clock_mhz"}, gives: []string{"temperature"}},
+	"ctclamp": {buses: []BusKind{I2C}, addresses: []uint16{0x48, 0x49, 0x4a, 0x4b}, gives: []string{"current"},
+		options: []string{"ct_ratio", "burden_ohm"}},
+	"adxl345": {buses: []BusKind{SPI, I2C}, addresses: []uint16{0x53, 0x1d}, modes: []int{3}, gives: vibration,
+		options: []string{"range_g", "window_every", "clock_mhz"}},
+	"lis3dh": {buses: []BusKind{SPI, I2C}, addresses: []uint16{0x18, 0x19}, modes: []int{0, 3}, gives: vibration,
+		options: []string{"range_g", "window_every", "clock_mhz"}},
+	"iis3dwb": {buses: []BusKind{SPI}, modes: []int{0, 3}, gives: vibration, options: []string{"range_g", "window_every", "clock_mhz"}},
+	"mfrc522": {buses: []BusKind{SPI}, modes: []int{0}, pins: []string{"reset"}, mayPins: []string{"beep"}, gives: []string{"card"}},
+	"ds3231":  {buses: []BusKind{I2C}, addresses: []uint16{0x68}, gives: []string{}},
+	"supply":  {buses: []BusKind{GPIO}, options: []string{"active_low"}, gives: []string{"supply"}},
+	"pulse":   {buses: []BusKind{GPIO}, options: []string{"impulses_per_kwh"}, gives: []string{"energy", "power", "pulses"}},
+}
+
+// Drivers lists the drivers that a kit may name, sorted.
+func Drivers() []string { return slices.Sorted(maps.Keys(drivers)) }
