@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
@@ -89,8 +90,11 @@ func listen(addr string) (net.Listener, error) {
 	if op := (*net.OpError)(nil); errors.As(err, &op) {
 		err = op.Err // without the address, which stands before
 	}
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w (another program may hold the port: choose one with --listen HOST:PORT)", addr, err)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("listen on %s: another program has the port: stop it or choose another one with --listen HOST:PORT", addr)
+	case err != nil:
+		return nil, fmt.Errorf("listen on %q: %w: want --listen HOST:PORT, for example 127.0.0.1:8080", addr, err)
 	}
 	return l, nil
 }
