@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
 	"karkhana/firmware-gateway/config"
 	"karkhana/firmware-gateway/gateway"
+	"karkhana/firmware-gateway/health"
 	"karkhana/firmware-gateway/spool"
 )
 
@@ -30,6 +32,8 @@ type CLI struct {
 	Check   Check   `cmd:"" help:"Check a configuration and exit."`
 	Config  Sample  `cmd:"" help:"Print a configuration with every key explained."`
 	Spool   Spool   `cmd:"" help:"Look at the queue on disk."`
+	Health  Health  `cmd:"" help:"Is the gateway on this computer well? Exit 1 when something needs attention."`
+	Upgrade Upgrade `cmd:"" help:"Install another version, and go back by itself when that does not sample and store."`
 	Version Version `cmd:"" help:"Print the version."`
 }
 
@@ -50,7 +54,10 @@ func (r *Run) Run(e *Env) error {
 	if err != nil {
 		return err
 	}
-	g, err := gateway.New(gateway.Options{Config: c, Version: e.Version, Logger: e.Logger, ExitWhenDrained: r.ExitWhenDrained})
+	g, err := gateway.New(gateway.Options{
+		Config: c, Version: e.Version, Logger: e.Logger, ExitWhenDrained: r.ExitWhenDrained,
+		System: health.NewReader(c.Data).Read, HealthFile: health.ReportFile(os.Getenv),
+	})
 	if err != nil {
 		return err
 	}
@@ -71,11 +78,17 @@ func (c *Check) Run(e *Env) error {
 }
 
 // Sample prints the sample configuration.
-type Sample struct{}
+type Sample struct {
+	Packaged bool `help:"As the package installs it: file names of the package, machines yet to be filled in."`
+}
 
 // Run prints it.
-func (*Sample) Run(e *Env) error {
-	_, err := io.WriteString(e.Stdout, config.Sample)
+func (s *Sample) Run(e *Env) error {
+	text := config.Sample
+	if s.Packaged {
+		text = config.Packaged()
+	}
+	_, err := io.WriteString(e.Stdout, text)
 	return err
 }
 

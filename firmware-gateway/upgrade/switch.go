@@ -188,12 +188,17 @@ func (s *Switch) swap() error {
 	return nil
 }
 
-// start starts what is in place and waits until it is healthy, and has been for a while.
+// start starts what is in place and waits until it is proven.
 func (s *Switch) start(ctx context.Context) error {
 	if err := s.Service.Restart(ctx); err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
 	s.done("started")
+	return s.Prove(ctx)
+}
+
+// Prove waits until the service is healthy, and has been for a while.
+func (s *Switch) Prove(ctx context.Context) error {
 	begin := time.Now()
 	var since time.Time // healthy since
 	t := time.NewTicker(s.Poll)
