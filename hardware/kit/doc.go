@@ -14,4 +14,6 @@
 // for a machine of the usual size; the thresholds belong between its own off, idle and run powers with a margin to each.
 //
 // The package opens no bus and knows no driver's code; see [drivers] for the table of what a driver needs.
+//
+//go:generate go run ./makedocs -to ../../docs/kits
 package kit

@@ -15,9 +15,9 @@ var files embed.FS
 
 // Kit is what belongs to one machine of a class.
 type Kit struct {
-	Class       string   `yaml:"class"`
-	Name        Name     `yaml:"name"`
-	Fits        Name     `yaml:"fits"` // which machines, what tells their state
+	Class       string `yaml:"class"`
+	Name        Name   `yaml:"name"`
+	Fits        Name   `yaml:"fits"` // which machines, what tells their state
 	Hardware    `yaml:",inline"`
 	Settings    Settings `yaml:"settings"`
 	Sampling    Sampling `yaml:"sampling"`
