@@ -73,6 +73,7 @@ func TestSense(t *testing.T) {
 							require.Equal(t, want == "present", r.Present, "after %s", time.Since(pin.start))
 						}
 					}
+					require.Equal(t, "supply{GPIO27(27)}", dev.String())
 					require.NoError(t, dev.Halt())
 				})
 			})
