@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"time"
@@ -16,13 +14,6 @@ type adminCmd struct {
 	Token      tokenCmd      `cmd:"" help:"Make a bearer token and print it once."`
 	GatewayKey gatewayKeyCmd `cmd:"" help:"Give a gateway a new key and print it once. The former key stops working."`
 	Apply      applyCmd      `cmd:"" help:"Check a site file and apply it whole: machines, settings, gateways, groups, cards, tariffs."`
-}
-
-// newSecret returns 32 random bytes as text that is safe in files, URLs and MQTT passwords.
-func newSecret() string {
-	b := make([]byte, 32)
-	_, _ = rand.Read(b) // never fails, see crypto/rand
-	return base64.RawURLEncoding.EncodeToString(b)
 }
 
 type tokenCmd struct {

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
-	"strings"
-	"syscall"
 
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
@@ -70,37 +67,4 @@ func (f brokerFlags) password() (string, error) {
 		return "", errors.New("--broker-password-file is missing")
 	}
 	return readSecret(f.BrokerPasswordFile)
-}
-
-// readSecret returns the text of a secret file without surrounding white space.
-func readSecret(path string) (string, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("read a secret: %w", err)
-	}
-	if s := strings.TrimSpace(string(b)); s != "" {
-		return s, nil
-	}
-	return "", fmt.Errorf("%s is empty: it must hold a secret", path)
-}
-
-// listen binds addr and explains the usual failure.
-func listen(addr string) (net.Listener, error) {
-	l, err := net.Listen("tcp", addr)
-	if op := (*net.OpError)(nil); errors.As(err, &op) {
-		err = op.Err // without the address, which stands before
-	}
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("listen on %s: another program has the port: stop it or choose another one with --listen HOST:PORT", addr)
-	case err != nil:
-		return nil, fmt.Errorf("listen on %q: %w: want --listen HOST:PORT, for example 127.0.0.1:8080", addr, err)
-	}
-	return l, nil
-}
-
-// loopback reports whether addr is reachable from this computer only.
-func loopback(a net.Addr) bool {
-	t, ok := a.(*net.TCPAddr)
-	return ok && t.IP.IsLoopback()
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,8 +19,6 @@ import (
 	"karkhana/analytics"
 	"karkhana/analytics/maintenance"
 	"karkhana/analytics/session"
-	"karkhana/dashboards/api"
-	"karkhana/dashboards/web"
 	"karkhana/ingest"
 	"karkhana/internal/broker"
 	"karkhana/internal/influxd"
@@ -242,77 +239,6 @@ func named(what string, ctx context.Context, run func(context.Context) error) er
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
-}
-
-// pagesOptions are what the HTTP API and its pages stand on.
-type pagesOptions struct {
-	Stores    storeFlags
-	Store     tsdb.Store
-	Registry  *registry.DB
-	Anonymous registry.Role
-	Metrics   *prometheus.Registry
-	Log       *slog.Logger
-}
-
-// newPages makes the API with the web app. The key of its cookies stays in the data folder, so that people stay signed
-// in over a restart.
-func newPages(o pagesOptions) (*api.API, error) {
-	files, err := web.FS()
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(o.Stores.Data, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data folder: %w", err)
-	}
-	key, err := keptSecret(filepath.Join(o.Stores.Data, "session.key"))
-	if err != nil {
-		return nil, err
-	}
-	pages, err := api.New(api.Options{
-		Store: o.Store, Registry: o.Registry, Web: files, Version: version, Logger: o.Log,
-		Registerer: o.Metrics, Gatherer: o.Metrics, Now: time.Now, AnonymousRole: o.Anonymous, SessionKey: []byte(key),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("pages: %w", err)
-	}
-	return pages, nil
-}
-
-// serveHTTP returns a part that serves on l until its context ends. Long answers (live pages) end with it.
-func serveHTTP(l net.Listener, srv *http.Server) func(context.Context) error {
-	return func(ctx context.Context) error {
-		srv.BaseContext = func(net.Listener) context.Context { return ctx }
-		done := make(chan error, 1)
-		go func() { done <- srv.Serve(l) }()
-		select {
-		case err := <-done:
-			return err
-		case <-ctx.Done():
-		}
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		err := srv.Shutdown(grace)
-		if served := <-done; !errors.Is(served, http.ErrServerClosed) {
-			err = errors.Join(err, served)
-		}
-		return err
-	}
-}
-
-// keptSecret reads the secret in path, making it at the first start.
-func keptSecret(path string) (string, error) {
-	b, err := os.ReadFile(path)
-	if err == nil && len(strings.TrimSpace(string(b))) > 0 {
-		return strings.TrimSpace(string(b)), nil
-	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("read a kept secret: %w", err)
-	}
-	secret := newSecret()
-	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("keep a new secret: %w", err)
-	}
-	return secret, nil
 }
 
 func newMetrics() *prometheus.Registry {
