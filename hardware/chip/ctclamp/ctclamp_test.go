@@ -79,7 +79,7 @@ func TestRoughConditions(t *testing.T) {
 		{"50.5 Hz", sine(10, 50.5, 2), 10, 0.01},
 		{"third and fifth harmonic", func(t float64) float64 {
 			return sine(10, 50, 0)(t) + sine(4, 150, 1)(t) + sine(2, 250, 2)(t)
-		}, math.Sqrt(100 + 16 + 4), 0.02}, // the chip's average dims the harmonics: 5 % of the third's share, 13 % of the fifth's
+		}, math.Sqrt(100 + 16 + 4), 0.02}, // the chip's average dims the harmonics: 4 % of the third, 13 % of the fifth
 		{"chopped by a phase control", func(t float64) float64 {
 			if math.Mod(t, 0.01) < 0.005 {
 				return 0

@@ -108,8 +108,8 @@ func TestSniffedTrace(t *testing.T) {
 		require.Equal(t, "9C599B32", card.UID)
 		require.NoError(t, bus.Close())
 	})
-	select_ := frames[4]
-	require.Equal(t, [2]byte(select_[7:]), mfrc522.CRC(select_[:7]))
+	selection := frames[4]
+	require.Equal(t, [2]byte(selection[7:]), mfrc522.CRC(selection[:7]))
 	require.Equal(t, [2]byte{0xA0, 0x1E}, mfrc522.CRC([]byte{0, 0}), "first example of ISO/IEC 14443-3, annex B")
 	require.Equal(t, [2]byte{0x26, 0xCF}, mfrc522.CRC([]byte{0x12, 0x34}), "second example")
 }
