@@ -18,7 +18,7 @@ func BenchmarkAppend(b *testing.B) {
 		if _, err := s.Append("furnace-1", 1, func(uint64) ([]byte, error) { return pack, nil }); err != nil {
 			b.Fatal(err)
 		}
-		if s.buffered > maxBuffered/2 || time.Since(last) > time.Second {
+		if s.Buffered() > maxBuffered/2 || time.Since(last) > time.Second {
 			if _, err := s.Sync(); err != nil {
 				b.Fatal(err)
 			}

@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"sort"
 )
 
-// Cursor walks through the durable records without a receipt, oldest first. It holds one open file and 64 KiB.
+// Cursor walks through the durable records without a receipt, oldest first. It holds one open file, 64 KiB and a block.
 // It is used by one goroutine; the spool may change meanwhile.
 type Cursor struct {
 	s     *Spool
@@ -18,10 +17,17 @@ type Cursor struct {
 	f     *os.File
 	win   window
 	pos   int64
+	items []item // of the block at pos, those behind after
 }
 
 // Cursor returns a cursor before the oldest record.
 func (s *Spool) Cursor() *Cursor { return &Cursor{s: s} }
+
+// Rewind puts the cursor before the oldest record again.
+func (c *Cursor) Rewind() {
+	c.after, c.items = 0, nil
+	c.closeFile()
+}
 
 // view is a segment as it was when it was looked up.
 type view struct {
@@ -30,26 +36,40 @@ type view struct {
 	path        string
 }
 
-// find returns the first segment that holds a pending record behind after.
-func (s *Spool) find(after uint64) (view, bool) {
+func (g *segment) view(s *Spool) view {
+	return view{first: g.first, last: g.last, size: g.size, path: s.path(g)}
+}
+
+// find returns the first segment that holds a pending record behind after, or else the first such record that is in
+// no segment yet.
+func (s *Spool) find(after uint64) (v view, it Record, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := sort.Search(len(s.segments), func(i int) bool { return s.segments[i].last > after })
 	for ; i < len(s.segments); i++ {
 		if g := s.segments[i]; g.pending > 0 {
-			return view{first: g.first, last: g.last, size: g.size, path: s.path(g)}, true
+			return g.view(s), Record{}, true
 		}
 	}
-	return view{}, false
+	i = sort.Search(len(s.queue), func(i int) bool { return s.queue[i].seq > after })
+	if i < len(s.queue) && s.queue[i].seq <= s.durable {
+		return view{}, s.queue[i].record(), true
+	}
+	return view{}, Record{}, false
 }
 
 // Next returns the next record. io.EOF says that there is none now; a later call may find one.
 // What can't be read is counted as lost and stepped over.
 func (c *Cursor) Next() (Record, error) {
 	for {
-		v, ok := c.s.find(c.after)
-		if !ok {
+		v, r, ok := c.s.find(c.after)
+		switch {
+		case !ok:
 			return Record{}, io.EOF
+		case v.first == 0:
+			c.after = r.Seq
+			c.closeFile()
+			return r, nil
 		}
 		if err := c.enter(v); err != nil {
 			if !errors.Is(err, os.ErrNotExist) {
@@ -71,22 +91,33 @@ func (c *Cursor) enter(v view) error {
 	if c.f != nil && c.first == v.first {
 		return nil
 	}
-	c.Close()
+	c.closeFile()
 	f, err := os.Open(v.path)
 	if err != nil {
 		return fmt.Errorf("read spool: %w", err)
 	}
-	c.f, c.first, c.pos, c.win = f, v.first, 0, window{r: f, buf: c.win.buf[:0]}
+	c.f, c.first, c.pos, c.items, c.win = f, v.first, fileHeaderSize, nil, window{r: f, buf: c.win.buf[:0]}
 	return nil
 }
 
 // within returns the next pending record of the open segment; ok is false when it has no more.
 func (c *Cursor) within(v view) (Record, bool) {
-	if c.pos == 0 {
-		c.pos = fileHeaderSize
-	}
 	for c.after < v.last {
-		f, ok := c.win.next(c.pos, v.size, c.after+1, v.last)
+		for len(c.items) > 0 {
+			it := c.items[0]
+			c.items = c.items[1:]
+			if it.seq > c.after+1 {
+				c.s.lose(v.first, c.after+1, it.seq-1, nil)
+			}
+			c.after = it.seq
+			if c.s.Pending(it.seq) {
+				return it.record(), true
+			}
+		}
+		if c.after >= v.last {
+			break
+		}
+		f, ok := c.win.next(c.pos, v.size, 0, v.last)
 		if !ok {
 			c.s.lose(v.first, c.after+1, v.last, c.win.err)
 			c.after = v.last
@@ -96,31 +127,36 @@ func (c *Cursor) within(v view) (Record, bool) {
 		if f.kind == kindSeal {
 			continue
 		}
-		if f.seq > c.after+1 {
-			c.s.lose(v.first, c.after+1, f.seq-1, nil)
+		items, err := f.items()
+		if err != nil {
+			continue // the next one tells what is lost
 		}
-		c.after = f.seq
-		if c.s.Pending(f.seq) {
-			return f.record(v.first), true
+		for len(items) > 0 && items[0].seq <= c.after {
+			items = items[1:]
 		}
+		c.items = items
 	}
 	return Record{}, false
 }
 
-// Close closes the cursor's file.
-func (c *Cursor) Close() {
+func (c *Cursor) closeFile() {
 	if c.f != nil {
 		_ = c.f.Close()
 		c.f = nil
 	}
 }
 
+// Close closes the cursor's file.
+func (c *Cursor) Close() { c.closeFile() }
+
 // Pending reports whether a durable record still waits for its receipt.
 func (s *Spool) Pending(seq uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g := s.holds(seq)
-	return g != nil && !g.isGone(seq)
+	if g := s.holds(seq); g != nil {
+		return !g.isGone(seq)
+	}
+	return s.queuedItem(seq) != nil
 }
 
 // holds returns the segment of a seq, or nil. The caller holds mu.
@@ -128,6 +164,15 @@ func (s *Spool) holds(seq uint64) *segment {
 	i := sort.Search(len(s.segments), func(i int) bool { return s.segments[i].last >= seq })
 	if i < len(s.segments) && s.segments[i].first <= seq {
 		return s.segments[i]
+	}
+	return nil
+}
+
+// queuedItem returns a durable pack that is in no segment, or nil. The caller holds mu.
+func (s *Spool) queuedItem(seq uint64) *item {
+	i := sort.Search(len(s.queue), func(i int) bool { return s.queue[i].seq >= seq })
+	if i < len(s.queue) && s.queue[i].seq == seq && seq <= s.durable {
+		return &s.queue[i]
 	}
 	return nil
 }
@@ -151,28 +196,75 @@ func (s *Spool) lose(first, from, to uint64, why error) {
 	s.reap()
 }
 
+// shelf keeps the block that was read last: packs that are sent again mostly follow each other.
+type shelf struct {
+	segment uint64
+	items   []item
+}
+
 // Read reads a record again. [ErrGone] says that it has left the queue.
 func (s *Spool) Read(ref Ref) (Record, error) {
-	if !s.Pending(ref.Seq) {
+	s.mu.Lock()
+	if it := s.queuedItem(ref.Seq); it != nil {
+		defer s.mu.Unlock()
+		return it.record(), nil
+	}
+	g := s.holds(ref.Seq)
+	if g == nil || g.isGone(ref.Seq) {
+		s.mu.Unlock()
 		return Record{}, ErrGone
 	}
-	f, err := os.Open(filepath.Join(s.dir, newSegment(ref.segment).name()))
+	v := g.view(s)
+	s.mu.Unlock()
+
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	if s.shelf.segment == v.first {
+		if r, ok := pick(s.shelf.items, ref.Seq); ok {
+			return r, nil
+		}
+	}
+	f, err := os.Open(v.path)
 	if errors.Is(err, os.ErrNotExist) {
-		s.lose(ref.segment, ref.Seq, ref.Seq, err)
+		s.lose(v.first, ref.Seq, ref.Seq, err)
 		return Record{}, ErrGone
 	}
 	if err != nil {
 		return Record{}, fmt.Errorf("read spool: %w", err)
 	}
 	defer f.Close()
-	b := make([]byte, ref.size)
-	if _, err := f.ReadAt(b, ref.offset); err != nil && !errors.Is(err, io.EOF) {
-		return Record{}, fmt.Errorf("read spool %s: %w", filepath.Base(f.Name()), err)
+	w := window{r: f}
+	for off := int64(fileHeaderSize); ; {
+		found, ok := w.next(off, v.size, 0, v.last)
+		if w.err != nil {
+			return Record{}, fmt.Errorf("read spool %s: %w", g.name(), w.err)
+		}
+		if !ok || found.kind != kindSeal && found.seq > ref.Seq {
+			s.lose(v.first, ref.Seq, ref.Seq, errors.New("record is damaged"))
+			return Record{}, ErrGone
+		}
+		off = found.end()
+		if found.kind == kindSeal || found.kind == kindPack && found.seq < ref.Seq {
+			continue
+		}
+		if h, ok := parseBlockHead(found.seq, found.body[recordHeaderSize:]); found.kind == kindBlock && (!ok || h.last < ref.Seq) {
+			continue
+		}
+		items, err := found.items()
+		if err != nil {
+			continue
+		}
+		if r, ok := pick(items, ref.Seq); ok {
+			s.shelf.segment, s.shelf.items = v.first, items
+			return r, nil
+		}
 	}
-	h, ok := parseHeader(b)
-	if !ok || h.seq != ref.Seq || h.size() != int64(len(b)) || !h.verify(b) {
-		s.lose(ref.segment, ref.Seq, ref.Seq, errors.New("record is damaged"))
-		return Record{}, ErrGone
+}
+
+func pick(items []item, seq uint64) (Record, bool) {
+	i := sort.Search(len(items), func(i int) bool { return items[i].seq >= seq })
+	if i < len(items) && items[i].seq == seq {
+		return items[i].record(), true
 	}
-	return found{header: h, offset: ref.offset, body: b}.record(ref.segment), nil
+	return Record{}, false
 }

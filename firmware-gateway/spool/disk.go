@@ -22,6 +22,7 @@ type disk interface {
 	Rename(from, to string) error
 	Remove(path string) error
 	SyncDir(dir string) error
+	OpenJournal(path string, size int64) (journalFile, error) // makes it, or gives it that size
 }
 
 // osDisk is the real one.
@@ -68,4 +69,28 @@ func create(d disk, path string, b []byte) (file, error) {
 		return nil, fmt.Errorf("create %s: %w", filepath.Base(path), err)
 	}
 	return f, nil
+}
+
+// preallocate gives the file at path its size and blocks, so that writing into it changes nothing else on the disk.
+func preallocate(path string, size int64) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.Size() == size {
+		return err
+	}
+	if err := f.Truncate(min(size, info.Size())); err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(make([]byte, size-min(size, info.Size())), min(size, info.Size())); err != nil {
+		_ = f.Truncate(0)
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return osDisk{}.SyncDir(filepath.Dir(path))
 }

@@ -10,7 +10,8 @@ import (
 
 const (
 	fileMagic        = "KSPL"
-	fileVersion      = 1
+	fileVersion      = 2
+	oldestVersion    = 1 // still read: packs that are not in blocks
 	fileHeaderSize   = 36
 	recordHeaderSize = 28
 	sealPayload      = 8
@@ -31,29 +32,26 @@ var (
 type kind uint8
 
 const (
-	kindPack kind = 1
-	kindSeal kind = 255
+	kindPack  kind = 1
+	kindBlock kind = 2 // many packs, compressed
+	kindSeal  kind = 255
 )
 
 // Record is one pack of the queue.
 type Record struct {
 	Seq     uint64
 	Key     string // machine id
-	TimeMs  int64  // newest sample, Unix ms
-	Payload []byte // the pack as it is sent; the caller may keep it
-	ref     Ref
+	TimeMs  int64  // newest sample, Unix ms; 0: not known yet
+	Payload []byte // the caller may keep it
 }
 
-// Ref says where the record stands, for reading it again.
-func (r Record) Ref() Ref { return r.ref }
+// Ref names the record, for reading it again.
+func (r Record) Ref() Ref { return Ref{Seq: r.Seq, TimeMs: r.TimeMs} }
 
-// Ref is the place of a durable record. It costs 40 bytes instead of a pack's kilobytes.
+// Ref names a durable record. It costs 16 bytes instead of a pack's kilobytes.
 type Ref struct {
-	Seq     uint64
-	TimeMs  int64 // newest sample, Unix ms
-	segment uint64
-	offset  int64
-	size    int32
+	Seq    uint64
+	TimeMs int64 // newest sample, Unix ms; 0: not known yet
 }
 
 func appendFileHeader(b []byte, id string, first uint64) []byte {
@@ -74,8 +72,8 @@ func parseFileHeader(b []byte, first uint64) (string, error) {
 		crc32.Checksum(b[:32], castagnoli) != binary.LittleEndian.Uint32(b[32:]) {
 		return "", errHeader
 	}
-	if v := binary.LittleEndian.Uint16(b[4:]); v != fileVersion {
-		return "", fmt.Errorf("segment has version %d, this gateway reads %d: it was written by a newer gateway", v, fileVersion)
+	if v := binary.LittleEndian.Uint16(b[4:]); v < oldestVersion || v > fileVersion {
+		return "", fmt.Errorf("segment has version %d, this gateway reads %d to %d: it was written by a newer gateway", v, oldestVersion, fileVersion)
 	}
 	if got := binary.LittleEndian.Uint64(b[24:]); got != first {
 		return "", fmt.Errorf("segment starts at seq %d and is named %d: put the name right", got, first)
@@ -121,7 +119,13 @@ func parseHeader(b []byte) (header, bool) {
 		timeMs: int64(binary.LittleEndian.Uint64(b[16:])),
 		crc:    binary.LittleEndian.Uint32(b[24:]),
 	}
-	return h, h.length <= MaxPayload && (h.kind == kindPack || h.kind == kindSeal)
+	switch h.kind {
+	case kindPack, kindSeal:
+		return h, h.length <= MaxPayload
+	case kindBlock:
+		return h, h.length >= blockHead && h.length <= maxBlock
+	}
+	return h, false
 }
 
 func (h header) verify(b []byte) bool {
@@ -172,13 +176,14 @@ type found struct {
 
 func (f found) end() int64 { return f.offset + f.size() }
 
-func (f found) record(segment uint64) Record {
-	key := f.body[recordHeaderSize : recordHeaderSize+f.keyLen]
-	payload := f.body[recordHeaderSize+f.keyLen:]
-	return Record{
-		Seq: f.seq, Key: string(key), TimeMs: f.timeMs, Payload: append([]byte(nil), payload...),
-		ref: Ref{Seq: f.seq, TimeMs: f.timeMs, segment: segment, offset: f.offset, size: int32(f.size())},
+// items returns the packs of a record, in order. err: the CRC is right but a block can't be read. What a pack of the
+// former version holds is not known, so that it may be precious.
+func (f found) items() ([]item, error) {
+	body := f.body[recordHeaderSize:]
+	if f.kind == kindPack {
+		return []item{{seq: f.seq, key: string(body[:f.keyLen]), timeMs: f.timeMs, flags: flagPrecious, payload: append([]byte(nil), body[f.keyLen:]...)}}, nil
 	}
+	return unpackBlock(f.seq, body)
 }
 
 // next finds the first good record in [off, limit) whose seq lies in [minSeq, maxSeq]. Bytes before it are damage.
@@ -186,7 +191,7 @@ func (w *window) next(off, limit int64, minSeq, maxSeq uint64) (found, bool) {
 	w.limit = limit
 	for ; off+recordHeaderSize <= limit && w.err == nil; off++ {
 		h, ok := parseHeader(w.peek(off, recordHeaderSize))
-		if !ok || h.seq > maxSeq || off+h.size() > limit || (h.kind == kindPack && h.seq < minSeq) {
+		if !ok || h.seq > maxSeq || off+h.size() > limit || (h.kind != kindSeal && h.seq < minSeq) {
 			continue
 		}
 		b := w.peek(off, int(h.size()))

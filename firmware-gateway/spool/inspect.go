@@ -2,6 +2,7 @@ package spool
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,7 +12,7 @@ import (
 type FileReport struct {
 	Name        string
 	First, Last uint64
-	Packs       int // good records, receipted or not: receipts are not on disk
+	Packs       int // good records without a receipt
 	Bytes       int64
 	OldestMs    int64
 	Damaged     int   // places that are stepped over
@@ -27,6 +28,9 @@ type Inspection struct {
 	ID    string
 	Files []FileReport
 	Bad   int // files moved aside earlier
+
+	Journal FileReport // closed packs that are in no segment, as far as the journal knows
+	Open    int        // packs that are not closed
 }
 
 // Inspect reads every record of the spool in dir and changes nothing. A gateway may have it open: then the newest
@@ -38,6 +42,7 @@ func Inspect(dir string) (Inspection, error) {
 	}
 	b, _ := os.ReadFile(filepath.Join(dir, "id"))
 	in := Inspection{ID: strings.TrimSpace(string(b)), Bad: len(l.bad)}
+	jr := readJournals(dir)
 	for i, n := range l.segments {
 		limit := ^uint64(0)
 		if i+1 < len(l.segments) {
@@ -48,13 +53,41 @@ func Inspect(dir string) (Inspection, error) {
 		if got, err := scanFile(filepath.Join(dir, g.name()), n, limit, true); err != nil {
 			r.Err = err
 		} else {
+			for _, g := range jr.state.gone {
+				got.seg.clear(g[0], g[1])
+			}
 			r.Last, r.Packs, r.Bytes = got.seg.last, got.seg.pending, got.seg.size+got.torn
 			r.Damaged, r.Torn = got.damaged, got.torn
-			if r.Packs > 0 {
+			if r.Packs > 0 && got.seg.oldestMs < math.MaxInt64 {
 				r.OldestMs = got.seg.oldestMs
 			}
 		}
 		in.Files = append(in.Files, r)
 	}
+	in.journal(jr)
 	return in, nil
+}
+
+// journal sums up what the journals hold beside the segments.
+func (in *Inspection) journal(r replayed) {
+	written := uint64(0)
+	for _, f := range in.Files {
+		written = max(written, f.Last)
+	}
+	in.Journal = FileReport{Name: "journal", Damaged: r.damaged}
+	for _, it := range r.state.queue {
+		if it.seq <= written {
+			continue
+		}
+		in.Journal.Packs++
+		in.Journal.Bytes += it.cost()
+		in.Journal.Last = it.seq
+		if in.Journal.First == 0 {
+			in.Journal.First = it.seq
+		}
+		if it.timeMs > 0 && (in.Journal.OldestMs == 0 || it.timeMs < in.Journal.OldestMs) {
+			in.Journal.OldestMs = it.timeMs
+		}
+	}
+	in.Open = len(r.state.open)
 }

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 
 // child appends for ever and prints each seq that it knows to be durable.
 func child(dir string) {
-	s, err := Open(dir, Options{SegmentBytes: 20_000})
+	s, err := Open(dir, Options{SegmentBytes: 20_000, BlockBytes: 2000, JournalBytes: 1})
 	if err != nil {
 		fmt.Println("error", err)
 		os.Exit(1)

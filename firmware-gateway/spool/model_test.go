@@ -16,7 +16,10 @@ func TestAgainstAModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := os.MkdirTemp(t.TempDir(), "")
 		require.NoError(rt, err)
-		o := Options{SegmentBytes: rapid.Int64Range(500, 5000).Draw(rt, "segment")}
+		o := Options{
+			SegmentBytes: rapid.Int64Range(500, 5000).Draw(rt, "segment"),
+			BlockBytes:   rapid.Int64Range(1, 3000).Draw(rt, "block"), JournalBytes: 1,
+		}
 		s, err := open(dir, o, fastDisk{})
 		require.NoError(rt, err)
 		defer func() { _ = s.Close() }()
@@ -56,12 +59,6 @@ func TestAgainstAModel(t *testing.T) {
 				if s, err = open(dir, o, fastDisk{}); err != nil {
 					rt.Fatal(err)
 				}
-				// Receipts are not on disk: some of them may be forgotten, but nothing that is queued is.
-				got := drain(rt, s)
-				for _, q := range queued {
-					require.True(rt, slices.Contains(got, q), "seq %d is gone", q)
-				}
-				queued = append([]uint64{}, got...)
 			},
 			"": func(rt *rapid.T) {
 				require.Equal(rt, len(queued)+len(unsynced), s.Stats().Packs)
@@ -94,7 +91,7 @@ func FuzzScan(f *testing.F) {
 				continue
 			}
 			require.LessOrEqual(t, got.seg.size, int64(max(len(b), fileHeaderSize)))
-			require.LessOrEqual(t, got.seg.pending, len(b))
+			require.LessOrEqual(t, got.seg.pending, got.seg.packs)
 			require.GreaterOrEqual(t, got.seg.pending, 0)
 		}
 	})

@@ -9,22 +9,34 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strconv"
 	"strings"
 	"syscall"
 )
 
 // Options of a spool. The zero value of a number takes its default.
 type Options struct {
-	MaxBytes     int64 // the disk it may use; default 1 GiB, at least two segments
+	MaxBytes     int64 // the disk it may use; default 1 GiB, at least four segments and the journals
 	SegmentBytes int64 // size at which a new file is begun; default 1 MiB
-	Logger       *slog.Logger
+	BlockBytes   int64 // packs, before compression, that go to a segment together; default 64 KiB
+	JournalBytes int64 // size of each of the two journals; default 1 MiB
+	// Thin returns what is kept of a pack when the disk is full; ok is false when that is nothing. nil keeps nothing.
+	Thin   func(payload []byte) (kept []byte, ok bool, err error)
+	Logger *slog.Logger
 }
 
 const (
 	defaultMaxBytes     = 1 << 30
 	defaultSegmentBytes = 1 << 20
+	defaultBlockBytes   = 64 << 10
+	defaultJournalBytes = 1 << 20
+	maxBlockBytes       = 256 << 10
+	journalUnit         = 4 << 10
+	minJournalBytes     = 16 << 10
 	// restartGap is how many seqs are left out at each opening, for disks that lose what they said was synced.
 	restartGap = 1000
+	// lease is how many seqs are given away before the file that says so is written again.
+	lease = 1 << 20
 )
 
 // ErrInUse says that another process has the spool open.
@@ -42,7 +54,15 @@ func open(dir string, o Options, d disk) (*Spool, error) {
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = defaultMaxBytes
 	}
-	o.MaxBytes = max(o.MaxBytes, 2*o.SegmentBytes)
+	if o.BlockBytes <= 0 {
+		o.BlockBytes = defaultBlockBytes
+	}
+	if o.JournalBytes <= 0 {
+		o.JournalBytes = defaultJournalBytes
+	}
+	o.BlockBytes = min(o.BlockBytes, maxBlockBytes)
+	o.JournalBytes = roundUp(max(o.JournalBytes, minJournalBytes), journalUnit)
+	o.MaxBytes = max(o.MaxBytes, 4*o.SegmentBytes+journals*o.JournalBytes)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -53,7 +73,7 @@ func open(dir string, o Options, d disk) (*Spool, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Spool{dir: dir, opts: o, disk: d, lock: lock, log: o.Logger}
+	s := &Spool{dir: dir, opts: o, disk: d, lock: lock, log: o.Logger, jobs: &journal{dir: dir, disk: d, size: o.JournalBytes}, stale: true}
 	if err := s.load(); err != nil {
 		_ = lock.Close()
 		return nil, fmt.Errorf("open spool %s: %w", dir, err)
@@ -112,9 +132,7 @@ func (s *Spool) load() error {
 		if got.id != "" {
 			segmentID = got.id
 		}
-		if lost := got.seg.span() - got.seg.pending; lost > 0 {
-			s.stats.LostPacks += uint64(lost)
-		}
+		s.stats.LostPacks += uint64(got.lost)
 		s.segments = append(s.segments, got.seg)
 		s.bytes += got.seg.size
 		floor = max(floor, got.seg.last+uint64(got.torn)/recordHeaderSize)
@@ -125,12 +143,77 @@ func (s *Spool) load() error {
 			floor = max(floor, n+uint64(info.Size())/recordHeaderSize)
 		}
 	}
-	s.next = 1
-	if floor > 0 {
+	if err := s.loadID(segmentID); err != nil {
+		return err
+	}
+	s.loadJournal(floor)
+	s.reap()
+	return nil
+}
+
+// loadJournal takes over what the journal holds and sets the next seq. floor is the highest seq that may stand in the
+// segments.
+func (s *Spool) loadJournal(floor uint64) {
+	r := readJournals(s.dir)
+	s.jobs.generation, s.jobs.at = r.generation, r.newest
+	written := uint64(0)
+	if n := len(s.segments); n > 0 {
+		written = s.segments[n-1].last
+	}
+	s.open, s.lastMark = r.state.open, r.state.mark
+	for key, b := range r.state.scraps {
+		s.open[key] = append(b, s.open[key]...)
+	}
+	for _, g := range r.state.gone {
+		s.clear(g[0], g[1])
+	}
+	for _, it := range r.state.queue {
+		if it.seq > written {
+			s.queue = append(s.queue, it)
+			s.queued += it.cost()
+		}
+	}
+	if r.damaged > 0 {
+		s.stats.DamagedRecords += uint64(r.damaged)
+		s.log.Warn("spool: the journal is damaged, went on with what is good", "places", r.damaged)
+	}
+	ceiling, leased := s.readLease()
+	floor = max(floor, r.state.next, 1) - 1
+	switch {
+	case floor == 0 && !leased:
+		s.next = 1
+	case r.damaged > 0 || !r.found && leased:
+		s.next = max(floor+1+restartGap, ceiling)
+	default:
 		s.next = floor + 1 + restartGap
 	}
-	s.reap()
-	return s.loadID(segmentID)
+	s.durable = s.next - 1
+	s.renewLease(s.next)
+}
+
+func (s *Spool) leasePath() string { return filepath.Join(s.dir, "seq") }
+
+// readLease returns the seq below which all may have been given away.
+func (s *Spool) readLease() (uint64, bool) {
+	b, err := os.ReadFile(s.leasePath())
+	if err != nil {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
+	return n, err == nil && n <= maxSeq
+}
+
+// renewLease writes down that seqs up to a million from next on may be given away.
+func (s *Spool) renewLease(next uint64) {
+	f, err := create(s.disk, s.leasePath(), []byte(strconv.FormatUint(next+lease, 10)+"\n"))
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		s.log.Error("spool: could not write the file seq, going on", "err", err)
+		return
+	}
+	s.ceiling = next + lease
 }
 
 // settle cuts the torn tail of the newest segment and makes the rest durable: a killed process may have left it in

@@ -17,8 +17,10 @@ import (
 type segment struct {
 	first, last uint64   // last is first-1 while it is empty
 	size        int64    // durable bytes; what follows in the file is not ours
-	oldestMs    int64    // oldest newest-sample time of its packs
+	oldestMs    int64    // oldest newest-sample time of its packs, of those that have one
+	thinned     int64    // bytes of it that are packs which were thinned already
 	pending     int      // packs without a receipt
+	packs       int      // packs written into it
 	gone        []uint64 // bit i: seq first+i is receipted or damaged; nil: none is
 }
 
@@ -30,12 +32,48 @@ func (g *segment) name() string { return fmt.Sprintf("%020d.seg", g.first) }
 
 func (g *segment) span() int { return int(g.last - g.first + 1) }
 
-// add takes in a record that became durable, or was found at opening.
-func (g *segment) add(seq uint64, timeMs int64) {
-	g.last = seq
-	g.pending++
-	g.oldestMs = min(g.oldestMs, timeMs)
+// add takes in consecutive packs that became durable, or were found at opening. Seqs between those it has and first
+// are no packs of it.
+func (g *segment) add(first, last uint64, oldestMs int64) {
+	if from := g.last + 1; from < first {
+		g.last = first - 1
+		g.pending += int(first - from)
+		g.clear(from, first-1)
+	}
+	g.last = last
+	g.pending += int(last - first + 1)
+	g.packs += int(last - first + 1)
+	if oldestMs > 0 {
+		g.oldestMs = min(g.oldestMs, oldestMs)
+	}
 }
+
+// addItems takes in packs whose seqs may have holes.
+func (g *segment) addItems(items []item) {
+	for _, it := range items {
+		g.add(it.seq, it.seq, it.timeMs)
+	}
+}
+
+// eachGone calls fn for each run of packs that are gone.
+func (g *segment) eachGone(fn func(from, to uint64)) {
+	if g.last < g.first || len(g.gone) == 0 {
+		return
+	}
+	for seq := g.first; seq <= g.last; seq++ {
+		if !g.isGone(seq) {
+			continue
+		}
+		from := seq
+		for seq < g.last && g.isGone(seq+1) {
+			seq++
+		}
+		fn(from, seq)
+	}
+}
+
+// maxSpan is how many seqs a segment may span: its bits are in memory.
+const maxSpan = 1 << 20
 
 func (g *segment) isGone(seq uint64) bool {
 	i := seq - g.first
@@ -90,6 +128,7 @@ type scanned struct {
 	id         string // "" when the header is damaged
 	damaged    int    // places that were stepped over
 	damagedLen int64
+	lost       int   // packs that stood in damaged places
 	torn       int64 // bytes after the last good record
 }
 
@@ -130,40 +169,66 @@ func scan(r io.ReaderAt, size int64, first, limit uint64, everything bool) (scan
 			return out, nil
 		}
 	}
-	want, good := first, 0
+	good := 0
 	for {
-		f, ok := w.next(off, size, want, limit-1)
+		f, ok := w.next(off, size, out.seg.last+1, limit-1)
 		if w.err != nil {
 			return scanned{}, w.err
 		}
 		if !ok {
 			break
 		}
+		if f.seq-first > maxSpan { // not one of this file
+			off++
+			continue
+		}
 		if f.offset > off {
 			out.damaged++
 			out.damagedLen += f.offset - off
 		}
+		// A hole is damage in a file of packs and behind damage; else its packs had their receipts.
+		hole := f.kind == kindPack || f.offset > off
 		off = f.end()
 		out.seg.size = off
 		if f.kind == kindSeal {
 			continue
 		}
-		if f.seq-first > uint64(size) { // more records than bytes: not one of this file
-			continue
+		if hole && f.seq > out.seg.last+1 {
+			out.lost += int(f.seq - out.seg.last - 1)
 		}
-		out.seg.add(f.seq, f.timeMs)
-		if f.seq > want { // a hole: those packs are lost
-			out.seg.pending += int(f.seq - want)
-			out.seg.clear(want, f.seq-1)
-		}
-		want = f.seq + 1
 		good++
+		if err := out.take(f); err != nil {
+			out.damaged++
+		}
 	}
 	out.torn = max(size-off, 0)
 	if out.id == "" && good == 0 {
 		return scanned{}, errNothing
 	}
 	return out, nil
+}
+
+// take adds the packs of a record to the segment.
+func (s *scanned) take(f found) error {
+	if f.kind == kindPack {
+		s.seg.add(f.seq, f.seq, f.timeMs)
+		return nil
+	}
+	h, ok := parseBlockHead(f.seq, f.body[recordHeaderSize:])
+	if !ok {
+		return errBlock
+	}
+	s.seg.thinned += f.size() * int64(h.thinned) / int64(max(h.raw, 1))
+	if h.whole(f.seq) {
+		s.seg.add(f.seq, h.last, f.timeMs)
+		return nil
+	}
+	items, err := f.items()
+	if err != nil {
+		return err
+	}
+	s.seg.addItems(items)
+	return nil
 }
 
 // sealed fills g from the seal at the end of the file, if there is a good one over an undamaged segment.
@@ -183,11 +248,12 @@ func sealed(r io.ReaderAt, g *segment, size int64, limit uint64) bool {
 	if packs != h.seq-g.first+1 || packs > uint64(size) {
 		return false
 	}
-	g.last, g.size, g.oldestMs, g.pending = h.seq, size, h.timeMs, int(packs)
+	g.add(g.first, h.seq, h.timeMs)
+	g.size = size
 	return true
 }
 
 func appendSeal(b []byte, g *segment) []byte {
-	payload := binary.LittleEndian.AppendUint64(nil, uint64(g.span()))
+	payload := binary.LittleEndian.AppendUint64(nil, uint64(g.packs))
 	return appendRecord(b, kindSeal, g.last, g.oldestMs, "", payload)
 }

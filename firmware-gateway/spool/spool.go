@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,27 +22,35 @@ type Spool struct {
 	log  *slog.Logger
 	id   string
 
-	syncing sync.Mutex // held by Sync and Close; guards active
+	syncing sync.Mutex // held by Sync and Close; guards the next five
 	active  file       // the newest segment when it was begun by this opening
+	jobs    *journal
+	stale   bool   // the journal must begin anew: it lacks something
+	ceiling uint64 // seqs below it may be given away
+
+	reading sync.Mutex // guards shelf
+	shelf   shelf
 
 	mu       sync.Mutex
-	segments []*segment // ascending; the newest is never removed: it keeps the floor of the seqs
+	segments []*segment // ascending; the newest is never removed
 	bytes    int64      // sum of segment sizes
 	pending  int        // sum of segment pendings
-	buffer   []entry    // appended, not yet durable
-	buffered int64      // bytes in buffer
-	writing  []entry    // taken from buffer by a Sync that is under way
-	next     uint64     // seq of the next record
+	queue    []item     // closed packs that are in no segment, ascending
+	queued   int64      // their cost
+	open     map[string][]byte
+	ops      ops    // not yet in the journal
+	marked   []byte // newest mark
+	lastMark []byte // of the former opening
+	written  []Ref  // went to segments since the last Sync returned
+	overflow bool   // operations were given up: the journal must begin anew
+	next     uint64 // seq of the next pack
+	durable  uint64 // packs of the queue up to it are durable
 	stats    Stats
 	closed   bool
 }
 
-// entry is an encoded record that waits for the next Sync.
-type entry struct {
-	seq    uint64
-	timeMs int64
-	bytes  []byte
-}
+// page is what a file system writes at least.
+const page = 4 << 10
 
 // maxBuffered bounds what waits in memory when the disk does not take it.
 const maxBuffered = 4 << 20
@@ -53,10 +62,13 @@ type Stats struct {
 	Segments int
 	OldestMs int64 // newest sample of the oldest pack, exact to a segment; 0 when the queue is empty
 	Buffered int64 // bytes that wait for the next Sync
+	Open     int   // packs that are not closed yet
 
 	Appended       uint64
 	Receipted      uint64
-	Dropped        uint64 // packs that went because the disk was full
+	Dropped        uint64 // packs that went unsent because the disk was full
+	Thinned        uint64 // packs that lost their raw samples for the same reason; cards and registers are kept
+	BytesWritten   uint64 // to the disk, in the units in which it was written
 	DamagedRecords uint64 // places in files that were stepped over
 	LostPacks      uint64 // packs that can't be read any more
 	TornBytes      uint64 // cut at opening
@@ -74,9 +86,14 @@ var ErrClosed = errors.New("spool is closed")
 func (s *Spool) ID() string { return s.id }
 
 // Append queues one pack of a machine. build gets the pack's seq and returns its bytes; when it fails nothing is
-// queued and the seq is not used. timeMs is the pack's newest sample. The record is in memory until the next [Spool.Sync];
-// Append itself never waits for the disk.
+// queued and the seq is not used. timeMs is the pack's newest sample, 0 when that is not known yet. The record is in
+// memory until the next [Spool.Sync]; Append itself never waits for the disk.
 func (s *Spool) Append(key string, timeMs int64, build func(seq uint64) ([]byte, error)) (uint64, error) {
+	return s.AppendWith(key, timeMs, false, build)
+}
+
+// AppendWith is Append that says whether the pack is worth thinning when the disk is full.
+func (s *Spool) AppendWith(key string, timeMs int64, precious bool, build func(seq uint64) ([]byte, error)) (uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -84,107 +101,334 @@ func (s *Spool) Append(key string, timeMs int64, build func(seq uint64) ([]byte,
 	}
 	seq := s.next
 	payload, err := build(seq)
-	switch {
-	case err != nil:
+	if err != nil {
 		return 0, fmt.Errorf("build pack %d: %w", seq, err)
-	case len(payload) > MaxPayload || len(key) > MaxKey:
-		return 0, fmt.Errorf("pack %d has %d bytes, key %d: the spool takes %d and %d; make packs shorter", seq, len(payload), len(key), MaxPayload, MaxKey)
 	}
-	e := entry{seq: seq, timeMs: timeMs, bytes: appendRecord(nil, kindPack, seq, timeMs, key, payload)}
-	s.next++
-	s.stats.Appended++
-	s.buffer = append(s.buffer, e)
-	s.buffered += int64(len(e.bytes))
-	s.trimBuffer()
+	it := item{key: key, timeMs: timeMs, payload: payload, flags: preciousFlag(precious)}
+	if err := checkSize(&it); err != nil {
+		return 0, err
+	}
+	s.enqueue(&it)
+	s.ops.append(&it)
+	s.spare()
 	return seq, nil
 }
 
-// trimBuffer drops the oldest packs that the disk would not take.
-func (s *Spool) trimBuffer() {
-	for s.buffered > maxBuffered && len(s.buffer) > 1 {
-		s.buffered -= int64(len(s.buffer[0].bytes))
-		s.buffer = s.buffer[1:]
+func preciousFlag(precious bool) byte {
+	if precious {
+		return flagPrecious
+	}
+	return 0
+}
+
+func checkSize(it *item) error {
+	if len(it.payload) > MaxPayload || len(it.key) > MaxKey {
+		return fmt.Errorf("a pack has %d bytes, key %d: the spool takes %d and %d; make packs shorter", len(it.payload), len(it.key), MaxPayload, MaxKey)
+	}
+	return nil
+}
+
+// enqueue gives a closed pack its seq. The caller holds mu.
+func (s *Spool) enqueue(it *item) {
+	it.seq = s.next
+	s.next++
+	s.stats.Appended++
+	s.queue = append(s.queue, *it)
+	s.queued += it.cost()
+}
+
+// Note adds bytes to the open pack of a key and makes the open packs of the keys in drop void, both or neither. They
+// are durable after the next [Spool.Sync], and after a crash they are still there: see [Spool.Open].
+func (s *Spool) Note(key string, b []byte, drop ...string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return ErrClosed
+	case len(key) > MaxKey || len(s.open[key])+len(b) > MaxPayload/2:
+		return fmt.Errorf("the open pack of %.40q is too long: close it earlier", key)
+	}
+	for _, k := range drop {
+		if _, ok := s.open[k]; ok {
+			delete(s.open, k)
+			s.ops.drop(k)
+		}
+	}
+	if len(b) > 0 {
+		s.open[key] = append(s.open[key], b...)
+		s.ops.note(key, b)
+	}
+	s.trim()
+	return nil
+}
+
+// Finish closes the open pack of a key: its notes and tail are a pack from now on. timeMs is its newest sample, 0 when
+// that is not known yet; precious says that it is worth thinning when the disk is full.
+func (s *Spool) Finish(key string, timeMs int64, precious bool, tail []byte) (uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return 0, ErrClosed
+	}
+	notes := s.open[key]
+	it := item{key: key, timeMs: timeMs, flags: preciousFlag(precious), payload: append(notes[:len(notes):len(notes)], tail...)}
+	if err := checkSize(&it); err != nil {
+		return 0, err
+	}
+	delete(s.open, key)
+	s.enqueue(&it)
+	s.ops.finish(&it, tail)
+	s.spare()
+	return it.seq, nil
+}
+
+// Open returns the packs that are not closed, by key: after opening, those that a crash left. The bytes are copies.
+func (s *Spool) Open() map[string][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[string][]byte{}
+	for k, b := range s.open {
+		out[k] = append([]byte(nil), b...)
+	}
+	return out
+}
+
+// SetMark hands over a few bytes that go to the disk with the next samples. The newest is given back by
+// [Spool.LastMark] after a crash.
+func (s *Spool) SetMark(b []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.marked = append(s.marked[:0], b...)
+}
+
+// LastMark returns the newest mark of the former opening, nil when there was none.
+func (s *Spool) LastMark() []byte { return s.lastMark }
+
+// spare gives operations up when a block is due anyway and they are many: the journal begins anew after it. The caller
+// holds mu.
+func (s *Spool) spare() {
+	if s.queued >= s.opts.BlockBytes && int64(len(s.ops.b)) > s.opts.BlockBytes {
+		s.ops, s.overflow = ops{}, true
+	}
+	s.trim()
+}
+
+// trim bounds what waits in memory when the disk does not take it: packs without anything precious go first. The
+// caller holds mu.
+func (s *Spool) trim() {
+	if len(s.ops.b) > maxBuffered {
+		s.ops, s.overflow = ops{}, true
+	}
+	for s.queued > maxBuffered && len(s.queue) > 1 {
+		i := max(slices.IndexFunc(s.queue, func(it item) bool { return it.flags == 0 }), 0)
+		s.queued -= s.queue[i].cost()
+		s.queue = slices.Delete(s.queue, i, i+1)
 		s.stats.Dropped++
 	}
 }
 
-// Sync writes what was appended and waits until it is durable. It returns the places of the records that became
-// durable, in order. On an error the records stay in memory (up to 4 MiB) for the next call.
+// Sync makes everything so far durable. It returns the packs that became durable, in order, also beside an error. What
+// the disk refuses stays in memory (up to 4 MiB) for the next call.
 func (s *Spool) Sync() ([]Ref, error) {
 	s.syncing.Lock()
 	defer s.syncing.Unlock()
-	return s.sync()
+	return s.sync(false)
 }
 
-func (s *Spool) sync() ([]Ref, error) {
+// sync writes a frame, or blocks and a new generation. all sends every closed pack to the segments.
+func (s *Spool) sync(all bool) ([]Ref, error) {
 	s.mu.Lock()
-	batch := s.buffer
-	s.buffer, s.buffered, s.writing = nil, 0, batch
+	before := s.durable
+	s.stale = s.stale || s.overflow
+	s.overflow = false
+	cut := s.queued >= s.opts.BlockBytes || all && len(s.queue) > 0
+	idle := s.ops.minor() && !s.stale || len(s.ops.b) == 0 && len(s.queue) == 0 && len(s.open) == 0
+	next := s.next
 	s.mu.Unlock()
-	var refs []Ref
-	for len(batch) > 0 {
-		g, n, err := s.writeSome(batch)
-		if err != nil {
-			s.unwritten(batch)
-			return refs, err
-		}
-		refs = s.committed(refs, g, batch[:n])
-		batch = batch[n:]
+	if next+lease/2 > s.ceiling {
+		s.renewLease(next)
 	}
-	return refs, nil
+	var err error
+	switch {
+	case cut:
+		err = s.checkpoint()
+	case all:
+		err = s.begin()
+	case idle:
+	case s.stale:
+		err = s.begin()
+	default:
+		err = s.frame()
+	}
+	if err != nil {
+		s.mu.Lock()
+		s.stats.SyncErrors++
+		s.mu.Unlock()
+	}
+	return s.newlyDurable(before), err
 }
 
-// unwritten puts a batch that the disk refused back in front of the queue.
-func (s *Spool) unwritten(batch []entry) {
+// newlyDurable returns what became durable since before and is still wanted.
+func (s *Spool) newlyDurable(before uint64) []Ref {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stats.SyncErrors++
-	s.writing = nil
-	s.buffer = append(slices.Clip(batch), s.buffer...)
-	s.buffered = 0
-	for _, e := range s.buffer {
-		s.buffered += int64(len(e.bytes))
+	var refs []Ref
+	for _, w := range s.written {
+		if w.Seq > before {
+			refs = append(refs, w)
+		}
 	}
-	s.trimBuffer()
+	s.written = nil
+	for _, it := range s.queue {
+		if it.seq > before && it.seq <= s.durable {
+			refs = append(refs, it.ref())
+		}
+	}
+	return refs
 }
 
-// writeSome writes as much of the batch as the newest segment takes and syncs it.
-func (s *Spool) writeSome(batch []entry) (*segment, int, error) {
-	g, err := s.room(batch[0].seq, int64(len(batch[0].bytes)))
-	if err != nil {
-		return nil, 0, err
-	}
-	var b []byte
-	n := 0
-	for n < len(batch) && (n == 0 || g.size+int64(len(b)+len(batch[n].bytes)) <= s.opts.SegmentBytes) {
-		if n > 0 && batch[n].seq != batch[n-1].seq+1 { // packs were dropped in between: seqs of a segment are consecutive
-			break
-		}
-		b = append(b, batch[n].bytes...)
-		n++
-	}
+// frame writes what happened since the last one.
+func (s *Spool) frame() error {
 	s.mu.Lock()
-	s.makeSpace(int64(len(b)))
+	if s.marked != nil {
+		s.ops.mark(s.marked)
+	}
+	b, upto := s.ops.b, s.next-1
+	if s.stale || !s.jobs.room(len(b)) {
+		s.mu.Unlock()
+		return s.begin()
+	}
+	s.ops = ops{}
 	s.mu.Unlock()
+	if err := s.jobs.write(b); err != nil {
+		s.stale = true
+		return err
+	}
+	s.nowDurable(upto, len(b))
+	return nil
+}
+
+// begin starts a new generation of the journal, which holds everything that is not in a segment.
+func (s *Spool) begin() error {
+	s.mu.Lock()
+	b, upto := s.snapshot(), s.next-1
+	s.mu.Unlock()
+	s.stale = true
+	if err := s.jobs.begin(b); err != nil {
+		return err
+	}
+	s.stale = false
+	s.nowDurable(upto, len(b))
+	return nil
+}
+
+func (s *Spool) nowDurable(upto uint64, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.durable = max(s.durable, upto)
+	s.stats.BytesWritten += uint64(roundUp(int64(frameHeader+n), sector))
+}
+
+// snapshot returns everything that the journal must hold, and forgets the operations that led to it. The caller holds
+// mu.
+func (s *Spool) snapshot() []byte {
+	s.ops = ops{}
+	o := &s.ops
+	o.reset(s.next)
+	if s.marked != nil {
+		o.mark(s.marked)
+	} else if s.lastMark != nil {
+		o.mark(s.lastMark)
+	}
+	for _, g := range s.segments {
+		g.eachGone(o.receipt)
+	}
+	for i := range s.queue {
+		o.append(&s.queue[i])
+	}
+	for key, b := range s.open {
+		o.note(key, b)
+	}
+	b := o.b
+	s.ops = ops{}
+	return b
+}
+
+// checkpoint moves the closed packs to the segments, in blocks, and begins the journal anew. While that fails the
+// journal goes on, as long as it has room.
+func (s *Spool) checkpoint() error {
+	doomed := s.salvage()
+	err := s.blocks()
+	if err != nil && len(doomed) > 0 { // no room even for moving: make it first
+		s.dropSegments(doomed)
+		doomed = nil
+		err = s.blocks()
+	}
+	if err != nil {
+		return errors.Join(err, s.frame())
+	}
+	s.dropSegments(doomed)
+	return s.begin()
+}
+
+// blocks writes the queue to segments.
+func (s *Spool) blocks() error {
+	s.mu.Lock()
+	items := slices.Clone(s.queue)
+	s.mu.Unlock()
+	for len(items) > 0 {
+		n := s.blockLength(items)
+		if err := s.writeBlock(items[:n]); err != nil {
+			return err
+		}
+		items = items[n:]
+	}
+	return nil
+}
+
+// blockLength is how many of the items go into the next block. A short rest goes with it.
+func (s *Spool) blockLength(items []item) int {
+	n, half, raw := 0, 0, int64(0)
+	for n < len(items) && items[n].seq-items[0].seq < maxSpan {
+		raw += items[n].cost()
+		if n > 0 && raw > 2*s.opts.BlockBytes {
+			return max(half, 1)
+		}
+		n++
+		if raw <= s.opts.BlockBytes {
+			half = n
+		}
+	}
+	return n
+}
+
+// writeBlock appends a block to the newest segment and waits until it is durable.
+func (s *Spool) writeBlock(items []item) error {
+	b := packBlock(items)
+	g, err := s.room(items[0].seq, items[len(items)-1].seq, int64(len(b)))
+	if err != nil {
+		return err
+	}
 	if _, err := s.active.WriteAt(b, g.size); err != nil {
-		return nil, 0, fmt.Errorf("write %s: %w", g.name(), err) // the next try writes over it
+		return fmt.Errorf("write %s: %w", g.name(), err) // the next try writes over it
 	}
 	if err := s.active.Sync(); err != nil {
 		s.abandon(g)
-		return nil, 0, fmt.Errorf("sync %s: %w", g.name(), err)
+		return fmt.Errorf("sync %s: %w", g.name(), err)
 	}
-	return g, n, nil
+	s.committed(g, items, int64(len(b)))
+	return nil
 }
 
-// room returns the newest segment when it takes a record of that seq and size, else a new one.
-func (s *Spool) room(seq uint64, size int64) (*segment, error) {
+// room returns the newest segment when it takes packs of those seqs and that size, else a new one.
+func (s *Spool) room(first, last uint64, size int64) (*segment, error) {
 	s.mu.Lock()
 	var g *segment
 	if n := len(s.segments); s.active != nil && n > 0 {
 		g = s.segments[n-1]
-		full := g.size+size > s.opts.SegmentBytes
+		full := g.size+size > s.opts.SegmentBytes || last-g.first >= maxSpan
 		drained := g.pending == 0 && g.size > s.opts.SegmentBytes/4
-		if g.last+1 == seq && (g.last < g.first || !full && !drained) {
+		if g.last < g.first && g.first == first || g.last >= g.first && !full && !drained {
 			s.mu.Unlock()
 			return g, nil
 		}
@@ -194,16 +438,21 @@ func (s *Spool) room(seq uint64, size int64) (*segment, error) {
 	if s.active != nil {
 		s.seal(g)
 	}
-	fresh := newSegment(seq)
-	f, err := create(s.disk, s.path(fresh), appendFileHeader(nil, s.id, seq))
+	fresh := newSegment(first)
+	f, err := create(s.disk, s.path(fresh), appendFileHeader(nil, s.id, first))
 	if err != nil {
 		return nil, err
 	}
 	s.active = f
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if n := len(s.segments); n > 0 && s.segments[n-1].first == first { // empty, left by a crash: the file is ours now
+		s.bytes -= s.segments[n-1].size
+		s.segments = s.segments[:n-1]
+	}
 	s.segments = append(s.segments, fresh)
 	s.bytes += fresh.size
+	s.stats.BytesWritten += 2 * page // the file and its name
 	s.reap()
 	return fresh, nil
 }
@@ -238,31 +487,37 @@ func (s *Spool) abandon(g *segment) {
 	}
 }
 
-// committed takes a written batch into the books.
-func (s *Spool) committed(refs []Ref, g *segment, batch []entry) []Ref {
+// committed takes a written block into the books.
+func (s *Spool) committed(g *segment, items []item, size int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, e := range batch {
-		refs = append(refs, Ref{Seq: e.seq, TimeMs: e.timeMs, segment: g.first, offset: g.size, size: int32(len(e.bytes))})
-		g.add(e.seq, e.timeMs)
-		g.size += int64(len(e.bytes))
-		s.bytes += int64(len(e.bytes))
-		s.pending++
-	}
-	s.writing = s.writing[len(batch):]
-	return refs
-}
-
-// makeSpace drops the oldest segments until more bytes fit below MaxBytes. The caller holds mu.
-func (s *Spool) makeSpace(more int64) {
-	for s.bytes+more > s.opts.MaxBytes && len(s.segments) > 1 {
-		g := s.segments[0]
-		if g.pending > 0 {
-			s.stats.Dropped += uint64(g.pending)
-			s.log.Warn("spool is full: dropped its oldest segment", "file", g.name(), "packs", g.pending)
+	g.addItems(items)
+	thinned, raw := int64(0), int64(0)
+	for i := range items {
+		raw += items[i].cost()
+		if items[i].flags&flagThinned != 0 {
+			thinned += items[i].cost()
 		}
-		s.remove(0)
+		s.written = append(s.written, items[i].ref())
 	}
+	g.thinned += size * thinned / max(raw, 1)
+	g.size += size
+	s.bytes += size
+	s.pending += len(items)
+	s.stats.BytesWritten += uint64(roundUp(size, page)) + page
+	// What is not in the queue any more had its receipt meanwhile, or was dropped.
+	last := items[len(items)-1].seq
+	n := sort.Search(len(s.queue), func(i int) bool { return s.queue[i].seq > last })
+	kept := s.queue[:n]
+	for i := range items {
+		if len(kept) > 0 && kept[0].seq == items[i].seq {
+			s.queued -= kept[0].cost()
+			kept = kept[1:]
+		} else {
+			s.pending -= g.clear(items[i].seq, items[i].seq)
+		}
+	}
+	s.queue = slices.Delete(s.queue, 0, n)
 }
 
 // reap removes the segments of which everything is receipted, but never the newest. The caller holds mu.
@@ -294,16 +549,37 @@ func (s *Spool) remove(i int) {
 func (s *Spool) Receipt(ranges ...[2]uint64) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n, drained := 0, false
+	total := 0
 	for _, r := range ranges {
-		i := sort.Search(len(s.segments), func(i int) bool { return s.segments[i].last >= r[0] })
-		for ; i < len(s.segments) && s.segments[i].first <= r[1]; i++ {
-			n += s.segments[i].clear(r[0], r[1])
-			drained = drained || s.segments[i].pending == 0
+		to := min(r[1], s.next-1)
+		if n := s.clear(r[0], to); n > 0 {
+			s.ops.receipt(r[0], to)
+			total += n
 		}
 	}
+	s.stats.Receipted += uint64(total)
+	s.trim()
+	return total
+}
+
+// clear takes packs out of the books. The caller holds mu, or is alone.
+func (s *Spool) clear(from, to uint64) int {
+	n, drained := 0, false
+	i := sort.Search(len(s.segments), func(i int) bool { return s.segments[i].last >= from })
+	for ; i < len(s.segments) && s.segments[i].first <= to; i++ {
+		n += s.segments[i].clear(from, to)
+		drained = drained || s.segments[i].pending == 0
+	}
 	s.pending -= n
-	s.stats.Receipted += uint64(n)
+	a := sort.Search(len(s.queue), func(i int) bool { return s.queue[i].seq >= from })
+	b := sort.Search(len(s.queue), func(i int) bool { return s.queue[i].seq > min(to, s.durable) })
+	for i := a; i < b; i++ {
+		s.queued -= s.queue[i].cost()
+		n++
+	}
+	if a < b {
+		s.queue = slices.Delete(s.queue, a, b)
+	}
 	if drained {
 		s.reap()
 	}
@@ -314,14 +590,24 @@ func (s *Spool) Receipt(ranges ...[2]uint64) int {
 func (s *Spool) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.pending + len(s.writing) + len(s.buffer)
+	return s.pending + len(s.queue)
 }
 
 // Buffered is how many bytes wait for the next Sync.
 func (s *Spool) Buffered() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.buffered
+	return s.buffered()
+}
+
+func (s *Spool) buffered() int64 {
+	switch {
+	case s.overflow:
+		return s.queued
+	case s.ops.minor():
+		return 0
+	}
+	return int64(len(s.ops.b))
 }
 
 // Stats returns the state of the queue.
@@ -329,24 +615,26 @@ func (s *Spool) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := s.stats
-	out.Packs, out.Bytes, out.Segments, out.Buffered = s.pending+len(s.writing)+len(s.buffer), s.bytes, len(s.segments), s.buffered
-	oldest := int64(0)
+	out.Packs, out.Bytes, out.Segments, out.Buffered, out.Open = s.pending+len(s.queue), s.bytes, len(s.segments), s.buffered(), len(s.open)
+	oldest := int64(math.MaxInt64)
 	for _, g := range s.segments {
-		if g.pending > 0 && (oldest == 0 || g.oldestMs < oldest) {
-			oldest = g.oldestMs
+		if g.pending > 0 {
+			oldest = min(oldest, g.oldestMs)
 		}
 	}
-	for _, e := range slices.Concat(s.writing, s.buffer) {
-		if oldest == 0 || e.timeMs < oldest {
-			oldest = e.timeMs
+	for _, it := range s.queue {
+		if it.timeMs > 0 {
+			oldest = min(oldest, it.timeMs)
 		}
 	}
-	out.OldestMs = oldest
+	if oldest < math.MaxInt64 {
+		out.OldestMs = oldest
+	}
 	return out
 }
 
-// Close syncs and closes the spool. A drained newest segment is replaced by an empty one, so that nothing is sent
-// again after the next opening.
+// Close makes everything durable and closes the spool. Closed packs go to the segments, so that the journal holds only
+// open ones and receipts.
 func (s *Spool) Close() error {
 	s.syncing.Lock()
 	defer s.syncing.Unlock()
@@ -357,27 +645,11 @@ func (s *Spool) Close() error {
 	}
 	s.closed = true
 	s.mu.Unlock()
-	_, err := s.sync()
-
-	s.mu.Lock()
-	n := len(s.segments)
-	drained := n > 0 && s.segments[n-1].pending == 0 && s.segments[n-1].last >= s.segments[n-1].first
-	next := s.next
-	s.mu.Unlock()
+	_, err := s.sync(true)
 	if s.active != nil {
-		s.seal(s.segments[n-1])
+		s.seal(s.segments[len(s.segments)-1])
 	}
-	if drained && err == nil {
-		fresh := newSegment(next)
-		var f file
-		if f, err = create(s.disk, s.path(fresh), appendFileHeader(nil, s.id, next)); err == nil {
-			err = f.Close()
-			s.mu.Lock()
-			s.segments = append(s.segments, fresh)
-			s.reap()
-			s.mu.Unlock()
-		}
-	}
+	s.jobs.close()
 	return errors.Join(err, s.lock.Close())
 }
 

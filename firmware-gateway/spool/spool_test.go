@@ -72,7 +72,7 @@ func seqs(from, to uint64) []uint64 {
 }
 
 func TestAppendSyncReadReceipt(t *testing.T) {
-	s, err := Open(t.TempDir(), Options{SegmentBytes: 500})
+	s, err := Open(t.TempDir(), Options{SegmentBytes: 500, BlockBytes: 1, JournalBytes: 1})
 	require.NoError(t, err)
 	defer s.Close()
 	add(t, s, 10)
@@ -99,7 +99,7 @@ func TestAppendSyncReadReceipt(t *testing.T) {
 }
 
 func TestCursorFollowsTheTail(t *testing.T) {
-	s, err := Open(t.TempDir(), Options{SegmentBytes: 300})
+	s, err := Open(t.TempDir(), Options{SegmentBytes: 300, BlockBytes: 1, JournalBytes: 1})
 	require.NoError(t, err)
 	defer s.Close()
 	c := s.Cursor()
@@ -125,7 +125,7 @@ func TestCursorFollowsTheTail(t *testing.T) {
 }
 
 func TestSeqNeverRepeatsAcrossOpenings(t *testing.T) {
-	s, err := Open(t.TempDir(), Options{SegmentBytes: 300})
+	s, err := Open(t.TempDir(), Options{SegmentBytes: 300, BlockBytes: 1, JournalBytes: 1})
 	require.NoError(t, err)
 	id := s.ID()
 	seen := map[uint64]bool{}
@@ -136,7 +136,7 @@ func TestSeqNeverRepeatsAcrossOpenings(t *testing.T) {
 			seen[r.Seq] = true
 		}
 		s.Receipt([2]uint64{0, ^uint64(0)}) // drained each time
-		s = reopen(t, s, Options{SegmentBytes: 300})
+		s = reopen(t, s, Options{SegmentBytes: 300, BlockBytes: 1, JournalBytes: 1})
 		require.Equal(t, id, s.ID())
 		require.Zero(t, s.Stats().Packs, "nothing comes back after a clean stop of a drained spool")
 	}
@@ -155,7 +155,7 @@ func TestLostIDComesBackFromTheSegments(t *testing.T) {
 }
 
 func TestFullSpoolDropsTheOldest(t *testing.T) {
-	s, err := Open(t.TempDir(), Options{SegmentBytes: 1000, MaxBytes: 5000})
+	s, err := Open(t.TempDir(), Options{SegmentBytes: 1000, MaxBytes: 5000, BlockBytes: 1, JournalBytes: 1})
 	require.NoError(t, err)
 	defer s.Close()
 	for range 50 {
@@ -194,7 +194,7 @@ func TestTooLongAndFailedPacksTakeNoSeq(t *testing.T) {
 func TestReceiptsOfAHugeRangeAreCheap(t *testing.T) {
 	g := newSegment(100)
 	for seq := uint64(100); seq < 400; seq++ {
-		g.add(seq, 1)
+		g.add(seq, seq, 1)
 	}
 	require.Equal(t, 300, g.clear(0, ^uint64(0)))
 	require.Equal(t, 0, g.pending)
