@@ -42,8 +42,9 @@ type OptionsChange struct {
 	ClockMHz       *float64         `yaml:"clock_mhz"`
 	CTRatio        *float64         `yaml:"ct_ratio"`
 	BurdenOhm      *float64         `yaml:"burden_ohm"`
-	ImpulsesPerKWh *float64         `yaml:"impulses_per_kwh"`
-	ActiveLow      *bool            `yaml:"active_low"`
+	ImpulsesPerKWh *int             `yaml:"impulses_per_kwh"`
+	ActiveHigh     *bool            `yaml:"active_high"`
+	GainDB         *int             `yaml:"gain_db"`
 	Timeout        *config.Duration `yaml:"timeout"`
 	Words          *string          `yaml:"words"`
 }
@@ -120,6 +121,11 @@ func (k *Kit) Apply(c Change) (*Kit, Problems) {
 			out.takeOut(id)
 			continue
 		}
+		if was := out.Sensors[i].Bus; change.Bus != nil && change.Bus.Kind != was.Kind {
+			problems = append(problems, Problem{config.At("sensors", id, "bus"), fmt.Sprintf(
+				"the wires of the kit %s are those of %s; a %s on %s needs a kit file of its own", k.Class, was.Kind, id, change.Bus)})
+			continue
+		}
 		out.Sensors[i].change(change)
 	}
 	set(&out.Settings, c.Settings)
@@ -144,7 +150,11 @@ func (k *Kit) Apply(c Change) (*Kit, Problems) {
 	return out, nil
 }
 
+// change applies a change. Options belong to a driver: with another one they begin empty.
 func (s *Sensor) change(c SensorChange) {
+	if c.Driver != nil && *c.Driver != s.Driver {
+		s.Options = Options{}
+	}
 	if c.Pins != nil && s.Pins == nil {
 		s.Pins = map[string]Pin{}
 	}

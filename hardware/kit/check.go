@@ -116,14 +116,9 @@ func (c *checker) sensor(at config.Path, s Sensor) {
 	if s.Address != 0 && (s.Bus.Kind != I2C || !slices.Contains(d.addresses, s.Address)) {
 		c.bad(at.Then("address"), "%s has no address 0x%02x on %s%s", s.Driver, s.Address, s.Bus, hexes(d.addresses))
 	}
-	for _, p := range d.pins {
-		if s.Pins[p] == 0 {
-			c.bad(at, "%s needs the pin %s; give pins: {%s: gpio22} or another free one", s.Driver, p, p)
-		}
-	}
 	for _, p := range sortedKeys(s.Pins) {
-		if known := append(slices.Clone(d.pins), d.mayPins...); !slices.Contains(known, p) {
-			c.bad(at.Then("pins", p), "%s has no pin %q%s", s.Driver, p, config.DidYouMean(p, known))
+		if !slices.Contains(d.pins, p) {
+			c.bad(at.Then("pins", p), "%s has no pin %q%s", s.Driver, p, config.DidYouMean(p, d.pins))
 		}
 	}
 	c.options(at.Then("options"), s, d)
@@ -180,7 +175,7 @@ func (c *checker) options(at config.Path, s Sensor, d driver) {
 	given := map[string]bool{
 		"thermocouple": o.Thermocouple != "", "range_g": o.RangeG != 0, "window_every": o.WindowEvery != 0, "clock_mhz": o.ClockMHz != 0,
 		"ct_ratio": o.CTRatio != 0, "burden_ohm": o.BurdenOhm != 0, "impulses_per_kwh": o.ImpulsesPerKWh != 0,
-		"active_low": o.ActiveLow, "timeout": o.Timeout != 0, "words": o.Words != "",
+		"active_high": o.ActiveHigh, "gain_db": o.GainDB != 0, "timeout": o.Timeout != 0, "words": o.Words != "",
 	}
 	for _, name := range sortedKeys(given) {
 		if given[name] && !slices.Contains(d.options, name) {
@@ -193,12 +188,16 @@ func (c *checker) options(at config.Path, s Sensor, d driver) {
 	if o.RangeG != 0 && !slices.Contains([]int{2, 4, 8, 16}, o.RangeG) {
 		c.bad(at.Then("range_g"), "range_g %d: use 2, 4, 8 or 16", o.RangeG)
 	}
+	if o.GainDB != 0 && !slices.Contains([]int{18, 23, 33, 38, 43, 48}, o.GainDB) {
+		c.bad(at.Then("gain_db"), "gain_db %d: use 18, 23, 33, 38, 43 or 48", o.GainDB)
+	}
 	if o.Words != "" && o.Words != string(meter.HighFirst) && o.Words != string(meter.LowFirst) {
 		c.bad(at.Then("words"), "words %q: use %s or %s", o.Words, meter.HighFirst, meter.LowFirst)
 	}
-	for name, v := range map[string]float64{"clock_mhz": o.ClockMHz, "ct_ratio": o.CTRatio, "burden_ohm": o.BurdenOhm, "impulses_per_kwh": o.ImpulsesPerKWh} {
-		if v < 0 {
-			c.bad(at.Then(name), "%s is %v; it can't be negative", name, v)
+	numbers := map[string]float64{"clock_mhz": o.ClockMHz, "ct_ratio": o.CTRatio, "burden_ohm": o.BurdenOhm, "impulses_per_kwh": float64(o.ImpulsesPerKWh)}
+	for _, name := range sortedKeys(numbers) {
+		if numbers[name] < 0 {
+			c.bad(at.Then(name), "%s is %v; it can't be negative", name, numbers[name])
 		}
 	}
 	if s.Driver == "pulse" && o.ImpulsesPerKWh == 0 {
@@ -265,12 +264,13 @@ func (c *checker) sampling(s Sampling, st Settings) {
 	switch {
 	case s.Every <= 0 || s.Pack <= 0:
 		c.bad(at, "sampling needs every and pack, for example {every: 1s, pack: 5s}")
+	case s.Report != st.Report:
+		c.bad(at.Then("report"), "report is %v here and %v in settings; they are the same window, give it in settings only", s.Report, st.Report)
+	case st.Report <= 0: // said already
 	case s.Report < s.Every:
 		c.bad(at, "a report of %v is shorter than the distance of readings, %v", s.Report, s.Every)
 	case s.Pack < s.Report:
 		c.bad(at.Then("pack"), "a pack of %v holds no report of %v", s.Pack, s.Report)
-	case s.Report != st.Report:
-		c.bad(at.Then("report"), "report is %v here and %v in settings; they are the same window, give it in settings only", s.Report, st.Report)
 	}
 }
 

@@ -11,8 +11,7 @@ type driver struct {
 	addresses []uint16 // of I2C; the first is the default
 	modes     []int    // of SPI
 	readOnly  bool     // SPI without a line to the chip
-	pins      []string // that must be given besides the bus
-	mayPins   []string // that may be given
+	pins      []string // that may be given besides the bus
 	options   []string
 	gives     []string // nil: the profile tells
 }
@@ -31,10 +30,11 @@ var drivers = map[string]driver{
 	"lis3dh": {buses: []BusKind{SPI, I2C}, addresses: []uint16{0x18, 0x19}, modes: []int{0, 3}, gives: vibration,
 		options: []string{"range_g", "window_every", "clock_mhz"}},
 	"iis3dwb": {buses: []BusKind{SPI}, modes: []int{0, 3}, gives: vibration, options: []string{"range_g", "window_every", "clock_mhz"}},
-	"mfrc522": {buses: []BusKind{SPI}, modes: []int{0}, pins: []string{"reset"}, mayPins: []string{"beep"}, gives: []string{"card"}},
-	"ds3231":  {buses: []BusKind{I2C}, addresses: []uint16{0x68}, gives: []string{}},
-	"supply":  {buses: []BusKind{GPIO}, options: []string{"active_low"}, gives: []string{"supply"}},
-	"pulse":   {buses: []BusKind{GPIO}, options: []string{"impulses_per_kwh"}, gives: []string{"energy", "power", "pulses"}},
+	"mfrc522": {buses: []BusKind{SPI}, modes: []int{0}, pins: []string{"reset", "beep"}, gives: []string{"card"},
+		options: []string{"gain_db", "clock_mhz"}},
+	"ds3231": {buses: []BusKind{I2C}, addresses: []uint16{0x68}, gives: []string{}},
+	"supply": {buses: []BusKind{GPIO}, options: []string{"active_high"}, gives: []string{"supply"}},
+	"pulse":  {buses: []BusKind{GPIO}, options: []string{"impulses_per_kwh", "active_high"}, gives: []string{"energy", "power", "pulses"}},
 }
 
 // Drivers lists the drivers that a kit may name, sorted.

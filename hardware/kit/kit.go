@@ -78,8 +78,9 @@ type Options struct {
 	ClockMHz       float64         `yaml:"clock_mhz"`        // of SPI; less for longer wires
 	CTRatio        float64         `yaml:"ct_ratio"`         // primary ÷ secondary current
 	BurdenOhm      float64         `yaml:"burden_ohm"`       // across the secondary
-	ImpulsesPerKWh float64         `yaml:"impulses_per_kwh"` // as printed on the meter
-	ActiveLow      bool            `yaml:"active_low"`       // the input is low while there is supply
+	ImpulsesPerKWh int             `yaml:"impulses_per_kwh"` // as printed on the meter
+	ActiveHigh     bool            `yaml:"active_high"`      // the opto-coupler gives a high level for supply, or a closed contact
+	GainDB         int             `yaml:"gain_db"`          // of a card reader: 18, 23, 33, 38, 43 or 48
 	Timeout        config.Duration `yaml:"timeout"`          // for one answer of a meter
 	Words          string          `yaml:"words"`            // high-first or low-first, when the profile leaves it open
 }
