@@ -11,6 +11,7 @@ WEB_SOURCES := $(shell find $(WEB) -type f -not -path '$(WEB)/node_modules/*' -n
 LISTEN ?= 127.0.0.1:8080
 DATA ?= data/demo
 GOLANGCI_VERSION := v2.15.0
+NFPM_VERSION := v2.45.2
 
 .PHONY: help
 help: ## show this list
@@ -55,14 +56,19 @@ setup-test:
 	@tools/setup.sh test
 
 .PHONY: test
-test: setup-test build ## everything that CI runs: vet, Go tests, recordings, pages, browser
+test: setup-test build bin/nfpm ## everything that CI runs: vet, Go tests, recordings, arm under qemu, pages, browser
 	go vet ./...
 	go test -timeout 14m ./...
+	tools/test-arm.sh
 	cd $(WEB) && npm test --silent
 	cd $(WEB) && npm run e2e --silent
 
+.PHONY: test-arm
+test-arm: setup-test bin/nfpm ## the gateway for the Raspberry Pi (arm64, armv7) under qemu
+	tools/test-arm.sh
+
 .PHONY: test-race
-test-race: setup-test build ## Go tests under the race detector
+test-race: setup-test build bin/nfpm ## Go tests under the race detector
 	go test -race -timeout 30m ./...
 
 .PHONY: test-recordings
@@ -78,6 +84,16 @@ fuzz: ## run each fuzz target for FUZZTIME (default 20s)
 bench: build ## benchmarks of the hot paths, with shares of the store's own limit
 	@tools/bench.sh
 
+.PHONY: packages
+packages: bin/nfpm ## Debian packages of the gateway for arm64, armv7 and amd64 into dist/
+	tools/packages.sh "$(VERSION)" dist arm64 armv7 amd64
+
+# The newest nfpm whose dependencies all download everywhere.
+bin/nfpm:
+	@echo "build: nfpm $(NFPM_VERSION) (once, half a minute)"
+	@mkdir -p bin
+	GOBIN=$(CURDIR)/bin go install -trimpath -ldflags "-s -w" github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
+
 .PHONY: lint
 lint: bin/golangci-lint ## go vet, golangci-lint (staticcheck inside), gofmt
 	bin/golangci-lint run ./...
@@ -92,6 +108,6 @@ openapi: ## write dashboards/api/openapi.json anew after a change of the API
 	UPDATE=1 go test -count=1 -run OpenAPIFile ./dashboards/api
 
 .PHONY: clean
-clean: ## remove what was built (bin, pages); keeps data/
-	rm -rf bin $(WEB)/node_modules
+clean: ## remove what was built (bin, dist, pages); keeps data/
+	rm -rf bin dist $(WEB)/node_modules
 	find $(WEB)/dist -mindepth 1 -not -name .gitkeep -delete 2>/dev/null || true

@@ -26,19 +26,33 @@ if [ "${1:-}" = test ]; then
 	need_command chromium chromium "the pages are tested in a real browser"
 	need_command '/usr/share/fonts/truetype/lohit-devanagari/*' fonts-lohit-deva "Hindi in the browser tests"
 fi
-[ ${#missing[@]} -eq 0 ] && exit 0
+optional=()
+if [ "${1:-}" = test ] && ! command -v qemu-arm-static >/dev/null 2>&1; then
+	optional=(qemu-user-static)
+	echo "setup: qemu-user-static is missing (the programs for the Raspberry Pi are run in the tests)"
+fi
+[ ${#missing[@]} -eq 0 ] && [ ${#optional[@]} -eq 0 ] && exit 0
 
-run=()
-if [ "$(id -u)" -ne 0 ]; then
-	command -v sudo >/dev/null 2>&1 || { echo "setup: not root and no sudo: install by hand: ${missing[*]}" >&2; exit 1; }
-	run=(sudo)
+install_packages() {
+	run=()
+	if [ "$(id -u)" -ne 0 ]; then
+		command -v sudo >/dev/null 2>&1 || { echo "setup: not root and no sudo: install by hand: $*" >&2; return 1; }
+		run=(sudo)
+	fi
+	if ! command -v apt-get >/dev/null 2>&1; then
+		echo "setup: this is not Debian: install by hand what these packages hold: $*" >&2
+		return 1
+	fi
+	echo "setup: installing $* (Debian packages, once)"
+	"${run[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq || return 1
+	# The Debian services themselves are not wanted: the tests start their own on free ports.
+	"${run[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+if [ ${#missing[@]} -gt 0 ]; then
+	install_packages "${missing[@]}" || exit 1
 fi
-if ! command -v apt-get >/dev/null 2>&1; then
-	echo "setup: this is not Debian: install by hand what these packages hold: ${missing[*]}" >&2
-	exit 1
+if [ ${#optional[@]} -gt 0 ]; then
+	install_packages "${optional[@]}" || echo "setup: going on without ${optional[*]}: the programs for the Raspberry Pi are built but not run" >&2
 fi
-echo "setup: installing ${missing[*]} (Debian packages, once)"
-"${run[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq
-# The Debian services themselves are not wanted: the tests start their own on free ports.
-"${run[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 echo "setup: done"
