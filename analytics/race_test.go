@@ -89,7 +89,7 @@ func ingestBesideTheService(t *testing.T, seed uint64) {
 // racingPacks are a history and live samples behind it, mixed, a few out of order and twice.
 func racingPacks(rng *sharedRand) [][]tsdb.Point {
 	var packs [][]tsdb.Point
-	history, live := hours(int64(2+rng.intN(8))), int64(30*hour)
+	history, live := hours(int64(2+rng.intN(8))), 30*hour
 	for begin := 0; begin < len(history); {
 		end := min(len(history), begin+1+rng.intN(400))
 		packs = append(packs, history[begin:end])

@@ -55,7 +55,7 @@ func (h *Health) Run(e *Env) error {
 }
 
 func printGateway(w io.Writer, r *health.Report, up int64) {
-	fmt.Fprintf(w, "gateway: version %s, runs for %v\n", r.Version, time.Duration(up-r.StartedMs)*time.Millisecond/time.Second*time.Second)
+	fmt.Fprintf(w, "gateway: version %s, runs for %v\n", r.Version, (time.Duration(up-r.StartedMs) * time.Millisecond).Truncate(time.Second))
 	for _, m := range r.Machines {
 		last := "no value yet"
 		if m.SampleAgeMs != nil {

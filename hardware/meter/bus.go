@@ -168,7 +168,7 @@ func (b *Bus) sense(ctx context.Context, s *seat) ([]Value, error) {
 		defer cancel()
 	}
 	values, err := s.reader.Sense(ctx, s.values[:0])
-	if err != nil && context.Cause(ctx) == errSlow && errors.Is(err, context.DeadlineExceeded) {
+	if err != nil && errors.Is(context.Cause(ctx), errSlow) && errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("%w: %w", err, errSlow)
 	}
 	return values, err

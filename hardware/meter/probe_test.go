@@ -1,7 +1,6 @@
 package meter_test
 
 import (
-	"errors"
 	"math"
 	"testing"
 
@@ -163,6 +162,6 @@ func TestHoldingRegisters(t *testing.T) {
 	r, err = meter.New(line, meter.Opts{Profile: &input, Unit: 1})
 	require.NoError(t, err)
 	_, err = r.Sense(t.Context(), nil)
-	require.True(t, errors.Is(err, modbus.ErrIllegalFunction))
+	require.ErrorIs(t, err, modbus.ErrIllegalFunction)
 	require.Zero(t, slave.Writes())
 }

@@ -56,7 +56,7 @@ func number(b []byte) (v float64, ok bool, err error) {
 		b = b[1 : len(b)-1]
 	}
 	// A JSON number begins so; strconv alone would also take nan, inf, hexadecimal and underscores.
-	if len(b) == 0 || !(b[0] == '-' || b[0] >= '0' && b[0] <= '9') || !json.Valid(b) {
+	if len(b) == 0 || b[0] != '-' && (b[0] < '0' || b[0] > '9') || !json.Valid(b) {
 		return 0, false, fmt.Errorf("%.40q is not a number", b)
 	}
 	v, err = strconv.ParseFloat(string(b), 64)

@@ -47,7 +47,7 @@ const (
 	sampleBytes  = 6
 	lowAddress   = uint16(0x18)
 	highAddress  = uint16(0x19)
-	// bandwidths as parts of the rate, section 3.2.1
+	// Bandwidths as parts of the rate, section 3.2.1.
 	bandHighRes = 1.0 / 9
 	bandNormal  = 1.0 / 2
 )

@@ -123,8 +123,8 @@ func TestDebounce(t *testing.T) {
 		{"open for 19 ms: not over yet", func(m *meter) { m.pulse(50*ms, 19*ms) }, 0, 0},
 		{"open for 20 ms", func(m *meter) { m.pulse(50*ms, 20*ms) }, 1, 0},
 		{"bounces at both ends", func(m *meter) {
-			for _, d := range []time.Duration{1, 2, 1, 3, 40, 1, 2} {
-				m.pulse(d*ms, 2*ms)
+			for _, d := range []time.Duration{1 * ms, 2 * ms, 1 * ms, 3 * ms, 40 * ms, 1 * ms, 2 * ms} {
+				m.pulse(d, 2*ms)
 			}
 			time.Sleep(30 * ms)
 		}, 1, 0},
