@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"text/template"
 	"time"
 
@@ -47,7 +46,7 @@ type demoCmd struct {
 	Listen string `help:"Address of pages and API, HOST:PORT." default:"127.0.0.1:8080"`
 	Data   string `help:"Folder for everything that is kept." default:"data/demo" type:"path"`
 	Days   int    `help:"Days of history to send through the line at the first start." default:"30"`
-	Seed   uint64 `help:"Seed of the simulated workshop: same seed, same machines." default:"7"`
+	Seed   uint64 `help:"Seed of the simulated workshop: same seed, same machines. 0 takes one whose polishing lathe, with its worn bearing, is at work when the page opens." default:"0"`
 }
 
 // Run starts the server and two gateway processes with simulated machines, and stops them all at its end.
@@ -125,7 +124,7 @@ func (d *demo) prepare(ctx context.Context) error {
 	if err := d.keepToken(ctx); err != nil {
 		return err
 	}
-	return d.keepEpoch()
+	return d.keepWorld()
 }
 
 // keepToken makes the token that the printed link carries, or finds the one of the former start.
@@ -143,19 +142,58 @@ func (d *demo) keepToken(ctx context.Context) error {
 	})
 }
 
-// keepEpoch fixes at the first start when the simulated workshop began, so that meters go on counting at the next.
-func (d *demo) keepEpoch() error {
-	path := filepath.Join(d.Data, "epoch")
+// keepWorld fixes at the first start when the simulated workshop began and from which seed, so that its meters go on
+// counting at the next.
+func (d *demo) keepWorld() error {
+	path := filepath.Join(d.Data, "world")
 	b, err := os.ReadFile(path)
 	if err == nil {
-		d.epoch, err = time.Parse(time.RFC3339, strings.TrimSpace(string(b)))
-		return err
+		var epoch string
+		if _, err = fmt.Sscan(string(b), &epoch, &d.Seed); err == nil {
+			d.epoch, err = time.Parse(time.RFC3339, epoch)
+		}
+		if err != nil {
+			return fmt.Errorf("%s should hold a time and a seed: %w (remove %s to begin anew)", path, err, d.Data)
+		}
+		return nil
 	}
 	if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	d.epoch = time.Now().UTC().Truncate(time.Hour).AddDate(0, 0, -d.Days)
-	return os.WriteFile(path, []byte(d.epoch.Format(time.RFC3339)+"\n"), 0o600)
+	d.epoch = d.started.UTC().Truncate(time.Hour).AddDate(0, 0, -d.Days)
+	if d.Seed == 0 {
+		if d.Seed, err = busySeed(d.epoch, d.started); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(path, fmt.Appendf(nil, "%s %d\n", d.epoch.Format(time.RFC3339), d.Seed), 0o600)
+}
+
+// busySeed returns the first seed whose polishing lathe works through the first five minutes from now.
+func busySeed(epoch, now time.Time) (uint64, error) {
+	const tries = 50
+	for seed := uint64(7); seed < 7+tries; seed++ {
+		workshop, err := sim.New(sim.Options{Seed: seed, Epoch: epoch})
+		if err != nil {
+			return 0, err
+		}
+		lathe, err := workshop.Machine(sim.Polishing)
+		if err != nil {
+			return 0, err
+		}
+		busy := true
+		for at := now; busy && at.Before(now.Add(5*time.Minute)); at = at.Add(time.Minute) {
+			truth, err := lathe.Truth(at)
+			if err != nil {
+				return 0, err
+			}
+			busy = truth.State == "run"
+		}
+		if busy {
+			return seed, nil
+		}
+	}
+	return 7, nil // no matter: the lathe works again within the hour
 }
 
 // run serves until ctx ends. The gateways stop before the server, so that their last packs are receipted.
