@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"karkhana/internal/registry"
+	"karkhana/internal/secret"
 	"karkhana/internal/sitefile"
 	"karkhana/internal/wire"
 )
@@ -34,7 +35,7 @@ func (c tokenCmd) Run(e *env) error {
 		return err
 	}
 	defer db.Close()
-	secret := newSecret()
+	secret := secret.New()
 	now := time.Now()
 	t := registry.Token{Hash: registry.HashSecret(secret), Name: c.Name, Role: c.Role, Group: c.Group, CreatedMs: now.UnixMilli()}
 	if c.For > 0 {
@@ -63,7 +64,7 @@ func (c gatewayKeyCmd) Run(e *env) error {
 	if _, err := db.Gateway(e.ctx, c.Site, c.Gateway); err != nil {
 		return fmt.Errorf("gateway %s of site %s: %w (add it to the site file and run admin apply first)", c.Gateway, c.Site, err)
 	}
-	key := newSecret()
+	key := secret.New()
 	if err := db.SetGatewayKey(e.ctx, c.Site, c.Gateway, registry.HashSecret(key)); err != nil {
 		return err
 	}

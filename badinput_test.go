@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"karkhana/internal/registry"
+	"karkhana/internal/secret"
 	"karkhana/internal/sitefile"
 	"karkhana/internal/tsdb"
 	"karkhana/internal/wire"
@@ -34,7 +35,7 @@ func packText(machine string, seq int, records string) string {
 // is stored. An unknown machine's packs are stored once it is registered.
 func TestBadPacks(t *testing.T) {
 	l := startLine(t, faultsSiteFile)
-	key := newSecret()
+	key := secret.New()
 	require.NoError(t, l.server.db.SetGatewayKey(context.Background(), faultsSite, "gw-1", registry.HashSecret(key)))
 	c := l.client(t, faultsSite+".gw-1", key, "bad-packs")
 	defer c.Disconnect(250)

@@ -17,6 +17,7 @@ import (
 
 	"karkhana/hardware/sim"
 	"karkhana/internal/registry"
+	"karkhana/internal/secret"
 	"karkhana/internal/sitefile"
 	"karkhana/internal/supervise"
 	"karkhana/internal/wire"
@@ -102,7 +103,7 @@ type demo struct {
 
 // prepare applies the demo's site and writes the gateways' files. At a later start it finds everything in place.
 func (d *demo) prepare(ctx context.Context) error {
-	salt, err := keptSecret(filepath.Join(d.Data, "card.salt"))
+	salt, err := secret.Keep(filepath.Join(d.Data, "card.salt"))
 	if err != nil {
 		return err
 	}
@@ -130,7 +131,7 @@ func (d *demo) prepare(ctx context.Context) error {
 // keepToken makes the token that the printed link carries, or finds the one of the former start.
 func (d *demo) keepToken(ctx context.Context) error {
 	var err error
-	if d.token, err = keptSecret(filepath.Join(d.Data, "admin.token")); err != nil {
+	if d.token, err = secret.Keep(filepath.Join(d.Data, "admin.token")); err != nil {
 		return err
 	}
 	hash := registry.HashSecret(d.token)
@@ -253,7 +254,7 @@ func (d *demo) writeGateway(ctx context.Context, id string, machines []demoMachi
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
-	key, err := keptSecret(filepath.Join(dir, "gateway.key"))
+	key, err := secret.Keep(filepath.Join(dir, "gateway.key"))
 	if err != nil {
 		return "", err
 	}

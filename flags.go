@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"karkhana/internal/registry"
+	"karkhana/internal/secret"
 	"karkhana/internal/tsdb"
 )
 
@@ -48,7 +49,7 @@ func (f storeFlags) openInflux() (tsdb.Store, error) {
 	var token string
 	if f.InfluxTokenFile != "" {
 		var err error
-		if token, err = readSecret(f.InfluxTokenFile); err != nil {
+		if token, err = secret.Read(f.InfluxTokenFile); err != nil {
 			return nil, err
 		}
 	}
@@ -66,5 +67,5 @@ func (f brokerFlags) password() (string, error) {
 	if f.BrokerPasswordFile == "" {
 		return "", errors.New("--broker-password-file is missing")
 	}
-	return readSecret(f.BrokerPasswordFile)
+	return secret.Read(f.BrokerPasswordFile)
 }

@@ -17,6 +17,7 @@ import (
 	"karkhana/dashboards/api"
 	"karkhana/dashboards/web"
 	"karkhana/internal/registry"
+	"karkhana/internal/secret"
 	"karkhana/internal/tsdb"
 )
 
@@ -61,7 +62,7 @@ func newPages(o pagesOptions) (*api.API, error) {
 	if err := os.MkdirAll(o.Stores.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
-	key, err := keptSecret(filepath.Join(o.Stores.Data, "session.key"))
+	key, err := secret.Keep(filepath.Join(o.Stores.Data, "session.key"))
 	if err != nil {
 		return nil, err
 	}

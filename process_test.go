@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"karkhana/internal/influxd"
+	"karkhana/internal/secret"
 	"karkhana/internal/tsdb"
 )
 
@@ -214,7 +215,7 @@ func (u *upServer) store(t *testing.T) tsdb.Store {
 	require.NoError(t, err)
 	port := regexp.MustCompile(`\[http\]\s+enabled = true\s+bind-address = "127\.0\.0\.1:(\d+)"`).FindSubmatch(conf)
 	require.NotNil(t, port, "no port in %s", conf)
-	secret, err := readSecret(filepath.Join(dir, "secret"))
+	secret, err := secret.Read(filepath.Join(dir, "secret"))
 	require.NoError(t, err)
 	store, err := tsdb.NewInflux(tsdb.InfluxOptions{
 		URL: "http://127.0.0.1:" + string(port[1]), Token: "karkhana:" + secret, Bucket: influxd.Bucket,

@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"karkhana/internal/registry"
+	"karkhana/internal/secret"
 	"karkhana/internal/sitefile"
 	"karkhana/internal/wire"
 )
@@ -242,7 +243,7 @@ func startLine(t *testing.T, siteFile string) *line {
 	def, err := sitefile.Load(siteFile)
 	require.NoError(t, err)
 	require.NoError(t, s.db.Apply(ctx, def, "test", time.Now().UnixMilli()))
-	l := &line{server: s, base: "http://" + s.pages.Addr().String(), token: newSecret(), dir: dir}
+	l := &line{server: s, base: "http://" + s.pages.Addr().String(), token: secret.New(), dir: dir}
 	require.NoError(t, s.db.AddToken(ctx, registry.Token{Hash: registry.HashSecret(l.token), Name: "test", Role: registry.RoleAdmin}))
 
 	done := make(chan error, 1)
@@ -269,7 +270,7 @@ func (l *line) gatewayConfig(t *testing.T, recordings []recording) string {
 	t.Helper()
 	dir := filepath.Join(l.dir, "gw-1")
 	require.NoError(t, os.MkdirAll(dir, 0o700))
-	key := newSecret()
+	key := secret.New()
 	require.NoError(t, l.server.db.SetGatewayKey(context.Background(), recordingsSite, "gw-1", registry.HashSecret(key)))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "gateway.key"), []byte(key), 0o600))
 	var b strings.Builder
@@ -382,7 +383,7 @@ func shuffledTwice(in []message) []message {
 // one.
 func (l *line) deliver(t *testing.T, messages []message) {
 	t.Helper()
-	key := newSecret()
+	key := secret.New()
 	require.NoError(t, l.server.db.SetGatewayKey(context.Background(), recordingsSite, "gw-1", registry.HashSecret(key)))
 	c := l.client(t, recordingsSite+".gw-1", key, "shuffled")
 	defer c.Disconnect(250)

@@ -23,6 +23,7 @@ import (
 	"karkhana/internal/broker"
 	"karkhana/internal/influxd"
 	"karkhana/internal/registry"
+	"karkhana/internal/secret"
 	"karkhana/internal/tsdb"
 	"karkhana/internal/wire"
 )
@@ -77,7 +78,7 @@ func newServer(ctx context.Context, o serverOptions) (_ *server, err error) {
 	} else if err = s.embedInflux(); err != nil {
 		return nil, err
 	}
-	if s.secret, err = keptSecret(filepath.Join(o.Stores.Data, "ingest.key")); err != nil {
+	if s.secret, err = secret.Keep(filepath.Join(o.Stores.Data, "ingest.key")); err != nil {
 		return nil, err
 	}
 	s.broker, err = broker.New(broker.Options{

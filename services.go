@@ -10,6 +10,7 @@ import (
 
 	"karkhana/analytics/maintenance"
 	"karkhana/ingest"
+	"karkhana/internal/secret"
 )
 
 // notifyFlags say where alarms are delivered besides the page.
@@ -38,7 +39,7 @@ func (f notifyFlags) notifiers() ([]maintenance.Notifier, error) {
 	}
 	o := maintenance.SMTPOptions{Addr: f.SMTP, From: f.SMTPFrom, To: f.SMTPTo, User: f.SMTPUser}
 	if f.SMTPPasswordFile != "" {
-		p, err := readSecret(f.SMTPPasswordFile)
+		p, err := secret.Read(f.SMTPPasswordFile)
 		if err != nil {
 			return nil, err
 		}
