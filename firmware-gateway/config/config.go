@@ -49,13 +49,14 @@ type Gateway struct {
 
 // Machine is one machine and where its samples come from.
 type Machine struct {
-	ID     string          `yaml:"id"`
-	Source string          `yaml:"source"`
-	Sim    *Sim            `yaml:"sim"`
-	Replay *Replay         `yaml:"replay"`
-	Every  config.Duration `yaml:"every"`
-	Report config.Duration `yaml:"report"`
-	Pack   config.Duration `yaml:"pack"`
+	ID      string          `yaml:"id"`
+	Source  string          `yaml:"source"`
+	Sim     *Sim            `yaml:"sim"`
+	Replay  *Replay         `yaml:"replay"`
+	Sensors []Sensor        `yaml:"sensors"`
+	Every   config.Duration `yaml:"every"`
+	Report  config.Duration `yaml:"report"`
+	Pack    config.Duration `yaml:"pack"`
 }
 
 // Sim is a simulated machine.
@@ -83,10 +84,11 @@ type Replay struct {
 
 // The values of the keys source and clock.
 const (
-	SourceSim    = "sim"
-	SourceReplay = "replay"
-	ClockKernel  = "kernel"
-	ClockTrusted = "trusted"
+	SourceSim     = "sim"
+	SourceReplay  = "replay"
+	SourceSensors = "sensors"
+	ClockKernel   = "kernel"
+	ClockTrusted  = "trusted"
 )
 
 // Default is the configuration before a file is read.
@@ -109,6 +111,7 @@ func Load(path string) (*Gateway, error) {
 	g.Hash = hex.EncodeToString(sum[:6])
 	g.defaults()
 	c := checker{src: src}
+	c.sensors = sensorChecker{checker: &c, used: map[string]int{}, lines: map[string]Line{}}
 	c.gateway(&g)
 	if err := config.Join(c.errs...); err != nil {
 		return nil, err
@@ -152,8 +155,9 @@ func (m Machine) Settings() sampler.Settings {
 
 // checker gathers what is wrong.
 type checker struct {
-	src  *config.Source
-	errs []error
+	src     *config.Source
+	errs    []error
+	sensors sensorChecker
 }
 
 func (c *checker) fault(at config.Path, format string, args ...any) {
@@ -196,7 +200,7 @@ func (c *checker) gateway(g *Gateway) {
 		} else {
 			first[m.ID] = i
 		}
-		c.machine(config.At("machines", i), m)
+		c.machine(config.At("machines", i), m, g.CardSaltFile != "")
 	}
 }
 
@@ -225,12 +229,20 @@ func (c *checker) salt(g *Gateway) {
 	g.CardSalt = []byte(salt)
 }
 
-func (c *checker) machine(at config.Path, m *Machine) {
+func (c *checker) machine(at config.Path, m *Machine, salt bool) {
 	c.id(at.Then("id"), "machine", m.ID)
 	if err := m.Settings().Validate(); err != nil {
 		c.fault(at, "%v", err)
 	}
+	sources := []string{SourceSim, SourceReplay, SourceSensors}
+	if m.Source == SourceSim || m.Source == SourceReplay {
+		c.only(at, "sensors", m.Sensors != nil, m.Source)
+	}
 	switch m.Source {
+	case SourceSensors:
+		c.only(at, "sim", m.Sim != nil, m.Source)
+		c.only(at, "replay", m.Replay != nil, m.Source)
+		c.sensors.machine(at, m, salt)
 	case SourceSim:
 		c.only(at, "replay", m.Replay != nil, m.Source)
 		c.sim(at.Then("sim"), m.Sim)
@@ -238,9 +250,9 @@ func (c *checker) machine(at config.Path, m *Machine) {
 		c.only(at, "sim", m.Sim != nil, m.Source)
 		c.replay(at.Then("replay"), m.Replay)
 	case "":
-		c.fault(at, "machine %q has no source; use one of %q, %q", m.ID, SourceSim, SourceReplay)
+		c.fault(at, "machine %q has no source%s", m.ID, config.DidYouMean("", sources))
 	default:
-		c.fault(at.Then("source"), "unknown source %q%s", m.Source, config.DidYouMean(m.Source, []string{SourceSim, SourceReplay}))
+		c.fault(at.Then("source"), "unknown source %q%s", m.Source, config.DidYouMean(m.Source, sources))
 	}
 }
 

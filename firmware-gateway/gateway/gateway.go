@@ -21,6 +21,7 @@ import (
 	"karkhana/firmware-gateway/config"
 	"karkhana/firmware-gateway/health"
 	"karkhana/firmware-gateway/sampler"
+	"karkhana/firmware-gateway/sensor"
 	"karkhana/firmware-gateway/source"
 	"karkhana/firmware-gateway/spool"
 	"karkhana/firmware-gateway/uplink"
@@ -40,6 +41,8 @@ type Options struct {
 	System func(context.Context) health.System
 	// HealthFile is where the report for the commands on this computer goes, in memory; "": none. It needs System.
 	HealthFile string
+	// Buses are what sensors are connected to; nil: the computer's.
+	Buses sensor.Buses
 	// TuneUplink may change the times of the uplink; for tests.
 	TuneUplink func(*uplink.Options)
 }
@@ -64,6 +67,7 @@ type Gateway struct {
 	dirty    chan struct{} // packs wait for the next sync
 	full     chan struct{} // many do
 	board    *watchdog.Board
+	sensors  *sensor.Set
 	system   atomic.Pointer[health.System] // as last read
 
 	mu   sync.Mutex
@@ -120,8 +124,10 @@ func (g *Gateway) wire() error {
 	if g.o.TuneUplink != nil {
 		g.o.TuneUplink(&o)
 	}
-	g.uplink, err = uplink.New(o)
-	return err
+	if g.uplink, err = uplink.New(o); err != nil {
+		return err
+	}
+	return g.newSensors()
 }
 
 // Close closes a gateway that is not run.
@@ -159,8 +165,11 @@ func (g *Gateway) sample(ctx context.Context) error {
 	defer stopLive()
 	var lives, backlogs errgroup.Group
 	var opened sync.WaitGroup
+	lives.Go(func() error { g.runSensors(live); return nil })
 	for _, m := range g.cfg.Machines {
 		switch m.Source {
+		case config.SourceSensors:
+			lives.Go(func() error { g.sensed(live, m); return nil })
 		case config.SourceSim:
 			opened.Add(1)
 			lives.Go(func() error { g.live(live, m, opened.Done); return nil })
@@ -189,6 +198,9 @@ func (g *Gateway) sample(ctx context.Context) error {
 		err = nil // was logged; the rest has gone on
 	}
 	_ = lives.Wait()
+	if e := g.sensors.Close(); e != nil {
+		g.log.Debug("buses could not be closed", "err", e)
+	}
 	if ctx.Err() != nil {
 		return nil
 	}
