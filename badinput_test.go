@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,6 +61,11 @@ func TestBadPacks(t *testing.T) {
 		require.True(t, token.WaitTimeout(10*time.Second))
 		require.NoError(t, token.Error())
 	}
+	require.True(t, waitFor(20*time.Second, func() bool { // until ingest listens
+		send("press-1", good(0))
+		stored, _ := answers()
+		return stored[100]
+	}))
 	for i, b := range bad {
 		send("press-1", good(i))
 		send(b.machine, b.payload)
@@ -128,7 +134,7 @@ func listenForReceipts(t *testing.T, c mqtt.Client) func() (stored map[uint64]bo
 	return func() (map[uint64]bool, map[uint64]string) {
 		mu.Lock()
 		defer mu.Unlock()
-		return stored, refused
+		return maps.Clone(stored), maps.Clone(refused)
 	}
 }
 
