@@ -20,6 +20,7 @@ import (
 	"karkhana/firmware-gateway/clock"
 	"karkhana/firmware-gateway/config"
 	"karkhana/firmware-gateway/health"
+	"karkhana/firmware-gateway/pack"
 	"karkhana/firmware-gateway/sampler"
 	"karkhana/firmware-gateway/sensor"
 	"karkhana/firmware-gateway/source"
@@ -34,7 +35,7 @@ type Options struct {
 	Config  *config.Gateway
 	Version string
 	Logger  *slog.Logger
-	Clock   clock.Clock // nil: the computer's
+	Kernel  clock.Kernel // nil: the computer's clock
 	// ExitWhenDrained ends Run once every recording and simulated past has ended and every pack has its receipt.
 	ExitWhenDrained bool
 	// System reads the computer's health for the status and the report; nil: nothing is said of it.
@@ -59,7 +60,7 @@ type Gateway struct {
 	o        Options
 	cfg      *config.Gateway
 	log      *slog.Logger
-	clock    clock.Clock
+	clock    *clock.Keeper
 	spool    *spool.Spool
 	uplink   *uplink.Uplink
 	progress *progress
@@ -87,16 +88,13 @@ func New(o Options) (*Gateway, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	log := o.Logger.With("site", c.Site, "gateway", c.Gateway)
-	if o.Clock == nil {
-		o.Clock = clock.NewSystem(c.Clock == config.ClockTrusted)
-	}
 	g := &Gateway{
-		o: o, cfg: c, log: log, clock: o.Clock, card: source.HashCards(c.CardSalt),
+		o: o, cfg: c, log: log, card: source.HashCards(c.CardSalt),
 		dirty: make(chan struct{}, 1), full: make(chan struct{}, 1), left: map[string]time.Duration{},
 		board: watchdog.NewBoard(),
 	}
 	var err error
-	g.spool, err = spool.Open(filepath.Join(c.Data, "spool"), spool.Options{MaxBytes: c.SpoolMaxMB << 20, Logger: log})
+	g.spool, err = spool.Open(filepath.Join(c.Data, "spool"), spool.Options{MaxBytes: c.SpoolMaxMB << 20, Thin: pack.Thin, Logger: log})
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +108,16 @@ func New(o Options) (*Gateway, error) {
 func (g *Gateway) wire() error {
 	var moved bool
 	var err error
+	g.clock, err = clock.Open(clock.Options{
+		Kernel: g.o.Kernel, Trusted: g.cfg.Clock == config.ClockTrusted, File: filepath.Join(g.cfg.Data, "clock.json"),
+		Mark: g.spool.LastMark(), Logger: g.log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := g.recoverOpen(); err != nil {
+		return err
+	}
 	g.progress, moved, err = loadProgress(filepath.Join(g.cfg.Data, "progress.json"), g.spool.ID())
 	if err != nil {
 		return err
@@ -119,7 +127,7 @@ func (g *Gateway) wire() error {
 	}
 	o := uplink.Options{
 		URL: g.cfg.Broker, Site: g.cfg.Site, Gateway: g.cfg.Gateway, Key: g.cfg.Key, HistoryPerS: g.cfg.HistoryPacksPerS,
-		Queue: g.spool, Status: g.Status, Logger: g.log, Now: g.clock.Now,
+		Queue: queue{g}, Status: g.Status, Logger: g.log, Date: g.clock.UTC,
 	}
 	if g.o.TuneUplink != nil {
 		g.o.TuneUplink(&o)
@@ -144,6 +152,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	defer stopBackground()
 	var sending errgroup.Group
 	sending.Go(func() error { return g.commit(background) })
+	sending.Go(func() error { return g.pollClock(background) })
 	sending.Go(func() error { return g.uplink.Run(background) })
 	sending.Go(func() error { g.watch(background); return nil })
 
@@ -208,7 +217,14 @@ func (g *Gateway) sample(ctx context.Context) error {
 }
 
 func (g *Gateway) sampler(m config.Machine, s sampler.Settings) *sampler.Sampler {
-	return &sampler.Sampler{Settings: s, Now: g.clock.Now, Sink: g, Logger: g.log.With("machine", m.ID)}
+	return &sampler.Sampler{Settings: s, Now: g.wall, Sink: g, Logger: g.log.With("machine", m.ID)}
+}
+
+// liveSampler runs what can't be had again: by the clock that never steps, and through the journal.
+func (g *Gateway) liveSampler(m config.Machine) *sampler.Sampler {
+	s := g.sampler(m, m.Settings())
+	s.Now, s.Journal = g.clock.Now, g
+	return s
 }
 
 func (g *Gateway) simOptions(m config.Machine) source.SimOptions {
@@ -219,14 +235,14 @@ func (g *Gateway) simOptions(m config.Machine) source.SimOptions {
 func (g *Gateway) live(ctx context.Context, m config.Machine, opened func()) {
 	watched := g.board.Watch(m.ID, m.Every.Std())
 	defer watched.Done()
-	src, err := source.OpenSim(g.simOptions(m), g.clock.Now())
+	src, err := source.OpenSim(g.simOptions(m), g.wall())
 	opened()
 	if err != nil {
 		g.log.Error("machine is not sampled", "machine", m.ID, "err", err)
 		return
 	}
 	defer src.Close()
-	_ = g.sampler(m, m.Settings()).Live(ctx, watched.Source(src)) // the context's end
+	_ = g.liveSampler(m).Live(ctx, watched.Source(rebased{src, g.wall})) // the context's end
 }
 
 func historyKey(m config.Machine) string { return m.ID + "/history" }
@@ -239,7 +255,7 @@ func (g *Gateway) historyStart(m config.Machine) (at source.HistoryPosition, err
 		}
 	} else {
 		h := m.Sim.History
-		at = source.NewHistoryPosition(m.Sim.Epoch, g.clock.Now(), h.Span.Std(), h.Every.Std())
+		at = source.NewHistoryPosition(m.Sim.Epoch, g.wall(), h.Span.Std(), h.Every.Std())
 		g.progress.mark(historyKey(m), at)
 	}
 	g.setLeft(m.ID, at.Left())
@@ -258,13 +274,13 @@ func (g *Gateway) history(ctx context.Context, m config.Machine, at source.Histo
 	}
 	defer b.Close()
 	g.log.Info("history begins", "machine", m.ID, "left", at.Left().String())
-	said := g.clock.Now()
+	said := g.wall()
 	err = g.sampler(m, sampler.Settings{Machine: m.ID, Every: h.Every.Std(), Report: h.Report.Std(), Pack: time.Minute}).
 		Backlog(ctx, b, func(position any) {
 			g.progress.mark(historyKey(m), position)
 			left := position.(source.HistoryPosition).Left()
 			g.setLeft(m.ID, left)
-			if now := g.clock.Now(); now.Sub(said) > 10*time.Second {
+			if now := g.wall(); now.Sub(said) > 10*time.Second {
 				said = now
 				g.log.Info("history goes on", "machine", m.ID, "left", left.String())
 			}
@@ -281,7 +297,7 @@ func (g *Gateway) replay(ctx context.Context, m config.Machine) error {
 	if err != nil {
 		return g.failed(m, err)
 	}
-	o.Card, o.Now, o.Logger = g.card, g.clock.Now, g.log.With("machine", m.ID)
+	o.Card, o.Now, o.Logger = g.card, g.wall, g.log.With("machine", m.ID)
 	key := m.ID + "/replay"
 	r, err := source.OpenReplay(o, g.progress.get(key))
 	if err != nil {
@@ -308,16 +324,29 @@ func (g *Gateway) setLeft(machine string, left time.Duration) {
 	g.left[machine] = left
 }
 
-// Add queues a pack (sampler.Sink).
-func (g *Gateway) Add(machine string, newestMs int64, samples []wire.Sample) error {
-	p := wire.Pack{
-		Site: g.cfg.Site, Machine: machine, Spool: g.spool.ID(), Boot: g.clock.Boot(), Clock: g.clock.Trust(), Samples: samples,
+// wall is the wall clock, which recordings and simulated pasts live by.
+func (g *Gateway) wall() time.Time {
+	at, _ := g.clock.UTC()
+	return at
+}
+
+// pollClock looks at the clock once a second until ctx ends.
+func (g *Gateway) pollClock(ctx context.Context) error {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+			g.clock.Poll()
+		}
 	}
-	p.Sort()
-	_, err := g.spool.Append(machine, newestMs, func(seq uint64) ([]byte, error) {
-		p.Seq = seq
-		return p.Encode(wire.FormatCBOR)
-	})
+}
+
+// Add queues a pack whose samples have their own dates (sampler.Sink).
+func (g *Gateway) Add(machine string, newestMs int64, samples []wire.Sample) error {
+	err := g.queue(machine, newestMs, samples, pack.Tail{Boot: g.clock.Boot(), Known: true, Clock: g.clock.Trust()})
 	g.poke()
 	return err
 }
@@ -354,7 +383,7 @@ func wait(ctx context.Context, done func() bool) error {
 // Status is what the gateway says of itself.
 func (g *Gateway) Status() wire.Status {
 	st := g.spool.Stats()
-	now := g.clock.Now()
+	now := g.wall()
 	s := wire.Status{
 		Online: true, Version: g.o.Version, Boot: g.clock.Boot(), Clock: g.clock.Trust(), Spool: g.spool.ID(),
 		SpoolPacks: uint64(st.Packs), ConfigHash: g.cfg.Hash, TimeMs: now.UnixMilli(),

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
+
+	"karkhana/firmware-gateway/durable"
 )
 
 // progress remembers how far recordings and simulated pasts have come: a small file beside the spool, replaced as a
@@ -101,27 +102,5 @@ func (p *progress) save(marks map[string]any) error {
 	if err != nil {
 		return fmt.Errorf("save progress: %w", err)
 	}
-	return replaceFile(p.path, b)
-}
-
-func replaceFile(path string, b []byte) error {
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
-	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
-	}
-	defer d.Close()
-	return d.Sync()
+	return durable.Replace(p.path, b)
 }

@@ -23,5 +23,5 @@ func (g *Gateway) runSensors(ctx context.Context) { g.sensors.Run(ctx) }
 func (g *Gateway) sensed(ctx context.Context, m config.Machine) {
 	watched := g.board.Watch(m.ID, m.Every.Std())
 	defer watched.Done()
-	_ = g.sampler(m, m.Settings()).Live(ctx, watched.Source(g.sensors.Source(m.ID))) // the context's end
+	_ = g.liveSampler(m).Live(ctx, watched.Source(g.sensors.Source(m.ID))) // the context's end
 }

@@ -183,7 +183,7 @@ func Is(b []byte) bool { return len(b) > 0 && (b[0] == itemRow || b[0] == itemTa
 // Parse reads a pack. A pack without a tail has no boot.
 func Parse(b []byte) (Stored, error) {
 	r := reader{b: b}
-	var s Stored
+	s := Stored{Samples: make([]wire.Sample, 0, len(b)/8)}
 	for len(r.b) > 0 && !r.bad {
 		switch r.byte() {
 		case itemRow:

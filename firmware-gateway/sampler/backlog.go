@@ -29,7 +29,7 @@ func (s *Sampler) Backlog(ctx context.Context, b Backlog, mark func(position any
 	clean := b.Position() // everything before it has left the aggregator
 	var out []wire.Sample
 	flush := func() {
-		if len(p.samples) > 0 {
+		if p.n > 0 {
 			s.report(p.flush())
 			mark(clean)
 		}
@@ -46,7 +46,7 @@ func (s *Sampler) Backlog(ctx context.Context, b Backlog, mark func(position any
 			continue
 		}
 		if errors.Is(err, io.EOF) {
-			s.report(p.add(s.Now(), a.flush(out[:0])))
+			s.report(p.add(s.Now(), a.flush(out[:0]), false))
 			clean = b.Position()
 			s.report(p.flush())
 			mark(clean)
@@ -63,14 +63,14 @@ func (s *Sampler) Backlog(ctx context.Context, b Backlog, mark func(position any
 		if !p.fits(len(out)) {
 			flush()
 		}
-		s.report(p.add(s.Now(), out))
+		s.report(p.add(s.Now(), out, false))
 		switch {
 		case !a.open:
 			clean = b.Position()
 		case a.closed > closed:
 			clean = before
 		}
-		if len(p.samples) > 0 && (p.urgent && s.fresh(p.newest) || s.Now().Sub(p.since) >= s.Pack) {
+		if p.n > 0 && (p.urgent && s.fresh(p.newest) || s.Now().Sub(p.since) >= s.Pack) {
 			flush()
 		}
 	}
@@ -78,7 +78,7 @@ func (s *Sampler) Backlog(ctx context.Context, b Backlog, mark func(position any
 
 // next calls Next, but not for longer than the open pack may still wait.
 func (s *Sampler) next(ctx context.Context, b Backlog, p *packer) ([]wire.Sample, error) {
-	if !b.Paced() || len(p.samples) == 0 {
+	if !b.Paced() || p.n == 0 {
 		return b.Next(ctx)
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.since.Add(s.Pack).Sub(s.Now()))

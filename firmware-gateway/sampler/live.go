@@ -36,9 +36,10 @@ func (s Settings) windowMs() int64 {
 // Sampler runs one machine.
 type Sampler struct {
 	Settings
-	Now    func() time.Time
-	Sink   Sink
-	Logger *slog.Logger // with the machine
+	Now     func() time.Time
+	Sink    Sink
+	Journal Journal      // of a live source; nil: a power cut costs what is in memory
+	Logger  *slog.Logger // with the machine
 }
 
 // Live reads a source each Every, at whole multiples of it, first at once, until ctx ends. A source that fails or is
@@ -46,7 +47,7 @@ type Sampler struct {
 func (s *Sampler) Live(ctx context.Context, src Source) error {
 	a := newAggregator(s.windowMs())
 	a.joined = true
-	p := &packer{sink: s.Sink, machine: s.Machine, window: a.window}
+	p := &packer{sink: s.Sink, journal: s.Journal, machine: s.Machine, window: a.window}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var out []wire.Sample
@@ -54,7 +55,7 @@ func (s *Sampler) Live(ctx context.Context, src Source) error {
 	for {
 		select {
 		case <-ctx.Done():
-			s.report(p.add(s.Now(), a.flush(out[:0])))
+			s.report(p.add(s.Now(), a.flush(out[:0]), s.keepsWindows()))
 			s.report(p.flush())
 			return ctx.Err()
 		case <-timer.C:
@@ -68,17 +69,45 @@ func (s *Sampler) Live(ctx context.Context, src Source) error {
 		}
 		failing = err != nil
 		out = out[:0]
+		closed := a.closed
 		for _, sample := range samples {
 			out = a.add(sample, out)
 		}
 		now := s.Now()
-		s.report(p.add(now, out))
+		s.report(p.add(now, out, s.keepsWindows() && a.closed > closed))
+		if s.keepsWindows() && a.open {
+			s.report(s.Journal.Window(s.Machine, collected(samples)))
+		}
 		next := now.Truncate(s.Every).Add(s.Every)
-		if len(p.samples) > 0 && (p.urgent || next.After(p.since.Add(s.Pack))) {
+		if p.n > 0 && (p.urgent || next.After(p.since.Add(s.Pack))) {
 			s.report(p.flush())
 		}
 		timer.Reset(next.Sub(now))
 	}
+}
+
+func (s *Sampler) keepsWindows() bool { return s.Journal != nil && s.windowMs() > 0 }
+
+// collected returns the readings that wait in a window, without events, which don't.
+func collected(readings []wire.Sample) []wire.Sample {
+	var out []wire.Sample
+	for _, r := range readings {
+		if ruleOf(r.Quantity) != event {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// Recover makes of the readings of a window that a power cut left open what it would have been had it ended there.
+func Recover(window time.Duration, readings []wire.Sample) []wire.Sample {
+	a := newAggregator(window.Milliseconds())
+	a.joined = true
+	var out []wire.Sample
+	for _, r := range readings {
+		out = a.add(r, out)
+	}
+	return a.flush(out)
 }
 
 // slowest is how long one reading may take, unless readings are further apart.

@@ -37,11 +37,12 @@ type Spool struct {
 	pending  int        // sum of segment pendings
 	queue    []item     // closed packs that are in no segment, ascending
 	queued   int64      // their cost
+	fresh    int64      // of those that are not durable
 	open     map[string][]byte
 	ops      ops    // not yet in the journal
 	marked   []byte // newest mark
 	lastMark []byte // of the former opening
-	written  []Ref  // went to segments since the last Sync returned
+	moved    []Ref  // went to segments since the last Sync returned
 	overflow bool   // operations were given up: the journal must begin anew
 	next     uint64 // seq of the next pack
 	durable  uint64 // packs of the queue up to it are durable
@@ -135,6 +136,15 @@ func (s *Spool) enqueue(it *item) {
 	s.stats.Appended++
 	s.queue = append(s.queue, *it)
 	s.queued += it.cost()
+	s.fresh += it.cost()
+}
+
+// recount sums up what is not durable. The caller holds mu.
+func (s *Spool) recount() {
+	s.fresh = 0
+	for i := len(s.queue) - 1; i >= 0 && s.queue[i].seq > s.durable; i-- {
+		s.fresh += s.queue[i].cost()
+	}
 }
 
 // Note adds bytes to the open pack of a key and makes the open packs of the keys in drop void, both or neither. They
@@ -224,6 +234,7 @@ func (s *Spool) trim() {
 		s.queued -= s.queue[i].cost()
 		s.queue = slices.Delete(s.queue, i, i+1)
 		s.stats.Dropped++
+		s.recount()
 	}
 }
 
@@ -273,12 +284,12 @@ func (s *Spool) newlyDurable(before uint64) []Ref {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var refs []Ref
-	for _, w := range s.written {
+	for _, w := range s.moved {
 		if w.Seq > before {
 			refs = append(refs, w)
 		}
 	}
-	s.written = nil
+	s.moved = nil
 	for _, it := range s.queue {
 		if it.seq > before && it.seq <= s.durable {
 			refs = append(refs, it.ref())
@@ -326,6 +337,7 @@ func (s *Spool) nowDurable(upto uint64, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.durable = max(s.durable, upto)
+	s.recount()
 	s.stats.BytesWritten += uint64(roundUp(int64(frameHeader+n), sector))
 }
 
@@ -371,14 +383,17 @@ func (s *Spool) checkpoint() error {
 	return s.begin()
 }
 
+// batchBytes is how much is written with one fsync.
+const batchBytes = 256 << 10
+
 // blocks writes the queue to segments.
 func (s *Spool) blocks() error {
 	s.mu.Lock()
 	items := slices.Clone(s.queue)
 	s.mu.Unlock()
 	for len(items) > 0 {
-		n := s.blockLength(items)
-		if err := s.writeBlock(items[:n]); err != nil {
+		n, err := s.writeBlocks(items)
+		if err != nil {
 			return err
 		}
 		items = items[n:]
@@ -402,22 +417,46 @@ func (s *Spool) blockLength(items []item) int {
 	return n
 }
 
-// writeBlock appends a block to the newest segment and waits until it is durable.
-func (s *Spool) writeBlock(items []item) error {
-	b := packBlock(items)
-	g, err := s.room(items[0].seq, items[len(items)-1].seq, int64(len(b)))
+// block is one that was written, or is about to be.
+type block struct {
+	items []item
+	size  int64
+}
+
+// writeBlocks appends blocks to the newest segment, as many as it takes or one fsync is for, and waits until they are
+// durable. It returns how many items that were.
+func (s *Spool) writeBlocks(items []item) (int, error) {
+	n := s.blockLength(items)
+	b := packBlock(items[:n])
+	g, err := s.room(items[0].seq, items[n-1].seq, int64(len(b)))
 	if err != nil {
-		return err
+		return 0, err
+	}
+	blocks := []block{{items[:n], int64(len(b))}}
+	for n < len(items) && len(b) < batchBytes {
+		more := s.blockLength(items[n:])
+		next := packBlock(items[n : n+more])
+		if g.size+int64(len(b)+len(next)) > s.opts.SegmentBytes || items[n+more-1].seq-g.first >= maxSpan {
+			break
+		}
+		b = append(b, next...)
+		blocks = append(blocks, block{items[n : n+more], int64(len(next))})
+		n += more
 	}
 	if _, err := s.active.WriteAt(b, g.size); err != nil {
-		return fmt.Errorf("write %s: %w", g.name(), err) // the next try writes over it
+		return 0, fmt.Errorf("write %s: %w", g.name(), err) // the next try writes over it
 	}
 	if err := s.active.Sync(); err != nil {
 		s.abandon(g)
-		return fmt.Errorf("sync %s: %w", g.name(), err)
+		return 0, fmt.Errorf("sync %s: %w", g.name(), err)
 	}
-	s.committed(g, items, int64(len(b)))
-	return nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stats.BytesWritten += uint64(roundUp(int64(len(b)), page)) + page
+	for _, w := range blocks {
+		s.committed(g, w.items, w.size)
+	}
+	return n, nil
 }
 
 // room returns the newest segment when it takes packs of those seqs and that size, else a new one.
@@ -487,10 +526,8 @@ func (s *Spool) abandon(g *segment) {
 	}
 }
 
-// committed takes a written block into the books.
+// committed takes a written block into the books. The caller holds mu.
 func (s *Spool) committed(g *segment, items []item, size int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	g.addItems(items)
 	thinned, raw := int64(0), int64(0)
 	for i := range items {
@@ -498,13 +535,12 @@ func (s *Spool) committed(g *segment, items []item, size int64) {
 		if items[i].flags&flagThinned != 0 {
 			thinned += items[i].cost()
 		}
-		s.written = append(s.written, items[i].ref())
+		s.moved = append(s.moved, items[i].ref())
 	}
 	g.thinned += size * thinned / max(raw, 1)
 	g.size += size
 	s.bytes += size
 	s.pending += len(items)
-	s.stats.BytesWritten += uint64(roundUp(size, page)) + page
 	// What is not in the queue any more had its receipt meanwhile, or was dropped.
 	last := items[len(items)-1].seq
 	n := sort.Search(len(s.queue), func(i int) bool { return s.queue[i].seq > last })
@@ -518,6 +554,7 @@ func (s *Spool) committed(g *segment, items []item, size int64) {
 		}
 	}
 	s.queue = slices.Delete(s.queue, 0, n)
+	s.recount()
 }
 
 // reap removes the segments of which everything is receipted, but never the newest. The caller holds mu.
@@ -601,13 +638,10 @@ func (s *Spool) Buffered() int64 {
 }
 
 func (s *Spool) buffered() int64 {
-	switch {
-	case s.overflow:
-		return s.queued
-	case s.ops.minor():
-		return 0
+	if s.ops.minor() {
+		return s.fresh
 	}
-	return int64(len(s.ops.b))
+	return max(s.fresh, int64(len(s.ops.b)))
 }
 
 // Stats returns the state of the queue.

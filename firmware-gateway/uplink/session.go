@@ -114,7 +114,7 @@ func (s *session) work(ctx context.Context) error {
 	defer second.Stop()
 	pause := time.NewTimer(0)
 	defer pause.Stop()
-	s.due = s.flight.due(s.o.Now())
+	s.due = s.flight.due(time.Now())
 	s.sayStatus(true)
 	for {
 		select {
@@ -129,7 +129,7 @@ func (s *session) work(ctx context.Context) error {
 		case <-status.C:
 			s.sayStatus(true)
 		case <-second.C:
-			now := s.o.Now()
+			now := time.Now()
 			if s.flight.stuck(now, ackLimit) {
 				return fmt.Errorf("the broker has acknowledged nothing for %v", ackLimit)
 			}
@@ -252,12 +252,12 @@ func (s *session) historyWait() time.Duration {
 	if s.o.HistoryPerS == 0 {
 		return 0
 	}
-	return s.next.Sub(s.o.Now())
+	return s.next.Sub(time.Now())
 }
 
 // publish sends a pack on the lane of its age.
 func (s *session) publish(r spool.Record) error {
-	now, lane := s.o.Now(), wire.LaneHistory
+	now, lane := time.Now(), wire.LaneHistory
 	if s.isLive(r.TimeMs) {
 		lane = wire.LaneLive
 	} else if s.o.HistoryPerS > 0 {

@@ -17,12 +17,19 @@ import (
 // Queue is what the uplink needs of the spool.
 type Queue interface {
 	ID() string
-	Cursor() *spool.Cursor
-	Read(spool.Ref) (spool.Record, error)
+	Cursor() Cursor
+	Read(spool.Ref) (spool.Record, error) // the payload is what is sent
 	Receipt(ranges ...[2]uint64) int
 }
 
-var _ Queue = (*spool.Spool)(nil)
+// Cursor walks through the queue, oldest pack first. Packs that can't be sent yet are left out; once they can they come,
+// with some that were given before.
+type Cursor interface {
+	Next() (spool.Record, error) // io.EOF: none now
+	Close()
+}
+
+var _ Cursor = (*spool.Cursor)(nil)
 
 // Options of an uplink. Zero numbers take their defaults.
 type Options struct {
@@ -41,7 +48,9 @@ type Options struct {
 	StatusEvery time.Duration // default 15 s
 	RetryMin    time.Duration // wait after a failed connection; default 1 s, doubling
 	RetryMax    time.Duration // longest such wait; default 30 s
-	Now         func() time.Time
+	// Date is the wall clock for the age of packs; ok is false when nobody knows it, and then no pack is live. Default:
+	// the computer's.
+	Date func() (at time.Time, ok bool)
 }
 
 func (o *Options) defaults() error {
@@ -60,8 +69,8 @@ func (o *Options) defaults() error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Now == nil {
-		o.Now = time.Now
+	if o.Date == nil {
+		o.Date = func() (time.Time, bool) { return time.Now(), true }
 	}
 	if o.Window <= 0 {
 		o.Window = 256
@@ -99,9 +108,9 @@ type Stats struct {
 // Uplink is one gateway's connection. Run is called once; Offer and Stats at any time.
 type Uplink struct {
 	o      Options
-	flight *flight       // owned by Run
-	cursor *spool.Cursor // owned by Run
-	refuse refusals      // owned by Run
+	flight *flight  // owned by Run
+	cursor Cursor   // owned by Run
+	refuse refusals // owned by Run
 	wake   chan struct{}
 
 	mu    sync.Mutex
@@ -144,7 +153,10 @@ func (u *Uplink) Offer(refs []spool.Ref) {
 	}
 }
 
-func (u *Uplink) isLive(ms int64) bool { return u.o.Now().UnixMilli()-ms <= u.o.LiveAge.Milliseconds() }
+func (u *Uplink) isLive(ms int64) bool {
+	at, ok := u.o.Date()
+	return ok && at.UnixMilli()-ms <= u.o.LiveAge.Milliseconds()
+}
 
 // nextFresh takes the oldest of the fresh ones that are still fresh.
 func (u *Uplink) nextFresh() (spool.Ref, bool) {

@@ -26,6 +26,11 @@ const (
 	often = 5 * time.Millisecond
 )
 
+// queue sends what is in the spool as it is.
+type queue struct{ *spool.Spool }
+
+func (q queue) Cursor() uplink.Cursor { return q.Spool.Cursor() }
+
 // line is a spool and an uplink before a server.
 type line struct {
 	t      *testing.T
@@ -42,7 +47,7 @@ func newLine(t *testing.T, b brokertest.Broker, url string, tune func(*uplink.Op
 	require.NoError(t, err)
 	l := &line{t: t, spool: s, server: uplinktest.NewServer(t, b), log: &syncbuf.Buffer{}}
 	o := uplink.Options{
-		URL: url, Site: uplinktest.Site, Gateway: uplinktest.Gateway, Key: uplinktest.Key, Queue: s,
+		URL: url, Site: uplinktest.Site, Gateway: uplinktest.Gateway, Key: uplinktest.Key, Queue: queue{s},
 		Status:   func() wire.Status { return wire.Status{Version: "test", SpoolPacks: uint64(s.Len())} },
 		Logger:   slog.New(slog.NewTextHandler(l.log, nil)),
 		RetryMin: 10 * time.Millisecond, RetryMax: 50 * time.Millisecond,
