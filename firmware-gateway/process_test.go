@@ -16,6 +16,7 @@ import (
 
 	"karkhana/firmware-gateway/uplink/uplinktest"
 	"karkhana/internal/broker/brokertest"
+	"karkhana/internal/quantity"
 	"karkhana/internal/wire"
 )
 
@@ -103,6 +104,54 @@ func TestKilledAgainAndAgain(t *testing.T) {
 	for i, s := range got {
 		require.InDelta(t, i, s.Number, 0)
 	}
+	require.Empty(t, server.Changed())
+}
+
+// Killed with a pack of an hour and a window of an hour open, the gateway loses at most the last second.
+func TestOpenPacksAndWindowsSurviveAKill(t *testing.T) {
+	b := brokertest.Embedded(t, uplinktest.Users())
+	server := uplinktest.NewServer(t, b)
+	server.Answer(true)
+	epoch := time.Now().Add(-24 * time.Hour).UTC().Format(time.RFC3339)
+	dir := configure(t, b.URL(), fmt.Sprintf(`  - {id: pack, source: sim, sim: {seed: 7, epoch: %[1]s, kind: main-meter}, every: 100ms, pack: 1h}
+  - {id: window, source: sim, sim: {seed: 7, epoch: %[1]s, kind: main-meter}, every: 100ms, report: 1h, pack: 1h}
+`, epoch))
+	bin := build(t)
+	var killed []time.Time
+	begin := time.Now()
+	for range 3 {
+		cmd := start(t, bin, dir)
+		<-time.After(time.Duration(2500+rand.IntN(500)) * time.Millisecond)
+		killed = append(killed, time.Now())
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+	cmd := start(t, bin, dir, "--exit-when-drained")
+	require.NoError(t, cmd.Wait())
+	var times []int64
+	for _, s := range server.Samples("pack") {
+		if s.Quantity == quantity.Power {
+			times = append(times, s.TimeMs)
+		}
+	}
+	require.Greater(t, len(times), 30)
+	for i, at := range killed {
+		last := int64(0)
+		for _, ms := range times {
+			if ms <= at.UnixMilli() {
+				last = ms
+			}
+		}
+		require.LessOrEqual(t, at.UnixMilli()-last, int64(1400), "kill %d cost more than a second", i)
+	}
+	windows := 0
+	for _, s := range server.Samples("window") {
+		if s.Quantity == quantity.Power {
+			require.GreaterOrEqual(t, s.TimeMs, begin.Add(-time.Hour).UnixMilli())
+			windows++
+		}
+	}
+	require.GreaterOrEqual(t, windows, 3, "what each window had is there")
 	require.Empty(t, server.Changed())
 }
 

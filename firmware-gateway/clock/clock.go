@@ -227,7 +227,7 @@ func near(a, b int64) bool { return a-b <= jitter.Milliseconds() && b-a <= jitte
 // accept takes over a time from the network: the first of the boot, or a step. The caller holds mu.
 func (k *Keeper) accept(off int64) {
 	b, mono := k.current(), k.monoMs()
-	if k.known {
+	if k.known && !near(off, k.offset) {
 		k.log.Warn("clock was stepped", "ms", off-k.offset)
 	}
 	before := *b

@@ -151,6 +151,17 @@ func (s *Server) Packs() int {
 	return len(s.packs)
 }
 
+// Clocks counts the different packs by how far their time is trusted.
+func (s *Server) Clocks() map[wire.Clock]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := map[wire.Clock]int{}
+	for _, p := range s.decoded {
+		n[p.Clock]++
+	}
+	return n
+}
+
 // Arrivals are the lanes of everything that came, repeated packs included.
 func (s *Server) Arrivals() []wire.Kind {
 	s.mu.Lock()
