@@ -107,6 +107,10 @@ bin/golangci-lint:
 openapi: ## write dashboards/api/openapi.json anew after a change of the API
 	UPDATE=1 go test -count=1 -run OpenAPIFile ./dashboards/api
 
+.PHONY: kits
+kits: ## draw docs/kits anew after a change of a kit
+	go generate ./hardware/kit
+
 .PHONY: clean
 clean: ## remove what was built (bin, dist, pages); keeps data/
 	rm -rf bin dist $(WEB)/node_modules
