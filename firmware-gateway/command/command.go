@@ -13,6 +13,7 @@ import (
 	"karkhana/firmware-gateway/config"
 	"karkhana/firmware-gateway/gateway"
 	"karkhana/firmware-gateway/health"
+	"karkhana/firmware-gateway/sensor"
 	"karkhana/firmware-gateway/spool"
 )
 
@@ -20,6 +21,8 @@ import (
 type Env struct {
 	Context context.Context //nolint:containedctx // kong hands commands one value
 	Stdout  io.Writer
+	Stderr  io.Writer    // for progress; nil: the process's
+	Buses   sensor.Buses // nil: the computer's
 	Logger  *slog.Logger
 	Version string
 }
@@ -28,13 +31,16 @@ type Env struct {
 type CLI struct {
 	LogLevel slog.Level `help:"Least important log lines that are shown: debug, info, warn, error." default:"info"`
 
-	Run     Run     `cmd:"" help:"Sample and send until stopped."`
-	Check   Check   `cmd:"" help:"Check a configuration and exit."`
-	Config  Sample  `cmd:"" help:"Print a configuration with every key explained."`
-	Spool   Spool   `cmd:"" help:"Look at the queue on disk."`
-	Health  Health  `cmd:"" help:"Is the gateway on this computer well? Exit 1 when something needs attention."`
-	Upgrade Upgrade `cmd:"" help:"Install another version, and go back by itself when that does not sample and store."`
-	Version Version `cmd:"" help:"Print the version."`
+	Run      Run      `cmd:"" help:"Sample and send until stopped."`
+	Check    Check    `cmd:"" help:"Check a configuration and exit."`
+	Config   Sample   `cmd:"" help:"Print a configuration with every key explained."`
+	Spool    Spool    `cmd:"" help:"Look at the queue on disk."`
+	Health   Health   `cmd:"" help:"Is the gateway on this computer well? Exit 1 when something needs attention."`
+	Scan     Scan     `cmd:"" help:"Look what is connected: I2C, SPI, 1-Wire, Modbus lines."`
+	Watch    Watch    `cmd:"" help:"Show the live values of all machines in a table."`
+	Selftest Selftest `cmd:"" help:"Test every sensor: dead, reversed, saturated, open, swapped; exit 1 on faults."`
+	Upgrade  Upgrade  `cmd:"" help:"Install another version, and go back by itself when that does not sample and store."`
+	Version  Version  `cmd:"" help:"Print the version."`
 }
 
 // file is the flag that all commands on a configuration share.
