@@ -111,6 +111,7 @@ func (*Version) Run(e *Env) error {
 type Spool struct {
 	Status Status `cmd:"" help:"What is on disk and how old."`
 	Verify Verify `cmd:"" help:"Read every record; exit 1 when anything is damaged."`
+	Export Export `cmd:"" help:"Print every queued sample as a line of JSON; the gateway must not run."`
 }
 
 // Status sums up the queue. Receipts are not on disk: packs of a running gateway that are stored already may be among
