@@ -57,11 +57,11 @@ func TestWatchOnce(t *testing.T) {
 func TestSelftestCommand(t *testing.T) {
 	config, _, slave := meterConfig(t)
 	var out, progress bytes.Buffer
-	s := Selftest{file: file{Path: config}, For: time.Second}
+	s := Selftest{file: file{Path: config}, For: 2 * time.Second}
 	require.NoError(t, s.Run(&Env{Context: t.Context(), Stdout: &out, Stderr: &progress}))
 	require.Contains(t, out.String(), "ok     lathe-1: sdm120 unit 1 at rtu://")
 	require.Contains(t, out.String(), "all 1 sensors are well")
-	require.Contains(t, progress.String(), "testing 1 sensors for 1s")
+	require.Contains(t, progress.String(), "testing 1 sensors for 2s")
 	require.NoError(t, slave.Set("power", -1100))
 	out.Reset()
 	require.ErrorIs(t, s.Run(&Env{Context: t.Context(), Stdout: &out, Stderr: &progress}), sensor.ErrFaults)

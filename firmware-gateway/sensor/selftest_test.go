@@ -74,7 +74,7 @@ func TestSelfTest(t *testing.T) {
 	} {
 		machines.WriteString(machine(id, s))
 	}
-	verdicts, err := Test(t.Context(), Options{Machines: load(t, machines.String()), Buses: b, Card: source.HashCards([]byte("salt"))}, time.Second)
+	verdicts, err := Test(t.Context(), Options{Machines: load(t, machines.String()), Buses: b, Card: source.HashCards([]byte("salt"))}, 2*time.Second)
 	require.NoError(t, err)
 	want := map[string]string{
 		"good": "", "card": "", "one": "", "three": "",
