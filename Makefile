@@ -94,6 +94,10 @@ bin/nfpm:
 	@mkdir -p bin
 	GOBIN=$(CURDIR)/bin go install -trimpath -ldflags "-s -w" github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
 
+.PHONY: bench-gateway
+bench-gateway: ## the gateway against its budget: memory, CPU, flash, bytes on the wire (GATEWAY_BENCH="-for 10m -dir /mnt/card")
+	go run ./firmware-gateway/benchgateway $(GATEWAY_BENCH)
+
 .PHONY: lint
 lint: bin/golangci-lint ## go vet, golangci-lint (staticcheck inside), gofmt
 	bin/golangci-lint run ./...

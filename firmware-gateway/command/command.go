@@ -114,8 +114,8 @@ type Spool struct {
 	Export Export `cmd:"" help:"Print every queued sample as a line of JSON; the gateway must not run."`
 }
 
-// Status sums up the queue. Receipts are not on disk: packs of a running gateway that are stored already may be among
-// those that are counted.
+// Status sums up the queue, as far as a reader beside a running gateway can know: receipts of its last seconds may be
+// missing.
 type Status struct{ file }
 
 // Run prints it.
@@ -125,10 +125,10 @@ func (s *Status) Run(e *Env) error {
 		return err
 	}
 	packs, bytes, oldest := 0, int64(0), int64(0)
-	for _, f := range in.Files {
+	for _, f := range append(in.Files, in.Journal) {
 		packs += f.Packs
 		bytes += f.Bytes
-		if f.Packs > 0 && (oldest == 0 || f.OldestMs < oldest) {
+		if f.OldestMs > 0 && (oldest == 0 || f.OldestMs < oldest) {
 			oldest = f.OldestMs
 		}
 	}
@@ -136,6 +136,9 @@ func (s *Status) Run(e *Env) error {
 	if oldest > 0 {
 		at := time.UnixMilli(oldest).UTC()
 		fmt.Fprintf(e.Stdout, ", oldest %s (%s ago)", at.Format(time.RFC3339), time.Since(at).Round(time.Second))
+	}
+	if in.Open > 0 {
+		fmt.Fprintf(e.Stdout, ", %d packs still open", in.Open)
 	}
 	if in.Bad > 0 {
 		fmt.Fprintf(e.Stdout, ", %d unreadable files moved aside", in.Bad)
@@ -154,7 +157,7 @@ func (v *Verify) Run(e *Env) error {
 		return err
 	}
 	damaged := 0
-	for _, f := range in.Files {
+	for _, f := range append(in.Files, in.Journal) {
 		switch {
 		case f.Good():
 			fmt.Fprintf(e.Stdout, "%s: good, %d packs\n", f.Name, f.Packs)

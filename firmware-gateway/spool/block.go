@@ -62,8 +62,11 @@ func parseBlockHead(first uint64, b []byte) (blockHeader, bool) {
 	return h, h.last >= first && h.last-first < maxSpan && h.packs > 0 && uint64(h.packs) <= h.last-first+1 && h.raw <= maxBlock
 }
 
-// methodS2 is the only compression so far (s2, an extension of Snappy).
-const methodS2 = 1
+// Compressions. s2 is an extension of Snappy.
+const (
+	methodNone = 0
+	methodS2   = 1
+)
 
 // packBlock makes a block of items: a whole record, framed. Their seqs rise.
 func packBlock(items []item) []byte {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+
+	"github.com/klauspost/compress/s2"
 )
 
 // The journal holds, for at most a second's loss, what is not in a segment: packs that are still open, closed packs
@@ -19,6 +21,7 @@ const (
 	frameMagic  = "KJRN"
 	frameHeader = 32
 	sector      = 512
+	maxFrame    = 16 << 20 // of operations
 	journals    = 2
 )
 
@@ -40,13 +43,14 @@ type frame struct {
 	ops        []byte
 }
 
-func appendFrameHeader(b []byte, generation uint64, number uint32, ops []byte) []byte {
+func appendFrameHeader(b []byte, generation uint64, number, method uint32, ops []byte) []byte {
 	start := len(b)
 	b = append(b, frameMagic...)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(ops)))
 	b = binary.LittleEndian.AppendUint64(b, generation)
 	b = binary.LittleEndian.AppendUint32(b, number)
-	b = binary.LittleEndian.AppendUint64(b, 0)
+	b = binary.LittleEndian.AppendUint32(b, method)
+	b = binary.LittleEndian.AppendUint32(b, 0)
 	crc := crc32.Checksum(b[start:], castagnoli)
 	crc = crc32.Update(crc, castagnoli, ops)
 	return binary.LittleEndian.AppendUint32(b, crc)
@@ -65,7 +69,19 @@ func parseFrame(b []byte) (frame, bool) {
 	if crc32.Update(crc, castagnoli, ops) != binary.LittleEndian.Uint32(b[28:]) {
 		return frame{}, false
 	}
-	return frame{generation: binary.LittleEndian.Uint64(b[8:]), number: binary.LittleEndian.Uint32(b[16:]), end: int64(frameHeader + n), ops: ops}, true
+	f := frame{generation: binary.LittleEndian.Uint64(b[8:]), number: binary.LittleEndian.Uint32(b[16:]), end: int64(frameHeader + n), ops: ops}
+	switch binary.LittleEndian.Uint32(b[20:]) {
+	case methodNone:
+		return f, true
+	case methodS2:
+		if size, err := s2.DecodedLen(ops); err != nil || size > maxFrame {
+			return frame{}, false
+		}
+		raw, err := s2.Decode(nil, ops)
+		f.ops = raw
+		return f, err == nil
+	}
+	return frame{}, false
 }
 
 // framesIn finds the good frames of a journal's bytes. Frames begin at whole sectors.
@@ -164,6 +180,7 @@ type journal struct {
 	generation uint64
 	number     uint32
 	off        int64
+	last       int64  // bytes of the newest frame
 	buf        []byte // sectors, aligned
 }
 
@@ -200,10 +217,15 @@ func (j *journal) begin(snapshot []byte) error {
 
 // write appends a frame and waits until it is durable. After an error only begin may follow.
 func (j *journal) write(ops []byte) error {
-	f := j.files[j.at]
+	f, method := j.files[j.at], uint32(methodNone)
+	if roundUp(int64(frameHeader+len(ops)), sector) > sector { // else it is a sector anyway
+		if b := s2.EncodeBetter(nil, ops); len(b) < len(ops) {
+			ops, method = b, methodS2
+		}
+	}
 	n := int(roundUp(int64(frameHeader+len(ops)), int64(f.Unit())))
 	b := j.aligned(n)
-	head := appendFrameHeader(b[:0], j.generation, j.number, ops)
+	head := appendFrameHeader(b[:0], j.generation, j.number, method, ops)
 	clear(b[copy(b[len(head):], ops)+len(head):])
 	off := j.off
 	j.off = 0
@@ -213,7 +235,7 @@ func (j *journal) write(ops []byte) error {
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("sync %s: %w", journalName(j.at), err)
 	}
-	j.off = off + int64(n)
+	j.off, j.last = off+int64(n), int64(n)
 	j.number++
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/stretchr/testify/require"
 
 	"karkhana/firmware-gateway/pack"
@@ -493,11 +494,14 @@ func FuzzJournal(f *testing.F) {
 	o.drop("a")
 	o.mark([]byte("m"))
 	f.Add(o.b, true)
-	f.Add(appendFrameHeader(nil, 3, 0, o.b), false)
+	f.Add(appendFrameHeader(nil, 3, 0, methodNone, o.b), false)
 	f.Add([]byte{opFinish, 255, 255, 255}, true)
 	f.Fuzz(func(t *testing.T, b []byte, framed bool) {
 		if framed {
-			b = append(appendFrameHeader(nil, 1, 0, b), b...)
+			z := s2.Encode(nil, b)
+			first := append(appendFrameHeader(nil, 1, 0, methodS2, z), z...)
+			first = append(first, make([]byte, (sector-len(first)%sector)%sector)...)
+			b = append(append(first, appendFrameHeader(nil, 1, 1, methodNone, b)...), b...)
 		}
 		var s state
 		s.init()

@@ -315,7 +315,7 @@ func (s *Spool) frame() error {
 		s.stale = true
 		return err
 	}
-	s.nowDurable(upto, len(b))
+	s.nowDurable(upto)
 	return nil
 }
 
@@ -329,16 +329,16 @@ func (s *Spool) begin() error {
 		return err
 	}
 	s.stale = false
-	s.nowDurable(upto, len(b))
+	s.nowDurable(upto)
 	return nil
 }
 
-func (s *Spool) nowDurable(upto uint64, n int) {
+func (s *Spool) nowDurable(upto uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.durable = max(s.durable, upto)
 	s.recount()
-	s.stats.BytesWritten += uint64(roundUp(int64(frameHeader+n), sector))
+	s.stats.BytesWritten += uint64(s.jobs.last)
 }
 
 // snapshot returns everything that the journal must hold, and forgets the operations that led to it. The caller holds
