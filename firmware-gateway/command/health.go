@@ -48,7 +48,7 @@ func (h *Health) Run(e *Env) error {
 		fmt.Fprintln(e.Stdout, "!", p)
 	}
 	if len(problems) > 0 {
-		return fmt.Errorf("%d things need attention", len(problems))
+		return fmt.Errorf("not well: %d findings", len(problems))
 	}
 	_, err = fmt.Fprintln(e.Stdout, "all is well")
 	return err

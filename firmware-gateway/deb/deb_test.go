@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -226,6 +227,10 @@ func TestLifeOfAPackage(t *testing.T) {
 	info, err := os.Stat(at("etc/karkhana"))
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o750)|os.ModeDir|os.ModeSetgid, info.Mode())
+	config, err := os.Stat(at("etc/karkhana/gateway.yaml"))
+	require.NoError(t, err)
+	require.Equal(t, info.Sys().(*syscall.Stat_t).Gid, config.Sys().(*syscall.Stat_t).Gid, "the gateway can read it, also after chmod 640")
+	require.NotZero(t, config.Sys().(*syscall.Stat_t).Gid)
 	_, err = os.Lstat(at(wants))
 	require.NoError(t, err, "starts at boot")
 	require.NoFileExists(t, at(kept))
