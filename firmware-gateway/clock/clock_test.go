@@ -1,7 +1,6 @@
 package clock
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -448,7 +447,7 @@ func TestMark(t *testing.T) {
 	require.WithinDuration(t, w.now, time.UnixMilli(w.k.Now().UnixMilli()+tail.OffsetMs), exact)
 	for _, b := range [][]byte{nil, {5}, []byte("nonsense")} {
 		_, _, _, err := ParseMark(b)
-		require.True(t, errors.Is(err, ErrMark), "%q", b)
+		require.ErrorIs(t, err, ErrMark, "%q", b)
 	}
 }
 

@@ -122,9 +122,7 @@ func (s *Set) message(b *mqttBroker, msg mqtt.Message) {
 		if len(values) == 0 && len(findings) == 0 {
 			continue
 		}
-		for _, f := range m.watch.Check(now, values) {
-			findings = append(findings, f)
-		}
+		findings = append(findings, m.watch.Check(now, values)...)
 		m.note(nil)
 		// A device may send each value in a message of its own: all are kept.
 		m.inbox.put(now, true, m.samples(values, findings))

@@ -252,7 +252,7 @@ func (s *session) historyWait() time.Duration {
 	if s.o.HistoryPerS == 0 {
 		return 0
 	}
-	return s.next.Sub(time.Now())
+	return time.Until(s.next)
 }
 
 // publish sends a pack on the lane of its age.
