@@ -195,6 +195,40 @@ func TestAcknowledgedPointsSurviveKills(t *testing.T) {
 	}
 }
 
+// Whoever writes before everything is made is refused, or finds shards of the right length: a point written again, with
+// other shards made in between, is one point.
+func TestWritersNeedNotWaitUntilReady(t *testing.T) {
+	s, err := New(Options{Binary: binary(t), DataDir: t.TempDir()})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-ended)
+	})
+	store, err := open(s)
+	require.NoError(t, err)
+	defer store.Close()
+
+	week := time.Date(2026, 6, 2, 0, 0, 0, 0, time.UTC) // in one shard of 30 days with the day before the week
+	again := point(week.UnixMilli())
+	for store.Write(ctx, []tsdb.Point{again}) != nil { // from before it runs
+		require.NoError(t, ctx.Err())
+	}
+	require.NoError(t, s.WaitReady(within(t, 30*time.Second)))
+	require.NoError(t, store.Write(ctx, []tsdb.Point{point(week.AddDate(0, 0, -2).UnixMilli())}))
+	again.Fields[0].Value = 2.0
+	require.NoError(t, store.Write(ctx, []tsdb.Point{again}))
+	var values []any
+	q := tsdb.Query{Measurement: tsdb.Telemetry, Site: "s", Machine: "m", Fields: []string{"power_w"}, FromMs: again.TimeMs, ToMs: again.TimeMs + 1}
+	require.NoError(t, store.Read(ctx, q, func(row tsdb.Row) error {
+		values = append(values, row.Values[0])
+		return nil
+	}))
+	require.Equal(t, []any{2.0}, values)
+}
+
 func TestTakenDirectory(t *testing.T) {
 	dir := t.TempDir()
 	_, stop := start(t, dir, nil)

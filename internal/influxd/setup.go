@@ -16,8 +16,12 @@ const shardDuration = "30d"
 
 // setUp is the readiness probe: it makes the admin user and the database where they are missing, and so proves that
 // influxd answers and accepts our secret. It changes nothing when everything is there.
+//
+// The shard duration is set with the same statement that makes the database, never after it: what somebody writes in
+// between would lie in a shard of another length, and once two shards overlap in time a point written again is stored
+// twice, with both values.
 func (s *Server) setUp(ctx context.Context) error {
-	createDatabase := `CREATE DATABASE "` + Database + `"`
+	createDatabase := fmt.Sprintf(`CREATE DATABASE "%s" WITH DURATION INF REPLICATION 1 SHARD DURATION %s NAME "%s"`, Database, shardDuration, Retention)
 	status, err := s.query(ctx, s.Token(), createDatabase)
 	if status == http.StatusForbidden {
 		// No admin user yet: influxd then accepts exactly one thing, and that without a password.
@@ -32,10 +36,6 @@ func (s *Server) setUp(ctx context.Context) error {
 	}
 	if err != nil {
 		return fmt.Errorf("create the influxd database: %w", err)
-	}
-	alter := fmt.Sprintf(`ALTER RETENTION POLICY "%s" ON "%s" DURATION INF SHARD DURATION %s DEFAULT`, Retention, Database, shardDuration)
-	if _, err := s.query(ctx, s.Token(), alter); err != nil {
-		return fmt.Errorf("set the influxd retention: %w", err)
 	}
 	return nil
 }
