@@ -8,10 +8,11 @@ if ! command -v qemu-arm-static >/dev/null 2>&1; then
 	exit 0
 fi
 go test -timeout 14m -run '^TestArm' ./firmware-gateway/deb
-# Not here: tests that start themselves anew (kill), those that measure, and two that take minutes under qemu.
+# Not here: tests that start themselves anew (kill), those that measure, one that takes minutes under qemu, and the uplink,
+# whose broker is too slow under emulation for its time limits.
 for arch in "arm GOARM=7 qemu-arm-static" "arm64 _=_ qemu-aarch64-static"; do
 	read -r goarch option qemu <<<"$arch"
 	echo "test-arm: $goarch"
-	env CGO_ENABLED=0 GOARCH="$goarch" "$option" go test -timeout 14m -exec "$qemu" -skip 'Kill|Bench|Memory|LastSegmentCutAtEveryByte|LinkCutAtAnyMoment' \
-		./firmware-gateway/spool ./firmware-gateway/watchdog ./firmware-gateway/health ./firmware-gateway/sampler ./firmware-gateway/uplink ./internal/wire
+	env CGO_ENABLED=0 GOARCH="$goarch" "$option" go test -timeout 14m -exec "$qemu" -skip 'Kill|Bench|Memory|LastSegmentCutAtEveryByte' \
+		./firmware-gateway/spool ./firmware-gateway/watchdog ./firmware-gateway/health ./firmware-gateway/sampler ./internal/wire
 done
