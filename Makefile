@@ -67,6 +67,10 @@ test: setup-test build bin/nfpm ## everything that CI runs: vet, Go tests, recor
 test-arm: setup-test bin/nfpm ## the gateway for the Raspberry Pi (arm64, armv7) under qemu
 	tools/test-arm.sh
 
+.PHONY: test-systemd
+test-systemd: bin/nfpm ## the gateway's package with a real systemd in namespaces (root, three minutes)
+	tools/test-systemd.sh
+
 .PHONY: test-race
 test-race: setup-test build bin/nfpm ## Go tests under the race detector
 	go test -race -timeout 30m ./...

@@ -171,6 +171,7 @@ func (s *Switch) swap() error {
 	if err := errors.Join(os.Link(s.path(binary), tmp), os.Rename(tmp, s.path(previous)), syncDir(s.Dir)); err != nil {
 		return fmt.Errorf("upgrade: keep the former binary: %w", err)
 	}
+	_ = os.Remove(tmp) // it stays where both names were of the same file already
 	s.done("kept")
 	f, err := os.Create(s.path(trial))
 	if err == nil {

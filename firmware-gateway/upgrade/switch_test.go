@@ -116,6 +116,7 @@ func (c *computer) tidy() {
 	require.Equal(c.t, "-", c.read(trial))
 	require.Equal(c.t, "-", c.read(next))
 	require.Equal(c.t, "-", c.read(binary+".back"))
+	require.Equal(c.t, "-", c.read(previous+".tmp"))
 }
 
 func TestUpgrade(t *testing.T) {
@@ -144,6 +145,9 @@ func TestABrokenBinaryIsTakenBack(t *testing.T) {
 	require.ErrorContains(t, err, "no values")
 	require.Equal(t, []string{former, broken, former}, c.starts)
 	require.Equal(t, former, c.read(binary))
+	c.tidy()
+	err, _ = c.upgrade(broken)
+	require.ErrorIs(t, err, ErrReturned, "as often as one tries")
 	c.tidy()
 }
 
