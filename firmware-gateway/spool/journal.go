@@ -195,12 +195,15 @@ func roundUp(n, unit int64) int64 { return (n + unit - 1) / unit * unit }
 // begin starts a new generation in the other file with a frame that holds everything.
 func (j *journal) begin(snapshot []byte) error {
 	next := 1 - j.at
-	if j.files[next] == nil {
-		f, err := j.disk.OpenJournal(filepath.Join(j.dir, journalName(next)), j.size)
-		if err != nil {
-			return fmt.Errorf("open %s: %w", journalName(next), err)
+	for i, f := range j.files { // both at once: a disk that is full later has them
+		if f != nil {
+			continue
 		}
-		j.files[next] = f
+		f, err := j.disk.OpenJournal(filepath.Join(j.dir, journalName(i)), j.size)
+		if err != nil {
+			return fmt.Errorf("open %s: %w", journalName(i), err)
+		}
+		j.files[i] = f
 	}
 	if n := roundUp(int64(frameHeader+len(snapshot)), int64(j.files[next].Unit())); n > j.size {
 		return fmt.Errorf("journal of %d bytes is too small for %d bytes of open packs", j.size, n)
