@@ -32,7 +32,7 @@ type session struct {
 
 // session connects and works until the connection is lost or ctx ends. worked tells that it got as far as sending.
 func (u *Uplink) session(ctx context.Context) (worked bool, err error) {
-	s := &session{Uplink: u, receipts: make(chan []byte, 16), lost: make(chan error, 1), done: make(chan struct{})}
+	s := &session{Uplink: u, receipts: make(chan []byte, 64), lost: make(chan error, 1), done: make(chan struct{})}
 	defer close(s.done)
 	if err := s.connect(ctx); err != nil {
 		return false, err
@@ -126,6 +126,7 @@ func (s *session) work(ctx context.Context) error {
 			return fmt.Errorf("connection lost: %w", err)
 		case payload := <-s.receipts:
 			s.receipt(payload)
+			s.drainReceipts()
 		case <-status.C:
 			s.sayStatus(true)
 		case <-second.C:
@@ -145,6 +146,18 @@ func (s *session) work(ctx context.Context) error {
 		}
 		if next > 0 {
 			pause.Reset(next)
+		}
+	}
+}
+
+// drainReceipts takes what waits before anything more is sent: each waiting receipt holds a goroutine.
+func (s *session) drainReceipts() {
+	for {
+		select {
+		case payload := <-s.receipts:
+			s.receipt(payload)
+		default:
+			return
 		}
 	}
 }
