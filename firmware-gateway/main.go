@@ -21,7 +21,7 @@ var version = "dev"
 func main() {
 	// A Raspberry Pi shares its memory with much else: collect before the process grows past its 20 MB.
 	debug.SetGCPercent(25)
-	debug.SetMemoryLimit(12 << 20)
+	debug.SetMemoryLimit(10 << 20)
 
 	var cli command.CLI
 	parser := kong.Must(&cli, kong.Name("karkhana-gateway"),

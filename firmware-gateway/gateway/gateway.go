@@ -73,6 +73,11 @@ type Gateway struct {
 	sensors  *sensor.Set
 	system   atomic.Pointer[health.System] // as last read
 
+	scratch struct { // of the pack that is being sent
+		sync.Mutex
+		samples []wire.Sample
+	}
+
 	mu   sync.Mutex
 	left map[string]time.Duration // of simulated pasts
 }

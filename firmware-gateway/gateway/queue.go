@@ -47,7 +47,10 @@ func (q queue) finish(r spool.Record) (spool.Record, error) {
 	if !pack.Is(r.Payload) { // of a former version: as it is sent
 		return r, nil
 	}
-	s, err := pack.Parse(r.Payload)
+	q.g.scratch.Lock()
+	defer q.g.scratch.Unlock()
+	s, err := pack.ParseInto(r.Payload, q.g.scratch.samples[:0])
+	q.g.scratch.samples = s.Samples
 	if err != nil || len(s.Samples) == 0 {
 		return r, q.discard(r, errors.Join(err, errUnsent))
 	}

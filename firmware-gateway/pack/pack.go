@@ -181,9 +181,12 @@ func AppendTail(b []byte, t Tail) []byte {
 func Is(b []byte) bool { return len(b) > 0 && (b[0] == itemRow || b[0] == itemTail) }
 
 // Parse reads a pack. A pack without a tail has no boot.
-func Parse(b []byte) (Stored, error) {
+func Parse(b []byte) (Stored, error) { return ParseInto(b, make([]wire.Sample, 0, len(b)/8)) }
+
+// ParseInto is Parse that appends the samples to those given.
+func ParseInto(b []byte, samples []wire.Sample) (Stored, error) {
 	r := reader{b: b}
-	s := Stored{Samples: make([]wire.Sample, 0, len(b)/8)}
+	s := Stored{Samples: samples}
 	for len(r.b) > 0 && !r.bad {
 		switch r.byte() {
 		case itemRow:

@@ -26,7 +26,7 @@ import (
 
 func main() {
 	debug.SetGCPercent(25)
-	debug.SetMemoryLimit(12 << 20) // both as in the gateway's main
+	debug.SetMemoryLimit(10 << 20) // both as in the gateway's main
 	if err := run(os.Args[1]); err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
 		os.Exit(1)
