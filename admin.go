@@ -12,9 +12,12 @@ import (
 )
 
 type adminCmd struct {
-	Token      tokenCmd      `cmd:"" help:"Make a bearer token and print it once."`
-	GatewayKey gatewayKeyCmd `cmd:"" help:"Give a gateway a new key and print it once. The former key stops working."`
-	Apply      applyCmd      `cmd:"" help:"Check a site file and apply it whole: machines, settings, gateways, groups, cards, tariffs."`
+	Token       tokenCmd       `cmd:"" help:"Make a bearer token and print it once."`
+	GatewayCode gatewayCodeCmd `cmd:"" help:"Make a one-time code by which a gateway joins (karkhana-gateway enrol). A former code stops working."`
+	GatewayKey  gatewayKeyCmd  `cmd:"" help:"Give a gateway a new key and print it once. The former key stops working."`
+	CardSalt    cardSaltCmd    `cmd:"" help:"Print the salt of a site's card hashes, or bring in the one its gateways have."`
+	CardHash    cardHashCmd    `cmd:"" help:"Print the hash of a card for the site file."`
+	Apply       applyCmd       `cmd:"" help:"Check a site file and apply it whole: machines, settings, gateways, groups, cards, tariffs."`
 }
 
 type tokenCmd struct {

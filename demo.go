@@ -122,6 +122,10 @@ func (d *demo) prepare(ctx context.Context) error {
 	if err := d.server.db.Apply(ctx, d.site, "demo", time.Now().UnixMilli()); err != nil {
 		return fmt.Errorf("apply the demo's site: %w", err)
 	}
+	// The salt of this folder's gateways is the site's.
+	if err := d.server.db.SetCardSalt(ctx, d.site.Site.ID, salt, "demo"); err != nil {
+		return err
+	}
 	if err := d.keepToken(ctx); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ type cli struct {
 	Ingest     ingestCmd     `cmd:"" help:"Run ingest alone, against a broker and stores given by URL."`
 	Analytics  analyticsCmd  `cmd:"" help:"Run analytics and maintenance alone."`
 	Dashboards dashboardsCmd `cmd:"" help:"Run the HTTP API and pages alone."`
-	Admin      adminCmd      `cmd:"" help:"Tokens, gateway keys, site files."`
+	Admin      adminCmd      `cmd:"" help:"Tokens, codes and keys of gateways, cards, site files."`
 	Check      checkCmd      `cmd:"" help:"Check a site file and say where it is wrong; changes nothing."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }

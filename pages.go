@@ -48,6 +48,7 @@ type pagesOptions struct {
 	Store     tsdb.Store
 	Registry  *registry.DB
 	Anonymous registry.Role
+	Broker    api.Broker
 	Metrics   *prometheus.Registry
 	Log       *slog.Logger
 }
@@ -68,7 +69,7 @@ func newPages(o pagesOptions) (*api.API, error) {
 	}
 	pages, err := api.New(api.Options{
 		Store: o.Store, Registry: o.Registry, Web: files, Version: version, Logger: o.Log,
-		Registerer: o.Metrics, Gatherer: o.Metrics, Now: time.Now, AnonymousRole: o.Anonymous, SessionKey: []byte(key),
+		Registerer: o.Metrics, Gatherer: o.Metrics, Now: time.Now, AnonymousRole: o.Anonymous, SessionKey: []byte(key), Broker: o.Broker,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("pages: %w", err)

@@ -19,6 +19,7 @@ import (
 	"karkhana/analytics"
 	"karkhana/analytics/maintenance"
 	"karkhana/analytics/session"
+	"karkhana/dashboards/api"
 	"karkhana/ingest"
 	"karkhana/internal/broker"
 	"karkhana/internal/influxd"
@@ -36,6 +37,7 @@ type serverOptions struct {
 	Stores        storeFlags
 	Listen        string // pages and API
 	MQTTListen    string // gateways
+	Announce      string // broker URL that gateways are told when they join; "" is found out from their call
 	Notifiers     []maintenance.Notifier
 	AnonymousRole registry.Role // what a page viewer without sign-in may do; "" is nothing
 	Log           *slog.Logger
@@ -175,7 +177,7 @@ func (s *server) run(ctx context.Context) error {
 func (s *server) runServices(ctx context.Context, g *errgroup.Group) error {
 	log := s.o.Log
 	pages, err := newPages(pagesOptions{
-		Stores: s.o.Stores, Store: s.store, Registry: s.db, Anonymous: s.o.AnonymousRole, Metrics: s.metrics, Log: log,
+		Stores: s.o.Stores, Store: s.store, Registry: s.db, Anonymous: s.o.AnonymousRole, Broker: s.brokerForGateways(), Metrics: s.metrics, Log: log,
 	})
 	if err != nil {
 		return err
@@ -201,6 +203,11 @@ func (s *server) runServices(ctx context.Context, g *errgroup.Group) error {
 	return startAnalytics(ctx, g, analyticsOptions{
 		Store: s.store, Registry: s.db, Notifiers: s.o.Notifiers, Logger: log, Registerer: s.metrics,
 	})
+}
+
+// brokerForGateways is what gateways that join are told of the broker.
+func (s *server) brokerForGateways() api.Broker {
+	return api.Broker{Announce: s.o.Announce, Listen: strings.TrimPrefix(s.broker.URL(), "mqtt://")}
 }
 
 // analyticsOptions are what analytics and maintenance share.

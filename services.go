@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"karkhana/analytics/maintenance"
+	"karkhana/dashboards/api"
 	"karkhana/ingest"
 	"karkhana/internal/secret"
 )
@@ -53,6 +54,12 @@ type upCmd struct {
 	notifyFlags
 	Listen     string `help:"Address of pages and API, HOST:PORT." default:"127.0.0.1:8080"`
 	MQTTListen string `name:"mqtt-listen" help:"Address for gateways, HOST:PORT." default:"127.0.0.1:1883"`
+	announceFlag
+}
+
+// announceFlag says where gateways that join find the broker.
+type announceFlag struct {
+	AnnounceBroker string `help:"Broker by URL as gateways that join are told it (mqtt://host:1883). Default: the host by which they reached the server, and the broker's port." env:"KARKHANA_ANNOUNCE_BROKER"`
 }
 
 // Run serves until it is stopped.
@@ -62,7 +69,7 @@ func (c upCmd) Run(e *env) error {
 		return err
 	}
 	s, err := newServer(e.ctx, serverOptions{
-		Stores: c.storeFlags, Listen: c.Listen, MQTTListen: c.MQTTListen, Notifiers: n, Log: e.log,
+		Stores: c.storeFlags, Listen: c.Listen, MQTTListen: c.MQTTListen, Announce: c.AnnounceBroker, Notifiers: n, Log: e.log,
 	})
 	if err != nil {
 		return err
@@ -134,6 +141,7 @@ func (c analyticsCmd) Run(e *env) error {
 type dashboardsCmd struct {
 	storeFlags
 	Listen string `help:"Address of pages and API, HOST:PORT." default:"127.0.0.1:8080"`
+	announceFlag
 }
 
 // Run serves pages and API until it is stopped.
@@ -147,7 +155,9 @@ func (c dashboardsCmd) Run(e *env) error {
 		return err
 	}
 	defer db.Close()
-	pages, err := newPages(pagesOptions{Stores: c.storeFlags, Store: store, Registry: db, Metrics: newMetrics(), Log: e.log})
+	pages, err := newPages(pagesOptions{
+		Stores: c.storeFlags, Store: store, Registry: db, Broker: api.Broker{Announce: c.AnnounceBroker}, Metrics: newMetrics(), Log: e.log,
+	})
 	if err != nil {
 		return err
 	}

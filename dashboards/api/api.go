@@ -16,6 +16,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"karkhana/internal/enrol"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
 )
@@ -40,6 +41,8 @@ type Options struct {
 	// SessionKey signs the cookies of signed-in people, 32 bytes. Processes that serve the same people share it.
 	// nil: a random one, so a restart signs everybody out.
 	SessionKey []byte
+	// Broker is what gateways that join are told of the broker.
+	Broker Broker
 }
 
 // API serves the pages, the JSON API and the live stream. Make it with New, serve Handler, and Run the live hub.
@@ -55,6 +58,8 @@ type API struct {
 	anonymous  registry.Role
 	sessionKey []byte
 	failures   *limiter
+	joining    *joining
+	broker     Broker
 
 	gatherer prometheus.Gatherer
 	metrics  *metrics
@@ -72,6 +77,11 @@ func New(o Options) (*API, error) {
 		return nil, fmt.Errorf("dashboards: anonymous role %q: use one of %v or none", o.AnonymousRole, registry.Roles)
 	case o.SessionKey != nil && len(o.SessionKey) < 32:
 		return nil, fmt.Errorf("dashboards: session key has %d bytes, 32 are needed", len(o.SessionKey))
+	}
+	if o.Broker.Announce != "" {
+		if err := enrol.CheckBroker(o.Broker.Announce); err != nil {
+			return nil, fmt.Errorf("dashboards: announced %w", err)
+		}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -92,6 +102,7 @@ func New(o Options) (*API, error) {
 	a := &API{
 		store: o.Store, reg: o.Registry, web: o.Web, version: o.Version, log: o.Logger, now: o.Now, poll: o.Poll,
 		anonymous: o.AnonymousRole, sessionKey: o.SessionKey, failures: newLimiter(5, time.Minute),
+		joining: newJoining(), broker: o.Broker,
 		gatherer: o.Gatherer, metrics: m,
 	}
 	a.hub = newHub(a)
@@ -147,6 +158,7 @@ func (a *API) routes() error {
 	a.routeStatements()
 	a.routeAlarms()
 	a.routeGateways()
+	a.routeEnrol()
 	a.routeLive()
 	for _, item := range a.huma.OpenAPI().Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {

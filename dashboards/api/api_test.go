@@ -113,6 +113,7 @@ func TestNewRefusesBrokenOptions(t *testing.T) {
 	for name, broken := range map[string]func(*api.Options){
 		"Registry":  func(o *api.Options) { o.Registry = nil },
 		"anonymous": func(o *api.Options) { o.AnonymousRole = "boss" },
+		"http":      func(o *api.Options) { o.Broker.Announce = "http://cfc.example" },
 		"32":        func(o *api.Options) { o.SessionKey = []byte("short") },
 	} {
 		o := whole

@@ -63,6 +63,7 @@ type metrics struct {
 	viewers       prometheus.Gauge
 	dropped       prometheus.Counter
 	loginFailures prometheus.Counter
+	enrolFailures prometheus.Counter
 }
 
 // newMetrics registers the figures on r; nil keeps them private.
@@ -79,11 +80,12 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "karkhana_live_viewers_dropped_total", Help: "Live streams closed because the viewer was too slow.",
 		}),
 		loginFailures: prometheus.NewCounter(prometheus.CounterOpts{Name: "karkhana_login_failures_total", Help: "Sign-ins with a wrong token."}),
+		enrolFailures: prometheus.NewCounter(prometheus.CounterOpts{Name: "karkhana_enrol_failures_total", Help: "Gateways that tried to join with a code that was refused."}),
 	}
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.viewers, m.dropped, m.loginFailures} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.viewers, m.dropped, m.loginFailures, m.enrolFailures} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

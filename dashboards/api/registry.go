@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"crypto/ed25519"
+	"time"
 
 	"karkhana/analytics/billing"
 	"karkhana/analytics/utilisation"
@@ -18,6 +20,10 @@ type Registry interface {
 	Machines(ctx context.Context, site string) ([]registry.Machine, error)
 	SettingsAt(ctx context.Context, site, machine string) ([]registry.Settings, error)
 	Gateways(ctx context.Context, site string) ([]registry.Gateway, error)
+	NewGatewayCode(ctx context.Context, site, gateway, codeHash string, life time.Duration, author string) (expiresMs int64, err error)
+	RedeemGatewayCode(ctx context.Context, r registry.Redeeming) (registry.Gateway, error)
+	SigningKey(ctx context.Context, site string) (ed25519.PrivateKey, error)
+	CardSalt(ctx context.Context, site string) (string, error)
 	Groups(ctx context.Context, site string) ([]registry.Group, error)
 	Sessions(ctx context.Context, site string, fromMs, toMs int64, machine, group string) ([]registry.Session, error)
 	Alarms(ctx context.Context, site string, onlyUnresolved bool, limit int) ([]registry.Alarm, error)

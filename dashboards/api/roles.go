@@ -16,7 +16,7 @@ const (
 	viewer     = registry.RoleViewer
 )
 
-// public marks operations that need no sign-in: they are about signing in.
+// public marks operations that need no sign-in: they are about signing in, of people and of gateways.
 var public = []registry.Role{}
 
 // access is the one table of who may call what, by operation id. An operation that is not listed can't be
@@ -25,6 +25,7 @@ var access = map[string][]registry.Role{
 	"login":  public,
 	"logout": public,
 	"me":     public,
+	"enrol":  public, // its one-time code is the proof
 
 	"list-sites":     {viewer, manager, technician, accountant, group},
 	"list-machines":  {viewer, manager, technician, accountant},
@@ -38,6 +39,7 @@ var access = map[string][]registry.Role{
 	"acknowledge-alarm": {manager, technician},
 	"resolve-alarm":     {manager, technician},
 	"list-quarantine":   {manager, technician},
+	"make-gateway-code": {manager},
 
 	"list-groups":       {manager, accountant, technician, group},
 	"list-sessions":     {manager, accountant, technician, group},

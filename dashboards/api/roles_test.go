@@ -16,11 +16,11 @@ import (
 // wantAccess is written by hand, apart from the table in the code: a change of rights must be made twice.
 // a = accountant, g = group, m = manager, t = technician, v = viewer; admin may do everything. "*" is public.
 var wantAccess = map[string]string{
-	"login": "*", "logout": "*", "me": "*",
+	"login": "*", "logout": "*", "me": "*", "enrol": "*",
 	"list-sites":    "agmtv",
 	"list-machines": "amtv", "live": "amtv", "list-intervals": "amtv", "list-kpis": "amtv", "get-series": "amtv",
 	"list-gateways": "amtv", "list-alarms": "amtv",
-	"acknowledge-alarm": "mt", "resolve-alarm": "mt", "list-quarantine": "mt",
+	"acknowledge-alarm": "mt", "resolve-alarm": "mt", "list-quarantine": "mt", "make-gateway-code": "m",
 	"list-groups": "agmt", "list-sessions": "agmt",
 	"list-statements": "agm", "get-statement": "agm", "get-statement-csv": "agm",
 	"make-statements": "am", "list-unattributed": "am",

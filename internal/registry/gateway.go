@@ -3,6 +3,7 @@ package registry
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 )
@@ -30,10 +31,23 @@ func (d *DB) Gateway(ctx context.Context, site, id string) (Gateway, error) {
 		`SELECT `+gatewayColumns+` FROM gateway WHERE site = $1 AND id = $2`, site, id)
 }
 
-// SetGatewayKey stores HashSecret of a gateway's key; "" locks the gateway out. ErrNotFound when the site has no such
-// gateway.
+// SetGatewayKey stores HashSecret of a gateway's key; "" locks the gateway out. A one-time code of the gateway becomes
+// useless. ErrNotFound when the site has no such gateway.
 func (d *DB) SetGatewayKey(ctx context.Context, site, id, keyHash string) error {
-	return d.changeGateway(ctx, site, id, `UPDATE gateway SET key_hash = $3 WHERE site = $1 AND id = $2`, keyHash)
+	what := "key of gateway " + site + "/" + id
+	return d.tx(ctx, what, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM gateway_code WHERE site = $1 AND gateway = $2`, site, id); err != nil {
+			return err
+		}
+		res, err := tx.ExecContext(ctx, `UPDATE gateway SET key_hash = $3 WHERE site = $1 AND id = $2`, site, id, keyHash)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return cmp.Or(err, ErrNotFound)
+		}
+		return nil
+	})
 }
 
 // GatewayStatus notes what a gateway said of itself at server time seenMs. An empty statusJSON keeps the last one (a
