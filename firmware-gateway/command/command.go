@@ -7,7 +7,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"sync"
+	"syscall"
 	"time"
 
 	"karkhana/firmware-gateway/config"
@@ -54,7 +57,7 @@ type Run struct {
 	ExitWhenDrained bool `help:"Exit once all recordings have been played and the server has stored everything."`
 }
 
-// Run runs a gateway until the context ends.
+// Run runs a gateway until the context ends. SIGHUP makes it read its configuration anew.
 func (r *Run) Run(e *Env) error {
 	c, err := config.Load(r.Path)
 	if err != nil {
@@ -67,7 +70,25 @@ func (r *Run) Run(e *Env) error {
 	if err != nil {
 		return err
 	}
-	return g.Run(e.Context)
+	hangUp := make(chan os.Signal, 1)
+	signal.Notify(hangUp, syscall.SIGHUP)
+	defer signal.Stop(hangUp)
+	ctx, stop := context.WithCancel(e.Context)
+	var reloading sync.WaitGroup
+	reloading.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hangUp:
+				_ = g.Reload(ctx) // the gateway logs it and says it in its status
+			}
+		}
+	})
+	err = g.Run(ctx)
+	stop()
+	reloading.Wait()
+	return err
 }
 
 // Check checks a configuration.

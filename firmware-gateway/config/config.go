@@ -45,6 +45,9 @@ type Gateway struct {
 
 	CardSalt []byte `yaml:"-"` // content of card_salt_file
 	Hash     string `yaml:"-"` // of the file, 12 hex digits: which configuration a gateway runs
+	File     string `yaml:"-"` // that it was read from
+
+	src *config.Source
 }
 
 // Machine is one machine and where its samples come from.
@@ -98,17 +101,22 @@ func Default() Gateway {
 
 // Load reads and checks a file. The error joins everything that is wrong, one line each, with file, line and remedy.
 func Load(path string) (*Gateway, error) {
-	g := Default()
-	src, err := config.Load(path, &g)
+	text, err := config.Read(path)
 	if err != nil {
 		return nil, err
 	}
-	text, err := os.ReadFile(path)
+	return Parse(path, text)
+}
+
+// Parse checks the text of a file as Load does. Names of other files in it count from the folder of path.
+func Parse(path string, text []byte) (*Gateway, error) {
+	g := Default()
+	src, err := config.Decode(path, text, &g)
 	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
+		return nil, err
 	}
 	sum := sha256.Sum256(text)
-	g.Hash = hex.EncodeToString(sum[:6])
+	g.Hash, g.File, g.src = hex.EncodeToString(sum[:6]), path, src
 	g.defaults()
 	c := checker{src: src}
 	c.sensors = sensorChecker{checker: &c, used: map[string]int{}, lines: map[string]Line{}}

@@ -59,7 +59,7 @@ func (g *Gateway) sync() error {
 	if err != nil {
 		g.progress.giveBack(marks)
 	}
-	g.uplink.Offer(refs)
+	g.uplink.Load().Offer(refs)
 	return err
 }
 

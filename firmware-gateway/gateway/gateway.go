@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,18 +61,24 @@ const (
 // Gateway is one gateway. Run is called once; the rest at any time.
 type Gateway struct {
 	o        Options
-	cfg      *config.Gateway
+	cfg      atomic.Pointer[config.Gateway] // that runs
 	log      *slog.Logger
 	clock    *clock.Keeper
 	spool    *spool.Spool
-	uplink   *uplink.Uplink
+	uplink   atomic.Pointer[uplink.Uplink]
 	progress *progress
-	card     func(string) (string, error)
 	dirty    chan struct{} // packs wait for the next sync
 	full     chan struct{} // many do
 	board    *watchdog.Board
-	sensors  *sensor.Set
 	system   atomic.Pointer[health.System] // as last read
+
+	units   []*unit       // before Run: what it starts
+	link    *link         // owned by Run
+	ended   chan struct{} // a unit has
+	reloads chan reload
+	over    chan struct{} // closed when Run takes no more reloads
+
+	configError atomic.Pointer[string] // why the last reload was refused
 
 	scratch struct { // of the pack that is being sent
 		sync.Mutex
@@ -96,10 +103,10 @@ func New(o Options) (*Gateway, error) {
 	}
 	log := o.Logger.With("site", c.Site, "gateway", c.Gateway)
 	g := &Gateway{
-		o: o, cfg: c, log: log, card: source.HashCards(c.CardSalt),
-		dirty: make(chan struct{}, 1), full: make(chan struct{}, 1), left: map[string]time.Duration{},
-		board: watchdog.NewBoard(),
+		o: o, log: log, dirty: make(chan struct{}, 1), full: make(chan struct{}, 1), left: map[string]time.Duration{},
+		board: watchdog.NewBoard(), ended: make(chan struct{}, 1), reloads: make(chan reload), over: make(chan struct{}),
 	}
+	g.cfg.Store(c)
 	var err error
 	g.spool, err = spool.Open(filepath.Join(c.Data, "spool"), spool.Options{MaxBytes: c.SpoolMaxMB << 20, Thin: pack.Thin, Logger: log})
 	if err != nil {
@@ -111,12 +118,16 @@ func New(o Options) (*Gateway, error) {
 	return g, nil
 }
 
+// config returns the configuration that runs.
+func (g *Gateway) config() *config.Gateway { return g.cfg.Load() }
+
 // wire makes what stands on the spool.
 func (g *Gateway) wire() error {
 	var moved bool
 	var err error
+	c := g.config()
 	g.clock, err = clock.Open(clock.Options{
-		Kernel: g.o.Kernel, Trusted: g.cfg.Clock == config.ClockTrusted, File: filepath.Join(g.cfg.Data, "clock.json"),
+		Kernel: g.o.Kernel, Trusted: c.Clock == config.ClockTrusted, File: filepath.Join(c.Data, "clock.json"),
 		Mark: g.spool.LastMark(), Logger: g.log,
 	})
 	if err != nil {
@@ -125,24 +136,19 @@ func (g *Gateway) wire() error {
 	if err := g.recoverOpen(); err != nil {
 		return err
 	}
-	g.progress, moved, err = loadProgress(filepath.Join(g.cfg.Data, "progress.json"), g.spool.ID())
+	g.progress, moved, err = loadProgress(filepath.Join(c.Data, "progress.json"), g.spool.ID())
 	if err != nil {
 		return err
 	}
 	if moved {
 		g.log.Error("progress of recordings could not be read and was moved aside: they begin anew")
 	}
-	o := uplink.Options{
-		URL: g.cfg.Broker, Site: g.cfg.Site, Gateway: g.cfg.Gateway, Key: g.cfg.Key, HistoryPerS: g.cfg.HistoryPacksPerS,
-		Queue: queue{g}, Status: g.Status, Logger: g.log, Date: g.clock.UTC,
-	}
-	if g.o.TuneUplink != nil {
-		g.o.TuneUplink(&o)
-	}
-	if g.uplink, err = uplink.New(o); err != nil {
+	if g.link, err = g.newLink(nil, c); err != nil {
 		return err
 	}
-	return g.newSensors()
+	g.uplink.Store(g.link.uplink)
+	g.units, err = g.plan(c)
+	return err
 }
 
 // Close closes a gateway that is not run.
@@ -152,7 +158,7 @@ func (g *Gateway) Close() error { return g.spool.Close() }
 // everything is drained and that was asked for.
 func (g *Gateway) Run(ctx context.Context) error {
 	st := g.spool.Stats()
-	g.log.Info("gateway starts", "version", g.o.Version, "machines", len(g.cfg.Machines), "spool", g.spool.ID(), "queued", st.Packs, "boot", g.clock.Boot(), "clock", string(g.clock.Trust()))
+	g.log.Info("gateway starts", "version", g.o.Version, "machines", len(g.config().Machines), "spool", g.spool.ID(), "queued", st.Packs, "boot", g.clock.Boot(), "clock", string(g.clock.Trust()))
 
 	// The uplink and the disk outlive sampling, so that its last packs are safe.
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
@@ -160,13 +166,14 @@ func (g *Gateway) Run(ctx context.Context) error {
 	var sending errgroup.Group
 	sending.Go(func() error { return g.commit(background) })
 	sending.Go(func() error { return g.pollClock(background) })
-	sending.Go(func() error { return g.uplink.Run(background) })
 	sending.Go(func() error { g.watch(background); return nil })
+	g.link.begin()
 
 	err := g.sample(ctx)
 	if err == nil && g.o.ExitWhenDrained {
 		err = g.drain(ctx)
 	}
+	g.link.end()
 	stopBackground()
 	_ = sending.Wait() // only ever the context's end
 	err = errors.Join(err, g.sync(), g.spool.Close())
@@ -174,53 +181,34 @@ func (g *Gateway) Run(ctx context.Context) error {
 	return err
 }
 
-// sample runs every machine until ctx ends or, when that was asked for, until all backlogs have ended. Its error is
-// that of backlogs that could not be played.
+// sample runs every machine until ctx ends or, when that was asked for, until all backlogs have ended; it changes the
+// configuration in between. Its error is that of backlogs that could not be played.
 func (g *Gateway) sample(ctx context.Context) error {
-	live, stopLive := context.WithCancel(ctx)
-	defer stopLive()
-	var lives, backlogs errgroup.Group
-	var opened sync.WaitGroup
-	lives.Go(func() error { g.runSensors(live); return nil })
-	for _, m := range g.cfg.Machines {
-		switch m.Source {
-		case config.SourceSensors:
-			lives.Go(func() error { g.sensed(live, m); return nil })
-		case config.SourceSim:
-			opened.Add(1)
-			lives.Go(func() error { g.live(live, m, opened.Done); return nil })
-			if m.Sim.History == nil {
-				continue
-			}
-			at, err := g.historyStart(m)
-			if err != nil {
-				return err
-			}
-			backlogs.Go(func() error {
-				opened.Wait() // live values come first
-				return g.history(ctx, m, at)
-			})
-		case config.SourceReplay:
-			backlogs.Go(func() error { return g.replay(ctx, m) })
-		default:
-			return fmt.Errorf("machine %s: unknown source %q", m.ID, m.Source)
+	defer close(g.over)
+	units := g.units
+	g.start(ctx, units)
+	for !g.o.ExitWhenDrained || slices.ContainsFunc(units, func(u *unit) bool { return u.isBacklog() && !u.ended() }) {
+		select {
+		case <-ctx.Done():
+			stopAll(units)
+			return nil
+		case r := <-g.reloads:
+			var err error
+			units, err = g.take(ctx, units, r.config)
+			r.answer <- err
+		case <-g.ended:
 		}
 	}
-	err := backlogs.Wait()
-	if g.o.ExitWhenDrained {
-		stopLive()
-	} else {
-		<-ctx.Done()
-		err = nil // was logged; the rest has gone on
-	}
-	_ = lives.Wait()
-	if e := g.sensors.Close(); e != nil {
-		g.log.Debug("buses could not be closed", "err", e)
-	}
+	stopAll(units)
 	if ctx.Err() != nil {
 		return nil
 	}
-	return err
+	for _, u := range units {
+		if u.err != nil {
+			return u.err
+		}
+	}
+	return nil
 }
 
 func (g *Gateway) sampler(m config.Machine, s sampler.Settings) *sampler.Sampler {
@@ -234,8 +222,11 @@ func (g *Gateway) liveSampler(m config.Machine) *sampler.Sampler {
 	return s
 }
 
+// card hashes numbers of cards.
+func (g *Gateway) card() func(string) (string, error) { return source.HashCards(g.config().CardSalt) }
+
 func (g *Gateway) simOptions(m config.Machine) source.SimOptions {
-	return source.SimOptions{Seed: m.Sim.Seed, Epoch: m.Sim.Epoch, Kind: m.Sim.Kind, Card: g.card}
+	return source.SimOptions{Seed: m.Sim.Seed, Epoch: m.Sim.Epoch, Kind: m.Sim.Kind, Card: g.card()}
 }
 
 // live runs a simulated machine as if it stood there. What happened while the gateway was off is not read.
@@ -268,7 +259,11 @@ func historyKey(m config.Machine) string { return m.ID + "/history" }
 
 // historyStart returns where the simulated past goes on. The first start of a spool fixes its span.
 func (g *Gateway) historyStart(m config.Machine) (at source.HistoryPosition, err error) {
-	if saved := g.progress.get(historyKey(m)); saved != nil {
+	saved, err := g.progress.get(historyKey(m))
+	if err != nil {
+		return at, err
+	}
+	if saved != nil {
 		if err := json.Unmarshal(saved, &at); err != nil {
 			return at, fmt.Errorf("machine %s: position of the history: %w", m.ID, err)
 		}
@@ -316,9 +311,13 @@ func (g *Gateway) replay(ctx context.Context, m config.Machine) error {
 	if err != nil {
 		return g.failed(m, err)
 	}
-	o.Card, o.Now, o.Logger = g.card, g.wall, g.log.With("machine", m.ID)
+	o.Card, o.Now, o.Logger = g.card(), g.wall, g.log.With("machine", m.ID)
 	key := m.ID + "/replay"
-	r, err := source.OpenReplay(o, g.progress.get(key))
+	at, err := g.progress.get(key)
+	if err != nil {
+		return g.failed(m, err)
+	}
+	r, err := source.OpenReplay(o, at)
 	if err != nil {
 		return g.failed(m, err)
 	}
@@ -405,7 +404,10 @@ func (g *Gateway) Status() wire.Status {
 	now := g.wall()
 	s := wire.Status{
 		Online: true, Version: g.o.Version, Boot: g.clock.Boot(), Clock: g.clock.Trust(), Spool: g.spool.ID(),
-		SpoolPacks: uint64(st.Packs), ConfigHash: g.cfg.Hash, TimeMs: now.UnixMilli(),
+		SpoolPacks: uint64(st.Packs), ConfigHash: g.config().Hash, TimeMs: now.UnixMilli(),
+	}
+	if text := g.configError.Load(); text != nil {
+		s.ConfigError = *text
 	}
 	if st.OldestMs > 0 {
 		s.OldestAgeS = max(0, (now.UnixMilli()-st.OldestMs)/1000)
@@ -429,5 +431,5 @@ func (g *Gateway) Stats() Stats {
 	for m, d := range g.left {
 		left[m] = d
 	}
-	return Stats{Spool: g.spool.Stats(), Uplink: g.uplink.Stats(), HistoryLeft: left}
+	return Stats{Spool: g.spool.Stats(), Uplink: g.uplink.Load().Stats(), HistoryLeft: left}
 }

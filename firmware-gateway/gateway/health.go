@@ -30,7 +30,7 @@ func liveMachines(c *config.Gateway) (n int) {
 func (g *Gateway) watch(ctx context.Context) {
 	var both sync.WaitGroup
 	both.Go(func() {
-		w := watchdog.Watchdog{Board: g.board, Live: liveMachines(g.cfg), Logger: g.log}
+		w := watchdog.Watchdog{Board: g.board, Live: liveMachines(g.config()), Logger: g.log}
 		w.Run(ctx)
 	})
 	both.Go(func() { g.reportHealth(ctx) })

@@ -113,7 +113,7 @@ func (g *Gateway) recoverOpen() error {
 
 // window is how long the machine's windows are.
 func (g *Gateway) window(machine string) time.Duration {
-	for _, m := range g.cfg.Machines {
+	for _, m := range g.config().Machines {
 		if m.ID == machine && m.Report > 0 {
 			return m.Report.Std()
 		}

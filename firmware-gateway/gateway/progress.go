@@ -20,6 +20,7 @@ type progress struct {
 	spool string
 	saved map[string]json.RawMessage
 	marks map[string]any // not yet saved
+	last  map[string]any // every position marked since the start
 }
 
 type progressFile struct {
@@ -29,7 +30,7 @@ type progressFile struct {
 
 // loadProgress reads the file. One that can't be read is moved aside, which means beginning anew; moved says so.
 func loadProgress(path, spool string) (p *progress, moved bool, err error) {
-	p = &progress{path: path, spool: spool, saved: map[string]json.RawMessage{}, marks: map[string]any{}}
+	p = &progress{path: path, spool: spool, saved: map[string]json.RawMessage{}, marks: map[string]any{}, last: map[string]any{}}
 	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return p, false, nil
@@ -50,18 +51,26 @@ func loadProgress(path, spool string) (p *progress, moved bool, err error) {
 	return p, false, nil
 }
 
-// get returns the saved position of a backlog, nil when it has none.
-func (p *progress) get(key string) json.RawMessage {
+// get returns the position of a backlog, saved or not yet, nil when it has none.
+func (p *progress) get(key string) (json.RawMessage, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.saved[key]
+	position, marked := p.last[key]
+	if !marked {
+		return p.saved[key], nil
+	}
+	b, err := json.Marshal(position)
+	if err != nil {
+		return nil, fmt.Errorf("progress of %s: %w", key, err)
+	}
+	return b, nil
 }
 
 // mark notes a position; everything before it has been appended to the spool.
 func (p *progress) mark(key string, position any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.marks[key] = position
+	p.marks[key], p.last[key] = position, position
 }
 
 // take returns the marks so far, for save after the spool is synced.

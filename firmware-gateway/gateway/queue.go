@@ -62,7 +62,7 @@ func (q queue) finish(r spool.Record) (spool.Record, error) {
 		}
 	}
 	p := wire.Pack{
-		Site: q.g.cfg.Site, Machine: r.Key, Spool: q.g.spool.ID(), Seq: r.Seq, Boot: s.Boot, Clock: s.Clock, Samples: s.Samples,
+		Site: q.g.config().Site, Machine: r.Key, Spool: q.g.spool.ID(), Seq: r.Seq, Boot: s.Boot, Clock: s.Clock, Samples: s.Samples,
 	}
 	for i := range p.Samples {
 		p.Samples[i].TimeMs += s.OffsetMs

@@ -2,26 +2,37 @@ package gateway
 
 import (
 	"context"
+	"sync"
 
 	"karkhana/firmware-gateway/config"
 	"karkhana/firmware-gateway/sensor"
+	"karkhana/firmware-gateway/source"
 )
 
-// newSensors plans what is connected to the gateway; nothing is opened yet.
-func (g *Gateway) newSensors() error {
-	var err error
-	g.sensors, err = sensor.New(sensor.Options{
-		Machines: g.cfg.Machines, Buses: g.o.Buses, Card: g.card, Logger: g.log, Now: g.clock.Now,
+// newSensors plans what a group of machines has; nothing is opened yet.
+func (g *Gateway) newSensors(c *config.Gateway, group []config.Machine) (*sensor.Set, error) {
+	return sensor.New(sensor.Options{
+		Machines: group, Buses: g.o.Buses, Card: source.HashCards(c.CardSalt), Logger: g.log, Now: g.clock.Now,
 	})
-	return err
 }
 
-// runSensors reads lines, windows, cards and brokers until ctx ends. It does nothing when there are none.
-func (g *Gateway) runSensors(ctx context.Context) { g.sensors.Run(ctx) }
-
-// sensed runs a machine with sensors.
-func (g *Gateway) sensed(ctx context.Context, m config.Machine) {
-	watched := g.board.Watch(m.ID, m.Every.Std())
-	defer watched.Done()
-	_ = g.liveSampler(m).Live(ctx, watched.Source(g.sensors.Source(m.ID))) // the context's end
+// sense runs machines with sensors. At the end of ctx sampling goes on until lines, readers and brokers are done, so
+// that what they found last is taken.
+func (g *Gateway) sense(ctx context.Context, u *unit) {
+	sampling, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var lives sync.WaitGroup
+	for _, m := range u.machines {
+		lives.Go(func() {
+			watched := g.board.Watch(m.ID, m.Every.Std())
+			defer watched.Done()
+			_ = g.liveSampler(m).Live(sampling, watched.Source(u.sensors.Source(m.ID))) // the context's end
+		})
+	}
+	u.sensors.Run(ctx)
+	stop()
+	lives.Wait()
+	if err := u.sensors.Close(); err != nil {
+		g.log.Debug("buses could not be closed", "err", err)
+	}
 }

@@ -18,6 +18,12 @@ type Source interface {
 	Close() error
 }
 
+// Rester is a source that finds things by itself, between readings.
+type Rester interface {
+	// Rest returns what was found since the last call of Sense. The source is not read any more.
+	Rest(at time.Time) []wire.Sample
+}
+
 // Settings say how one machine is sampled.
 type Settings struct {
 	Machine string
@@ -55,7 +61,13 @@ func (s *Sampler) Live(ctx context.Context, src Source) error {
 	for {
 		select {
 		case <-ctx.Done():
-			s.report(p.add(s.Now(), a.flush(out[:0]), s.keepsWindows()))
+			out = out[:0]
+			if r, ok := src.(Rester); ok {
+				for _, sample := range r.Rest(s.Now().Truncate(time.Millisecond)) {
+					out = a.add(sample, out)
+				}
+			}
+			s.report(p.add(s.Now(), a.flush(out), s.keepsWindows()))
 			s.report(p.flush())
 			return ctx.Err()
 		case <-timer.C:

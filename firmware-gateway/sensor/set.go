@@ -148,7 +148,10 @@ type Source struct {
 	lastMs int64 // time of the last Sense
 }
 
-var _ sampler.Source = &Source{}
+var (
+	_ sampler.Source = &Source{}
+	_ sampler.Rester = &Source{}
+)
 
 // Source returns the source of a machine; it is used by one goroutine.
 func (s *Set) Source(machine string) *Source {
@@ -180,6 +183,20 @@ func (s *Source) Sense(ctx context.Context, at time.Time) ([]wire.Sample, error)
 		}
 		out = m.inbox.take(atMs, out)
 	}
+	return s.inOrder(atMs, out), nil
+}
+
+// Rest takes what the others have found since the last Sense (sampler.Rester).
+func (s *Source) Rest(at time.Time) []wire.Sample {
+	var out []wire.Sample
+	for _, m := range s.items {
+		out = m.inbox.take(at.UnixMilli(), out)
+	}
+	return s.inOrder(at.UnixMilli(), out)
+}
+
+// inOrder makes the times of a reading follow those of the last.
+func (s *Source) inOrder(atMs int64, out []wire.Sample) []wire.Sample {
 	if s.lastMs < atMs { // else the clock was set back
 		for i := range out {
 			out[i].TimeMs = max(out[i].TimeMs, s.lastMs+1) // one found while the last Sense ended is not told behind it
@@ -187,7 +204,7 @@ func (s *Source) Sense(ctx context.Context, at time.Time) ([]wire.Sample, error)
 	}
 	s.lastMs = atMs
 	slices.SortStableFunc(out, func(a, b wire.Sample) int { return int(a.TimeMs - b.TimeMs) })
-	return out, nil
+	return out
 }
 
 // Close does nothing: sensors belong to their set.

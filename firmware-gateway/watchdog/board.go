@@ -83,6 +83,14 @@ func (w watched) Sense(ctx context.Context, at time.Time) ([]wire.Sample, error)
 	return samples, err
 }
 
+// Rest returns what the source found last, if it can say so.
+func (w watched) Rest(at time.Time) []wire.Sample {
+	if r, ok := w.Source.(sampler.Rester); ok {
+		return r.Rest(at)
+	}
+	return nil
+}
+
 // hasValue reports whether one of the samples is more than a fault.
 func hasValue(samples []wire.Sample) bool {
 	return slices.ContainsFunc(samples, func(s wire.Sample) bool { return !strings.HasPrefix(s.Quality, "fault") })

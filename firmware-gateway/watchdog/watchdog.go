@@ -13,7 +13,7 @@ import (
 // Watchdog speaks to systemd. Without systemd it says nothing.
 type Watchdog struct {
 	Board  *Board
-	Live   int // machines that are read live; with none it is ready at once
+	Live   int // machines that are read live at the start; with none it is ready at once
 	Logger *slog.Logger
 	Notify func(state string) error // nil: systemd's socket
 	Every  time.Duration            // between two beats; 0: a third of what systemd waits for, at most 5 s
@@ -51,7 +51,7 @@ func (w *Watchdog) Run(ctx context.Context) {
 		}
 		now := strings.Join(w.Board.Hanging(), " ")
 		if now == "" {
-			w.say(fmt.Sprintf("%s\nSTATUS=reads %d machines", daemon.SdNotifyWatchdog, w.Live))
+			w.say(fmt.Sprintf("%s\nSTATUS=reads %d machines", daemon.SdNotifyWatchdog, len(w.Board.Machines())))
 		} else {
 			w.say("STATUS=reading hangs: " + now)
 		}

@@ -17,6 +17,15 @@ const largestFile = 8 << 20
 
 // Load reads the YAML file at path into the struct that into points to. See Decode.
 func Load(path string, into any) (*Source, error) {
+	data, err := Read(path)
+	if err != nil {
+		return nil, err
+	}
+	return Decode(path, data, into)
+}
+
+// Read reads the bytes of a configuration; a file that is too large for one is refused.
+func Read(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
@@ -29,7 +38,7 @@ func Load(path string, into any) (*Source, error) {
 	if len(data) > largestFile {
 		return nil, &Fault{File: path, Text: fmt.Sprintf("larger than %d bytes; is it the right file?", largestFile)}
 	}
-	return Decode(path, data, into)
+	return data, nil
 }
 
 // Decode reads YAML into the struct that into points to; name stands in errors. What the data leaves out keeps its
