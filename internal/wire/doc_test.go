@@ -50,7 +50,7 @@ func TestDocumentNamesTheStatus(t *testing.T) {
 	require.NoError(t, err)
 	_, section, ok := strings.Cut(string(content), "## Status")
 	require.True(t, ok)
-	for _, message := range []any{Status{}, Disk{}} {
+	for _, message := range []any{Status{}, Disk{}, CommandStatus{}, CommandOutcome{}, AllowListStatus{}} {
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(message)) {
 			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			require.Contains(t, section, `"`+name+`"`)

@@ -52,8 +52,14 @@ func (r *Receipt) check() error {
 	return nil
 }
 
-// Encode writes the status as JSON after checking it.
+// Encode writes the status as JSON after checking it. Texts of commands that are too long are cut.
 func (s *Status) Encode() ([]byte, error) {
+	if s.Commands != nil {
+		s.Commands.shorten()
+	}
+	if s.AllowList != nil {
+		s.AllowList.Problem = cut(s.AllowList.Problem, maxReasonBytes)
+	}
 	if err := s.check(); err != nil {
 		return nil, fmt.Errorf("encode status: %w", err)
 	}

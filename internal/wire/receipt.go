@@ -32,6 +32,9 @@ type Status struct {
 	Throttled *uint32 `json:"throttled,omitempty"`
 	Disk      *Disk   `json:"disk,omitempty"`    // file system of the queue
 	TimeMs    int64   `json:"time_ms,omitempty"` // gateway's clock when it wrote this; absent in the Will
+	// Commands and AllowList are absent in the Will and from gateways that know no commands.
+	Commands  *CommandStatus   `json:"commands,omitempty"`
+	AllowList *AllowListStatus `json:"allow_list,omitempty"`
 }
 
 // Disk is how the file system that holds a gateway's queue does.
