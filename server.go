@@ -187,7 +187,7 @@ func (s *server) runServices(ctx context.Context, g *errgroup.Group) error {
 	// Before the store is ready: what gateways send while nobody is subscribed comes again only half a minute later.
 	in, err := ingest.New(ingest.Options{
 		Source: s.broker.URL(), Username: ingestUser, Password: s.secret, ClientID: "karkhana-ingest",
-		Store: s.store, Registry: s.db, Logger: log, Registerer: s.metrics, Now: time.Now,
+		Store: s.store, Registry: s.db, Commands: s.db, Logger: log, Registerer: s.metrics, Now: time.Now,
 	})
 	if err != nil {
 		return fmt.Errorf("ingest: %w", err)

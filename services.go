@@ -102,7 +102,7 @@ func (c ingestCmd) Run(e *env) error {
 	defer db.Close()
 	in, err := ingest.New(ingest.Options{
 		Source: c.Broker, Username: c.BrokerUser, Password: password, ClientID: c.ClientID,
-		Store: store, Registry: db, Logger: e.log, Registerer: newMetrics(), Now: time.Now,
+		Store: store, Registry: db, Commands: db, Logger: e.log, Registerer: newMetrics(), Now: time.Now,
 	})
 	if err != nil {
 		return err

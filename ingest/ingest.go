@@ -50,6 +50,7 @@ type Options struct {
 	ClientID           string // stands for the persistent sessions at the broker: the same at each start, one process at a time
 	Store              tsdb.Store
 	Registry           Registry
+	Commands           Commands // nil: no commands and no lists of cards are sent
 	Logger             *slog.Logger
 	Registerer         prometheus.Registerer
 	Now                func() time.Time // nil: time.Now
@@ -154,6 +155,7 @@ func (in *Ingest) Run(ctx context.Context) error {
 	}
 	g.Go(func() error { in.receipts.run(ctx, in.opts.ReceiptEvery, in.lanes[0].source); return nil })
 	g.Go(func() error { in.gateways.run(ctx); return nil })
+	g.Go(func() error { in.runCommands(ctx); return nil })
 	g.Go(func() error { in.replayLoop(ctx); return nil })
 	err := g.Wait()
 	for _, token := range in.receipts.flush(in.lanes[0].source) {

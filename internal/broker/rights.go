@@ -26,10 +26,10 @@ func GatewayRights(site, gateway string) Rights {
 	}
 }
 
-// IngestRights lets ingest read what all gateways write and answer with receipts.
+// IngestRights lets ingest read what all gateways write and answer with receipts and commands.
 func IngestRights() Rights {
 	return Rights{
-		Publish: []string{wire.ReceiptTopic("+", "+")},
+		Publish: []string{wire.ReceiptTopic("+", "+"), wire.CommandTopic("+", "+")},
 		Subscribe: []string{
 			wire.PackTopic("+", "+", "+", wire.LaneLive),
 			wire.PackTopic("+", "+", "+", wire.LaneHistory),

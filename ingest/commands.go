@@ -1,0 +1,348 @@
+package ingest
+
+import (
+	"cmp"
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"time"
+
+	"karkhana/internal/registry"
+	"karkhana/internal/wire"
+)
+
+// Commands is what the sending of commands and lists of cards asks of the registry.
+type Commands interface {
+	NextCommands(ctx context.Context) ([]registry.Command, error)
+	CommandSentAt(ctx context.Context, site, gateway string, id, atMs int64) error
+	EndCommand(ctx context.Context, site, gateway string, id int64, state registry.CommandState, detail string, atMs int64) error
+	SigningKey(ctx context.Context, site string) (ed25519.PrivateKey, error)
+	Sites(ctx context.Context) ([]registry.Site, error)
+	Gateways(ctx context.Context, site string) ([]registry.Gateway, error)
+	Gateway(ctx context.Context, site, id string) (registry.Gateway, error)
+	Cards(ctx context.Context, site string) ([]registry.Card, error)
+	AllowListVersion(ctx context.Context, site, digest string, nowMs int64) (int64, error)
+}
+
+var _ Commands = (*registry.DB)(nil)
+
+const (
+	commandsEvery = time.Second
+	listsEvery    = 5 * time.Second
+	// resendCommand is when what a gateway has not answered in its status is sent again.
+	resendCommand = 10 * time.Second
+	// resendList is longer: a gateway says its status each 15 s, and a list is large.
+	resendList = 30 * time.Second
+	day        = 24 * time.Hour
+)
+
+// commander brings commands and lists of cards to the gateways, through a broker that may lose everything: what it sends
+// and when follows from the registry alone, which holds what is wanted and what each gateway last said of itself.
+type commander struct {
+	registry Commands
+	publish  func(topic string, payload []byte) bool // false: there is no connection
+	log      *slog.Logger
+	now      func() time.Time
+
+	keys      map[string]ed25519.PrivateKey // by site
+	lists     map[string]*siteList          // by site
+	listSent  map[gatewayID]listSending
+	looked    time.Time // when lists were last looked at
+	saidFault string
+}
+
+// siteList is a site's list of cards as it was last read.
+type siteList struct {
+	version int64
+	body    []byte
+}
+
+type listSending struct {
+	version int64
+	at      time.Time
+}
+
+func newCommander(r Commands, publish func(string, []byte) bool, log *slog.Logger, now func() time.Time) *commander {
+	return &commander{
+		registry: r, publish: publish, log: log, now: now,
+		keys: map[string]ed25519.PrivateKey{}, lists: map[string]*siteList{}, listSent: map[gatewayID]listSending{},
+	}
+}
+
+// run works until ctx ends. What fails is tried again at the next round.
+func (c *commander) run(ctx context.Context) {
+	tick := time.NewTicker(commandsEvery)
+	defer tick.Stop()
+	for {
+		err := c.sendCommands(ctx)
+		if now := c.now(); now.Sub(c.looked) >= listsEvery {
+			c.looked = now
+			err = errors.Join(err, c.sendLists(ctx))
+		}
+		c.say(ctx, err)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// say logs a failure once, and again when it is another one.
+func (c *commander) say(ctx context.Context, err error) {
+	text := ""
+	if err != nil && ctx.Err() == nil {
+		text = err.Error()
+	}
+	if text != "" && text != c.saidFault {
+		c.log.Warn("commands or lists of cards could not be sent: trying again", "err", err)
+	}
+	c.saidFault = text
+}
+
+// sendCommands looks after the oldest open command of each gateway.
+func (c *commander) sendCommands(ctx context.Context) error {
+	open, err := c.registry.NextCommands(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, cmd := range open {
+		errs = append(errs, c.follow(ctx, cmd))
+	}
+	return errors.Join(errs...)
+}
+
+// follow closes a command that has been answered or is too old, and sends it when it is due.
+func (c *commander) follow(ctx context.Context, cmd registry.Command) error {
+	g, err := c.registry.Gateway(ctx, cmd.Site, cmd.Gateway)
+	if err != nil {
+		return err
+	}
+	key, err := c.key(ctx, cmd.Site)
+	if err != nil {
+		return err
+	}
+	now := c.now().UnixMilli()
+	said := said(g)
+	end := func(state registry.CommandState, detail string) error {
+		c.log.Info("command to a gateway has ended", "site", cmd.Site, "gateway", cmd.Gateway, "kind", cmd.Kind, "id", cmd.ID, "state", string(state))
+		return c.registry.EndCommand(ctx, cmd.Site, cmd.Gateway, cmd.ID, state, detail, now)
+	}
+	last := said.last()
+	obstacle := said.obstacle(key)
+	switch {
+	case last.ID == cmd.ID && last.Done && last.OK:
+		return end(registry.CommandDone, last.Detail)
+	case last.ID == cmd.ID && last.Done:
+		return end(registry.CommandFailed, last.Detail)
+	case last.ID > cmd.ID:
+		return end(registry.CommandFailed, fmt.Sprintf("the gateway has done a newer command already (%d): send it again", last.ID))
+	case now >= cmd.ExpiresMs:
+		return end(registry.CommandExpired, overdue(cmd, g, obstacle))
+	case !g.Online:
+		return nil
+	case obstacle != "":
+		return end(registry.CommandFailed, obstacle)
+	case cmd.SentMs != 0 && now-cmd.SentMs < resendCommand.Milliseconds():
+		return nil
+	}
+	payload, err := wire.Command{ID: cmd.ID, IssuedMs: cmd.QueuedMs, ExpiresMs: cmd.ExpiresMs, Kind: cmd.Kind, Body: []byte(cmd.Body)}.
+		Sign(cmd.Site, cmd.Gateway, key)
+	if err != nil {
+		return end(registry.CommandFailed, err.Error())
+	}
+	if !c.publish(wire.CommandTopic(cmd.Site, cmd.Gateway), payload) {
+		return nil // no connection: at the next round
+	}
+	return c.registry.CommandSentAt(ctx, cmd.Site, cmd.Gateway, cmd.ID, now)
+}
+
+// overdue says why a command came to nothing.
+func overdue(cmd registry.Command, g registry.Gateway, obstacle string) string {
+	switch {
+	case obstacle != "":
+		return obstacle
+	case cmd.Sendings == 0 && !g.Online:
+		return "the gateway was not online"
+	case cmd.Sendings == 0:
+		return "it could not be sent: ingest has no connection to the broker, or another command was before it"
+	}
+	return fmt.Sprintf("sent %d times, no answer", cmd.Sendings)
+}
+
+func (c *commander) key(ctx context.Context, site string) (ed25519.PrivateKey, error) {
+	if key, ok := c.keys[site]; ok {
+		return key, nil
+	}
+	key, err := c.registry.SigningKey(ctx, site)
+	if err == nil {
+		c.keys[site] = key
+	}
+	return key, err
+}
+
+// word is the last status of a gateway, as far as it tells of commands.
+type word struct{ *wire.Status }
+
+func said(g registry.Gateway) word {
+	if g.StatusJSON == "" {
+		return word{&wire.Status{}}
+	}
+	st, err := wire.DecodeStatus([]byte(g.StatusJSON))
+	if err != nil {
+		return word{&wire.Status{}}
+	}
+	return word{st}
+}
+
+func (w word) last() wire.CommandOutcome {
+	if w.Commands == nil || w.Commands.Last == nil {
+		return wire.CommandOutcome{}
+	}
+	return *w.Commands.Last
+}
+
+// obstacle says why an online gateway will take no command, "" when it will.
+func (w word) obstacle(key ed25519.PrivateKey) string {
+	pub := key.Public().(ed25519.PublicKey) //nolint:errcheck // it is one, by its documentation
+	switch {
+	case w.Status == nil || !w.Online:
+		return ""
+	case w.Commands == nil:
+		return "the gateway's program knows no commands: upgrade it"
+	case w.Commands.Key == "":
+		return "the gateway has no server key and refuses all commands: name a server_key_file in its gateway.yaml that holds what `karkhana admin signing-key SITE` prints"
+	case w.Commands.Key != wire.KeyFingerprint(pub):
+		return "the gateway has the key of another server: put what `karkhana admin signing-key SITE` prints into its server_key_file"
+	}
+	return ""
+}
+
+// sendLists gives each online gateway that has another version the list of its site.
+func (c *commander) sendLists(ctx context.Context) error {
+	sites, err := c.registry.Sites(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, site := range sites {
+		if err := c.sendList(ctx, site.ID); err != nil {
+			errs = append(errs, fmt.Errorf("site %s: %w", site.ID, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *commander) sendList(ctx context.Context, site string) error {
+	list, err := c.list(ctx, site)
+	if err != nil || list.version == 0 {
+		return err
+	}
+	key, err := c.key(ctx, site)
+	if err != nil {
+		return err
+	}
+	gateways, err := c.registry.Gateways(ctx, site)
+	if err != nil {
+		return err
+	}
+	now := c.now()
+	for _, g := range gateways {
+		said, id := said(g), gatewayID{site, g.ID}
+		if !g.Online || !said.Online || said.obstacle(key) != "" || said.AllowList == nil || said.AllowList.Version == list.version {
+			continue
+		}
+		if sent, ok := c.listSent[id]; ok && sent.version == list.version && now.Sub(sent.at) < resendList {
+			continue
+		}
+		payload, err := wire.Command{ID: list.version, IssuedMs: now.UnixMilli(), Kind: wire.CommandAllowList, Body: list.body}.Sign(site, g.ID, key)
+		if err != nil {
+			return err
+		}
+		if !c.publish(wire.CommandTopic(site, g.ID), payload) {
+			return nil
+		}
+		c.listSent[id] = listSending{list.version, now}
+		c.log.Info("list of cards sent", "site", site, "gateway", g.ID, "version", list.version, "bytes", len(payload))
+	}
+	return nil
+}
+
+// list reads a site's cards and gives their list a version. The bytes are made anew only when something has changed.
+func (c *commander) list(ctx context.Context, site string) (*siteList, error) {
+	cards, err := c.registry.Cards(ctx, site)
+	if err != nil {
+		return nil, err
+	}
+	now := c.now()
+	allowed := allowedCards(cards, now.Truncate(day).UnixMilli())
+	if len(allowed) > wire.MaxAllowedCards {
+		return nil, fmt.Errorf("%d cards are valid, a list holds at most %d: gateways keep the former list", len(allowed), wire.MaxAllowedCards)
+	}
+	digest := ""
+	if len(allowed) > 0 {
+		digest = digestOf(allowed)
+	}
+	version, err := c.registry.AllowListVersion(ctx, site, digest, now.UnixMilli())
+	if err != nil {
+		return nil, err
+	}
+	if kept := c.lists[site]; kept != nil && kept.version == version {
+		return kept, nil
+	}
+	list := &siteList{version: version}
+	if version != 0 {
+		if list.body, err = (&wire.AllowList{Version: version, Cards: allowed}).Encode(); err != nil {
+			return nil, err
+		}
+	}
+	c.lists[site] = list
+	return list, nil
+}
+
+// allowedCards are the cards that are valid after a time, in order. A hash that no gateway can send is left out.
+func allowedCards(cards []registry.Card, afterMs int64) []wire.AllowedCard {
+	out := make([]wire.AllowedCard, 0, len(cards))
+	for _, card := range cards {
+		hash, err := wire.ParseCardHash(card.Hash)
+		if err != nil || card.ValidTo != 0 && (card.ValidTo <= afterMs || card.ValidTo <= card.ValidFromMs) {
+			continue
+		}
+		out = append(out, wire.AllowedCard{Hash: hash, FromMs: max(card.ValidFromMs, 0), ToMs: card.ValidTo})
+	}
+	slices.SortFunc(out, func(a, b wire.AllowedCard) int {
+		return cmp.Or(slices.Compare(a.Hash[:], b.Hash[:]), cmp.Compare(a.FromMs, b.FromMs), cmp.Compare(a.ToMs, b.ToMs))
+	})
+	return slices.Compact(out)
+}
+
+func digestOf(cards []wire.AllowedCard) string {
+	h := sha256.New()
+	var line []byte
+	for _, c := range cards {
+		line = append(line[:0], c.Hash[:]...)
+		line = strconv.AppendInt(append(line, ' '), c.FromMs, 10)
+		line = strconv.AppendInt(append(line, ' '), c.ToMs, 10)
+		h.Write(append(line, '\n'))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// runCommands sends commands until ctx ends, when there is a registry for them.
+func (in *Ingest) runCommands(ctx context.Context) {
+	if in.opts.Commands == nil {
+		return
+	}
+	publish := func(topic string, payload []byte) bool {
+		_, ok := in.lanes[0].source.publish(topic, payload)
+		return ok
+	}
+	newCommander(in.opts.Commands, publish, in.opts.Logger, in.opts.Now).run(ctx)
+}
