@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"karkhana/analytics/timeline"
+	"karkhana/internal/quantity"
+	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
 )
 
@@ -54,27 +56,32 @@ func TestVibrationHigh(t *testing.T) {
 	b := r.w.Baselines()
 	require.Len(t, b, 1)
 	require.True(t, b[0].Known)
-	require.InDelta(t, 2, b[0].MmS, 0)
+	require.InDelta(t, 2, b[0].Usual, 0)
 	require.Equal(t, 7*60, b[0].RunMinutes)
 
 	shake := func(powerW, mmS float64) func() { return func() { r.hot(20); r.shake(powerW, mmS) } }
-	r.pass(200, shake(800, 4.99))
+	r.pass(400, shake(800, 4.99))
 	require.Empty(t, r.alarms(), "below 2.5 × 2")
-	r.pass(200, shake(499, 9))
+	r.pass(400, shake(499, 9))
 	require.Empty(t, r.alarms(), "not running")
-	r.pass(60, shake(800, 5))
-	require.Empty(t, r.alarms())
-	r.pass(1, shake(800, 5))
+	r.pass(119-r.now.Second(), shake(0, 0.1))
+	since := r.now.Add(time.Second)
+	r.pass(180, shake(800, 5))
+	require.Empty(t, r.alarms(), "the third minute may still get samples")
+	r.pass(11, shake(800, 5))
 	a := r.only()
 	require.Equal(t, RuleVibrationHigh, a.Rule)
 	require.Equal(t, "vibration", a.Component)
+	require.Equal(t, CauseImbalance, a.Cause)
+	require.Equal(t, []registry.Rise{{Quantity: "vibration", Value: 5, Baseline: 2, Limit: 5, SinceMs: since.UnixMilli()}}, a.Rises)
 	require.InDelta(t, 5, a.Limit, 0)
-	r.pass(100, shake(0, 0.1))
+	r.pass(500, shake(0, 0.1))
 	require.True(t, r.only().Active, "a machine that stands says nothing of its bearings")
-	r.pass(10, shake(800, 4.5))
-	require.True(t, r.only().Active, "4.5 is not below 5 − 0.5")
-	r.pass(1, shake(800, 4.49))
+	r.pass(500, shake(800, 4.5))
+	require.True(t, r.only().Active, "4.5 is not below nine tenths of 5")
+	r.pass(320, shake(800, 4.49))
 	require.False(t, r.only().Active)
+	require.EqualValues(t, 1, r.only().Count)
 }
 
 // The signal may come at other instants than the vibration.
@@ -83,7 +90,7 @@ func TestVibrationIsJudgedByTheSignalHeardLast(t *testing.T) {
 	r.healthyDays(8, 60)
 	r.pass(400, func() {
 		r.hot(20)
-		if r.now.Second() == 0 && r.now.Minute() < 2 {
+		if r.now.Second() == 0 && r.now.Minute() < 5 {
 			r.write("lathe", r.now, number64("power_w", 800))
 		}
 		r.write("lathe", r.now, number64("vibration_mm_s", 9))
@@ -123,7 +130,7 @@ func TestNoBaselineNoAlarmButSaysSo(t *testing.T) {
 }
 
 func TestBaselineOfAMachineWithoutData(t *testing.T) {
-	b, err := computeBaseline(context.Background(), tsdb.NewMemory(), "cfc", "lathe", noon)
+	b, err := LearnBaseline(context.Background(), tsdb.NewMemory(), "cfc", "lathe", quantity.Vibration, 0, noon)
 	require.NoError(t, err)
 	require.False(t, b.Known)
 	require.InDelta(t, 2, median([]float64{3, 1, 2, 4}), 0)

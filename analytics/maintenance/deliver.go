@@ -45,7 +45,7 @@ func newDelivery(o Options, m *metrics) *delivery {
 
 // pass tries once to deliver what notifier i has yet to get.
 func (d *delivery) pass(ctx context.Context, i int) {
-	alarms, err := d.o.Registry.UnnotifiedAlarms(ctx)
+	alarms, err := d.o.Registry.UnnotifiedAlarms(ctx, d.o.Now().UnixMilli())
 	if err != nil {
 		if ctx.Err() == nil {
 			d.metrics.failures.Inc()

@@ -29,41 +29,33 @@ func newMeasuredRule(a registry.Alarm) measuredRule {
 
 // evaluateMeasured reads the machine's new samples, oldest first, and steps its conditions.
 func (w *Watcher) evaluateMeasured(ctx context.Context, m *machineWatch, newestMs, nowMs int64) error {
-	hot, shaking := w.temperatureLimits(m), w.vibrationLimits(m)
-	if hot == nil && shaking == nil {
+	if err := w.evaluateVibration(ctx, m, newestMs, nowMs); err != nil {
+		return err
+	}
+	hot := w.temperatureLimits(m)
+	if hot == nil {
 		return nil
 	}
-	temperature, vibration := quantity.Field(quantity.Temperature), quantity.Field(quantity.Vibration)
-	signal := quantity.Field(m.settings.Signal)
-	if signal == "" {
-		signal = quantity.Field(quantity.Power)
-	}
+	temperature := quantity.Field(quantity.Temperature)
 	oldest := nowMs - maxAge.Milliseconds()
 	q := tsdb.Query{
-		Measurement: tsdb.Telemetry, Site: m.Site, Machine: m.ID,
-		Fields: []string{temperature, temperature + "_q", vibration, vibration + "_q", signal},
+		Measurement: tsdb.Telemetry, Site: m.Site, Machine: m.ID, Fields: []string{temperature, temperature + "_q"},
 		FromMs: max(m.cursorMs-lookBackMs, oldest), ToMs: newestMs + 1,
 	}
 	if m.cursorMs == 0 {
 		q.FromMs = oldest
 	}
+	k := m.key(RuleTemperatureHigh, quantity.Temperature)
 	err := w.o.Store.Read(ctx, q, func(row tsdb.Row) error {
-		if v, ok := tsdb.Number(row.Values[4]); ok {
-			m.signal = held{row.TimeMs, v}
-		}
-		if v, ok := valid(row.Values[0], row.Values[1]); ok && hot != nil {
-			w.step(m.key(RuleTemperatureHigh, quantity.Temperature), &m.temperature, *hot, row.TimeMs, v)
-		}
-		if v, ok := valid(row.Values[2], row.Values[3]); ok && shaking != nil && m.runningAt(row.TimeMs) {
-			w.step(m.key(RuleVibrationHigh, quantity.Vibration), &m.vibration, *shaking, row.TimeMs, v)
+		if v, ok := valid(row.Values[0], row.Values[1]); ok {
+			w.step(k, &m.temperature, *hot, row.TimeMs, v)
 		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("read samples: %w", err)
 	}
-	w.endReplay(m.key(RuleTemperatureHigh, quantity.Temperature), &m.temperature)
-	w.endReplay(m.key(RuleVibrationHigh, quantity.Vibration), &m.vibration)
+	w.endReplay(k, &m.temperature)
 	m.cursorMs = newestMs
 	return nil
 }
@@ -96,22 +88,6 @@ func (w *Watcher) temperatureLimits(m *machineWatch) *limits {
 		return nil
 	}
 	return &limits{limit, max(limit/100, 2), onDelay.Milliseconds(), m.settings.GapLimitMs()}
-}
-
-// vibrationLimits are nil when the machine has no such rule or no baseline. Deadband: 10 %.
-func (w *Watcher) vibrationLimits(m *machineWatch) *limits {
-	b := w.baseline(m)
-	if m.settings.VibrationRatio <= 0 || !b.Known {
-		return nil
-	}
-	limit := m.settings.VibrationRatio * b.MmS
-	return &limits{limit, limit / 10, onDelay.Milliseconds(), m.settings.GapLimitMs()}
-}
-
-// runningAt reports whether the signal was at or above the run threshold when last heard, and heard recently enough.
-func (m *machineWatch) runningAt(atMs int64) bool {
-	return m.settings.RunAbove > 0 && m.signal.atMs > 0 && m.signal.value >= m.settings.RunAbove &&
-		m.signal.atMs <= atMs && atMs-m.signal.atMs <= m.settings.GapLimitMs()
 }
 
 // valid returns a value that may be judged: a sensor fault or a stale reading says nothing about the machine.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"karkhana/internal/quantity"
 	"karkhana/internal/registry"
 )
 
@@ -62,13 +63,16 @@ func (w words) message(a registry.Alarm, site registry.Site, machine registry.Ma
 	if a.Cause != "" {
 		kind += "." + a.Cause
 	}
+	if _, ok := w.en[kind+".title"]; !ok { // of before causes were told
+		kind = a.Rule
+	}
 	fill := func(t map[string]string, key, siteName, machineName string) string {
 		return strings.NewReplacer(
 			"{site}", siteName, "{machine}", machineName,
 			"{value}", decimal(a.Rule, a.Value), "{limit}", decimal(a.Rule, a.Limit),
 			"{time}", time.UnixMilli(a.OpenedMs).In(zone).Format("02-01-2006 15:04"),
 			"{cleared}", time.UnixMilli(a.ClearedMs).In(zone).Format("02-01-2006 15:04"),
-			"{count}", strconv.FormatInt(a.Count, 10),
+			"{count}", strconv.FormatInt(a.Count, 10), "{rises}", rises(t, a, zone),
 		).Replace(t[key])
 	}
 	m.Title = registry.Name{Hi: fill(w.hi, kind+".title", m.Site.Hi, m.Machine.Hi), En: fill(w.en, kind+".title", m.Site.En, m.Machine.En)}
@@ -84,6 +88,28 @@ func (w words) message(a registry.Alarm, site registry.Site, machine registry.Ma
 		also("cleared")
 	}
 	return m
+}
+
+// rises says what rose, by how much and since when. An alarm of before that was told has value and limit only.
+func rises(t map[string]string, a registry.Alarm, zone *time.Location) string {
+	list := a.Rises
+	if len(list) == 0 && a.Rule == RuleVibrationHigh {
+		list = []registry.Rise{{Quantity: quantity.Vibration, Value: a.Value, Limit: a.Limit, SinceMs: a.OpenedMs}}
+	}
+	parts := make([]string, 0, len(list))
+	for _, r := range list {
+		key := "rise"
+		if r.Baseline <= 0 {
+			key = "rise.nobaseline"
+		}
+		value := func(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) + t["unit."+r.Quantity] }
+		parts = append(parts, strings.NewReplacer(
+			"{quantity}", t["quantity."+r.Quantity], "{value}", value(r.Value), "{usual}", value(r.Baseline), "{limit}", value(r.Limit),
+			"{times}", strconv.FormatFloat(r.Value/max(r.Baseline, 1e-9), 'f', 1, 64),
+			"{since}", time.UnixMilli(r.SinceMs).In(zone).Format("02-01-2006 15:04"),
+		).Replace(t[key]))
+	}
+	return strings.Join(parts, "; ")
 }
 
 // decimal writes a value for people: vibration with two places, temperature with one, silence in minutes.

@@ -25,8 +25,7 @@ type machineWatch struct {
 	settings    registry.Settings
 	sinceMs     int64 // when the watcher first saw it
 	temperature measuredRule
-	vibration   measuredRule
-	signal      held
+	shaking     shaking
 	cursorMs    int64 // newest sample read
 }
 
@@ -69,7 +68,7 @@ func (w *Watcher) reload(ctx context.Context, now time.Time) error {
 	w.sites = fresh
 	for _, s := range w.sites {
 		for _, m := range s.machines {
-			if err := w.refreshBaseline(ctx, m, now); err != nil {
+			if err := w.refreshBaselines(ctx, m, now); err != nil {
 				return fmt.Errorf("vibration baseline of %s/%s: %w", m.Site, m.ID, err)
 			}
 		}
@@ -106,7 +105,7 @@ func (w *Watcher) loadSite(ctx context.Context, site registry.Site, former *site
 			}
 			m = &machineWatch{Machine: machine, sinceMs: now.UnixMilli()}
 			m.temperature = newMeasuredRule(alarms[m.key(RuleTemperatureHigh, quantity.Temperature)])
-			m.vibration = newMeasuredRule(alarms[m.key(RuleVibrationHigh, quantity.Vibration)])
+			m.shaking = newShaking(alarms[m.key(RuleVibrationHigh, quantity.Vibration)])
 		}
 		m.Machine, m.settings = machine, inForce(settings, now.UnixMilli())
 		if m.settings.SilentAfterMs > 0 {
@@ -120,10 +119,10 @@ func (w *Watcher) loadSite(ctx context.Context, site registry.Site, former *site
 		} else {
 			m.temperature.condition.raised = false
 		}
-		if m.settings.VibrationRatio > 0 {
+		if shakes(m.settings) {
 			ruled[m.key(RuleVibrationHigh, quantity.Vibration)] = true
 		} else {
-			m.vibration.condition.raised = false
+			m.shaking = shaking{}
 		}
 		s.machines = append(s.machines, m)
 	}

@@ -45,10 +45,11 @@ type Registry interface {
 	SettingsAt(ctx context.Context, site, machine string) ([]registry.Settings, error)
 	Gateways(ctx context.Context, site string) ([]registry.Gateway, error)
 	RaiseAlarm(ctx context.Context, a registry.Alarm) (registry.Alarm, bool, error)
+	UpdateAlarm(ctx context.Context, a registry.Alarm) error
 	ClearAlarm(ctx context.Context, site, machine, rule, component string, atMs int64) error
 	Alarms(ctx context.Context, site string, onlyUnresolved bool, limit int) ([]registry.Alarm, error)
 	AlarmNotified(ctx context.Context, id, atMs int64) error
-	UnnotifiedAlarms(ctx context.Context) ([]registry.Alarm, error)
+	UnnotifiedAlarms(ctx context.Context, nowMs int64) ([]registry.Alarm, error)
 }
 
 // Options of a Watcher. Store and Registry are needed.
@@ -76,20 +77,21 @@ type Watcher struct {
 	failing  map[string]bool
 
 	mu        sync.Mutex // guards baselines
-	baselines map[machineID]Baseline
+	baselines map[baselineID]Baseline
 }
 
-type machineID struct{ site, machine string }
+type baselineID struct{ site, machine, quantity string }
 
 // key is what an alarm is known by.
 type key struct{ site, machine, rule, component string }
 
 // effect is a raise or a clear on its way to the registry.
 type effect struct {
-	key   key
-	raise bool
-	atMs  int64
-	alarm registry.Alarm // of a raise
+	key    key
+	raise  bool
+	update bool // the alarm stands already and says more now
+	atMs   int64
+	alarm  registry.Alarm // of a raise
 }
 
 // New returns a Watcher or says which option is missing.
@@ -115,7 +117,7 @@ func New(o Options) (*Watcher, error) {
 	}
 	return &Watcher{
 		o: o, log: o.Logger, metrics: m,
-		active: map[key]bool{}, failing: map[string]bool{}, baselines: map[machineID]Baseline{},
+		active: map[key]bool{}, failing: map[string]bool{}, baselines: map[baselineID]Baseline{},
 	}, nil
 }
 
@@ -215,6 +217,12 @@ func (w *Watcher) flush(ctx context.Context) error {
 }
 
 func (w *Watcher) apply(ctx context.Context, e effect) error {
+	if e.update && w.active[e.key] {
+		if err := w.o.Registry.UpdateAlarm(ctx, e.alarm); err != nil {
+			return fmt.Errorf("update %s of %s/%s: %w", e.key.rule, e.key.site, e.key.machine, err)
+		}
+		return nil
+	}
 	if w.active[e.key] == e.raise {
 		return nil
 	}

@@ -41,21 +41,22 @@ func (w *Webhook) Name() string { return w.name }
 
 // webhookBody is the JSON that receivers get.
 type webhookBody struct {
-	Key       string        `json:"key"`
-	ID        int64         `json:"id"`
-	Count     int64         `json:"count"`
-	Site      string        `json:"site"`
-	Machine   string        `json:"machine,omitempty"`
-	Rule      string        `json:"rule"`
-	Component string        `json:"component,omitempty"`
-	Cause     string        `json:"cause,omitempty"`
-	State     string        `json:"state"`
-	Active    bool          `json:"active"`
-	Opened    time.Time     `json:"opened"`
-	Value     float64       `json:"value"` // °C, mm/s, or seconds of silence
-	Limit     float64       `json:"limit"`
-	Title     registry.Name `json:"title"`
-	Text      registry.Name `json:"text"`
+	Key       string          `json:"key"`
+	ID        int64           `json:"id"`
+	Count     int64           `json:"count"`
+	Site      string          `json:"site"`
+	Machine   string          `json:"machine,omitempty"`
+	Rule      string          `json:"rule"`
+	Component string          `json:"component,omitempty"`
+	Cause     string          `json:"cause,omitempty"`
+	State     string          `json:"state"`
+	Active    bool            `json:"active"`
+	Opened    time.Time       `json:"opened"`
+	Value     float64         `json:"value"` // °C, seconds of silence, or of rises[0]
+	Limit     float64         `json:"limit"`
+	Rises     []registry.Rise `json:"rises,omitempty"` // vibration-high: mm/s, m/s², plain
+	Title     registry.Name   `json:"title"`
+	Text      registry.Name   `json:"text"`
 }
 
 // Notify posts the message. Any answer but 2xx is an error.
@@ -64,7 +65,7 @@ func (w *Webhook) Notify(ctx context.Context, m Message) error {
 	body, err := json.Marshal(webhookBody{
 		Key: m.Key, ID: a.ID, Count: a.Count, Site: a.Site, Machine: a.Machine, Rule: a.Rule, Component: a.Component,
 		Cause: a.Cause, State: string(a.State), Active: a.Active, Opened: time.UnixMilli(a.OpenedMs).UTC(),
-		Value: a.Value, Limit: a.Limit, Title: m.Title, Text: m.Text,
+		Value: a.Value, Limit: a.Limit, Rises: a.Rises, Title: m.Title, Text: m.Text,
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", w.name, err)

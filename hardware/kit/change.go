@@ -72,6 +72,9 @@ type AlarmsChange struct {
 	TemperatureMaxC *float64         `yaml:"temperature_max_c"`
 	VibrationRatio  *float64         `yaml:"vibration_ratio"`
 	SilentAfter     *config.Duration `yaml:"silent_after"`
+
+	AccelerationRatio *float64 `yaml:"acceleration_ratio"`
+	KurtosisRise      *float64 `yaml:"kurtosis_rise"`
 }
 
 // SamplingChange changes the sampling. The window is changed in settings.

@@ -249,7 +249,12 @@ func (c *checker) settings(k *Kit) {
 	for _, l := range []struct {
 		key, quantity string
 		value         float64
-	}{{"temperature_max_c", quantity.Temperature, s.Alarms.TemperatureMaxC}, {"vibration_ratio", quantity.Vibration, s.Alarms.VibrationRatio}} {
+	}{
+		{"temperature_max_c", quantity.Temperature, s.Alarms.TemperatureMaxC},
+		{"vibration_ratio", quantity.Vibration, s.Alarms.VibrationRatio},
+		{"acceleration_ratio", quantity.Accel, s.Alarms.AccelerationRatio},
+		{"kurtosis_rise", quantity.Kurtosis, s.Alarms.KurtosisRise},
+	} {
 		switch {
 		case l.value < 0:
 			c.bad(at.Then("alarms", l.key), "%s is %v; it can't be negative", l.key, l.value)

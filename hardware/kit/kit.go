@@ -116,6 +116,9 @@ type Alarms struct {
 	TemperatureMaxC float64         `yaml:"temperature_max_c"`
 	VibrationRatio  float64         `yaml:"vibration_ratio"`
 	SilentAfter     config.Duration `yaml:"silent_after"`
+
+	AccelerationRatio float64 `yaml:"acceleration_ratio"`
+	KurtosisRise      float64 `yaml:"kurtosis_rise"`
 }
 
 // Sampling is how the gateway reads the machine, with the keys of its configuration.

@@ -194,6 +194,10 @@ func (m *Machine) Sense(at time.Time) ([]wire.Sample, error) {
 		}
 	case m.bearing != nil:
 		number(quantity.Vibration, m.vibration())
+		a, c, k := m.shape()
+		number(quantity.Accel, a)
+		number(quantity.Crest, c)
+		number(quantity.Kurtosis, k)
 		number(quantity.Temperature, math.Round(m.bearingTemperature()*20)/20)
 	case m.kind == MainMeter:
 		out = append(out, wire.Sample{TimeMs: ms, Quantity: quantity.Supply, Bool: !m.grid.dark(m.now)})
@@ -208,6 +212,17 @@ func (m *Machine) vibration() float64 {
 	v *= 1 + 0.05*wander(m.key, m.now, 10*msSecond) + 0.02*bell(hash(m.key, uint64(m.now)))
 	return math.Round(max(v, 0)*1e5) / 1e5
 }
+
+// shape is acceleration in m/s², crest factor and kurtosis as the accelerometer's window gives them, with scatter.
+func (m *Machine) shape() (acceleration, crest, kurtosis float64) {
+	seg, at := m.plants[0].seg, uint64(m.now)
+	acceleration = m.bearing.acceleration(seg) * (1 + 0.06*wander(m.key+1, m.now, 10*msSecond) + 0.03*bell(hash(m.key+1, at)))
+	kurtosis = max(m.bearing.kurtosis(seg)*(1+0.04*bell(hash(m.key+2, at))), 1.5)
+	crest = (3.6 + 0.6*(kurtosis-3)) * (1 + 0.05*bell(hash(m.key+3, at)))
+	return round(acceleration, 1e3), round(max(crest, 1.5), 1e2), round(kurtosis, 1e2)
+}
+
+func round(v, per float64) float64 { return math.Round(max(v, 0)*per) / per }
 
 func (m *Machine) bearingTemperature() float64 {
 	p := m.plants[0]

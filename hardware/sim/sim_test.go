@@ -172,7 +172,7 @@ func TestHistoryAndLiveAgree(t *testing.T) {
 func TestEverySampleFitsTheWire(t *testing.T) {
 	want := map[string][]string{
 		Furnace:   {quantity.Temperature, quantity.Setpoint},
-		Polishing: {quantity.Vibration, quantity.Temperature},
+		Polishing: {quantity.Vibration, quantity.Accel, quantity.Crest, quantity.Kurtosis, quantity.Temperature},
 		MainMeter: {quantity.Supply},
 		Cutting:   nil, Hammering: nil, Designing: nil,
 	}

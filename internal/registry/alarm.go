@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -18,38 +19,57 @@ var ErrState = errors.New("not possible in this state")
 const alarmReopenMs = int64(10 * time.Minute / time.Millisecond)
 
 const alarmColumns = `id, site, machine, rule, component, state, active, opened_ms, cleared_ms, acknowledged_ms,
-	acknowledged_by, resolved_ms, resolved_by, note, raised, value, limit_value, cause, notified_ms`
+	acknowledged_by, resolved_ms, resolved_by, note, raised, value, limit_value, cause, notified_ms,
+	rises_json, shelved_until_ms, shelved_by, shelve_reason`
 
 func scanAlarm(row scanner) (a Alarm, err error) {
-	return a, row.Scan(&a.ID, &a.Site, &a.Machine, &a.Rule, &a.Component, &a.State, &a.Active, &a.OpenedMs, &a.ClearedMs,
+	var rises string
+	err = row.Scan(&a.ID, &a.Site, &a.Machine, &a.Rule, &a.Component, &a.State, &a.Active, &a.OpenedMs, &a.ClearedMs,
 		&a.AcknowledgedMs, &a.AcknowledgedBy, &a.ResolvedMs, &a.ResolvedBy, &a.Note, &a.Count, &a.Value, &a.Limit,
-		&a.Cause, &a.NotifiedMs)
+		&a.Cause, &a.NotifiedMs, &rises, &a.ShelvedUntilMs, &a.ShelvedBy, &a.ShelveReason)
+	if err == nil && rises != "" {
+		err = json.Unmarshal([]byte(rises), &a.Rises)
+	}
+	return a, err
+}
+
+// risesText is how the rises of an alarm are kept.
+func risesText(rises []Rise) (string, error) {
+	if len(rises) == 0 {
+		return "", nil
+	}
+	b, err := json.Marshal(rises)
+	return string(b), err
 }
 
 // RaiseAlarm notes at time a.OpenedMs that a condition holds. Of a only Site, Machine, Rule, Component, OpenedMs, Value,
-// Limit and Cause count.
+// Limit, Cause and Rises count.
 //
 // When an unresolved alarm of the same site, machine, rule and component is there, it becomes active and its Count
-// grows. One that was resolved less than ten minutes ago is opened again (its count grows, its acknowledgement and
-// resolution are gone, it is to be notified again). Otherwise a new alarm is made and isNew is true. However many
+// grows. One that was resolved less than ten minutes ago is opened again (its count grows, its acknowledgement,
+// resolution and shelf are gone, it is to be notified again). Otherwise a new alarm is made and isNew is true. However many
 // callers raise at once, there is one unresolved alarm.
 func (d *DB) RaiseAlarm(ctx context.Context, a Alarm) (raised Alarm, isNew bool, err error) {
 	if !finite(a.Value) || !finite(a.Limit) {
 		return Alarm{}, false, fmt.Errorf("registry: raise alarm %s of %s/%s: value %v or limit %v is not finite", a.Rule, a.Site, a.Machine, a.Value, a.Limit)
 	}
 	a.Cause = clean(a.Cause)
+	rises, err := risesText(a.Rises)
+	if err != nil {
+		return Alarm{}, false, fmt.Errorf("registry: raise alarm %s of %s/%s: %w", a.Rule, a.Site, a.Machine, err)
+	}
 	err = d.tx(ctx, "raise alarm "+a.Rule+" of "+a.Site+"/"+a.Machine, func(tx *sql.Tx) error {
 		if err := lock(ctx, tx, "alarm"); err != nil {
 			return err
 		}
-		if raised, err = raiseAgain(ctx, tx, a); !errors.Is(err, ErrNotFound) {
+		if raised, err = raiseAgain(ctx, tx, a, rises); !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		if raised, err = reopen(ctx, tx, a); !errors.Is(err, ErrNotFound) {
+		if raised, err = reopen(ctx, tx, a, rises); !errors.Is(err, ErrNotFound) {
 			return err
 		}
 		isNew = true
-		raised, err = newAlarm(ctx, tx, a)
+		raised, err = newAlarm(ctx, tx, a, rises)
 		return err
 	})
 	if err != nil {
@@ -58,34 +78,36 @@ func (d *DB) RaiseAlarm(ctx context.Context, a Alarm) (raised Alarm, isNew bool,
 	return raised, isNew, nil
 }
 
-func raiseAgain(ctx context.Context, tx *sql.Tx, a Alarm) (Alarm, error) {
+func raiseAgain(ctx context.Context, tx *sql.Tx, a Alarm, rises string) (Alarm, error) {
 	return one(ctx, tx, "unresolved alarm", scanAlarm, `
-		UPDATE alarm SET active = TRUE, cleared_ms = 0, raised = raised + 1, value = $5, limit_value = $6, cause = $7
+		UPDATE alarm SET active = TRUE, cleared_ms = 0, raised = raised + 1, value = $5, limit_value = $6, cause = $7,
+			rises_json = $8
 		WHERE site = $1 AND machine = $2 AND rule = $3 AND component = $4 AND state <> 'resolved'
-		RETURNING `+alarmColumns, a.Site, a.Machine, a.Rule, a.Component, a.Value, a.Limit, a.Cause)
+		RETURNING `+alarmColumns, a.Site, a.Machine, a.Rule, a.Component, a.Value, a.Limit, a.Cause, rises)
 }
 
-func reopen(ctx context.Context, tx *sql.Tx, a Alarm) (Alarm, error) {
+func reopen(ctx context.Context, tx *sql.Tx, a Alarm, rises string) (Alarm, error) {
 	return one(ctx, tx, "alarm resolved lately", scanAlarm, `
 		UPDATE alarm SET state = 'open', active = TRUE, cleared_ms = 0, raised = raised + 1,
 			value = $5, limit_value = $6, cause = $7, notified_ms = 0,
-			acknowledged_ms = 0, acknowledged_by = '', resolved_ms = 0, resolved_by = ''
+			acknowledged_ms = 0, acknowledged_by = '', resolved_ms = 0, resolved_by = '',
+			rises_json = $9, shelved_until_ms = 0, shelved_by = '', shelve_reason = ''
 		WHERE id = (SELECT id FROM alarm
 			WHERE site = $1 AND machine = $2 AND rule = $3 AND component = $4 AND resolved_ms > $8
 			ORDER BY resolved_ms DESC, id DESC LIMIT 1)
 		RETURNING `+alarmColumns,
-		a.Site, a.Machine, a.Rule, a.Component, a.Value, a.Limit, a.Cause, a.OpenedMs-alarmReopenMs)
+		a.Site, a.Machine, a.Rule, a.Component, a.Value, a.Limit, a.Cause, a.OpenedMs-alarmReopenMs, rises)
 }
 
-func newAlarm(ctx context.Context, tx *sql.Tx, a Alarm) (Alarm, error) {
+func newAlarm(ctx context.Context, tx *sql.Tx, a Alarm, rises string) (Alarm, error) {
 	id, err := next(ctx, tx, "alarm")
 	if err != nil {
 		return Alarm{}, err
 	}
 	return one(ctx, tx, "new alarm", scanAlarm, `
 		INSERT INTO alarm (`+alarmColumns+`)
-		VALUES ($1, $2, $3, $4, $5, 'open', TRUE, $6, 0, 0, '', 0, '', '', 1, $7, $8, $9, 0)
-		RETURNING `+alarmColumns, id, a.Site, a.Machine, a.Rule, a.Component, a.OpenedMs, a.Value, a.Limit, a.Cause)
+		VALUES ($1, $2, $3, $4, $5, 'open', TRUE, $6, 0, 0, '', 0, '', '', 1, $7, $8, $9, 0, $10, 0, '', '')
+		RETURNING `+alarmColumns, id, a.Site, a.Machine, a.Rule, a.Component, a.OpenedMs, a.Value, a.Limit, a.Cause, rises)
 }
 
 // ClearAlarm notes that a condition holds no more since atMs. The alarm stays for people to resolve. Nothing happens
@@ -150,10 +172,12 @@ func (d *DB) Alarms(ctx context.Context, site string, onlyUnresolved bool, limit
 		ORDER BY opened_ms DESC, id DESC LIMIT $3`, site, onlyUnresolved, atMost(limit))
 }
 
-// UnnotifiedAlarms returns the unresolved alarms of all sites that were not delivered yet, oldest first.
-func (d *DB) UnnotifiedAlarms(ctx context.Context) ([]Alarm, error) {
+// UnnotifiedAlarms returns the unresolved alarms of all sites that were not delivered yet and are not shelved at nowMs,
+// oldest first.
+func (d *DB) UnnotifiedAlarms(ctx context.Context, nowMs int64) ([]Alarm, error) {
 	return list(ctx, d.read, "undelivered alarms", scanAlarm, `
-		SELECT `+alarmColumns+` FROM alarm WHERE notified_ms = 0 AND state <> 'resolved' ORDER BY opened_ms, id`)
+		SELECT `+alarmColumns+` FROM alarm WHERE notified_ms = 0 AND state <> 'resolved' AND shelved_until_ms <= $1
+		ORDER BY opened_ms, id`, nowMs)
 }
 
 // AlarmNotified notes that an alarm was delivered at atMs.

@@ -38,11 +38,11 @@ func TestAlarmLife(t *testing.T) {
 		require.True(t, isNew)
 		require.EqualValues(t, 2, b.ID)
 
-		unnotified, err := d.UnnotifiedAlarms(ctx)
+		unnotified, err := d.UnnotifiedAlarms(ctx, 0)
 		require.NoError(t, err)
 		require.Equal(t, []Alarm{a, b}, unnotified)
 		require.NoError(t, d.AlarmNotified(ctx, a.ID, 2500))
-		unnotified, err = d.UnnotifiedAlarms(ctx)
+		unnotified, err = d.UnnotifiedAlarms(ctx, 0)
 		require.NoError(t, err)
 		require.Equal(t, []Alarm{b}, unnotified)
 

@@ -23,6 +23,7 @@ type SiteDefinition struct {
 type MachineDefinition struct {
 	Machine  Machine // Position is set from the order
 	Settings []Settings
+	Services []ServiceTask // complete: what differs from the kit of the class
 }
 
 // GroupDefinition is a group with the hashes of all its cards.
@@ -52,7 +53,7 @@ func (d *DB) Apply(ctx context.Context, def SiteDefinition, author string, nowMs
 		}
 		a := &applying{tx: tx, site: def.Site.ID, author: author, nowMs: nowMs}
 		for _, step := range []func(context.Context, SiteDefinition) error{
-			a.applySite, a.applyMachines, a.applyGateways, a.applyGroups, a.applyCards, a.applyTariffs,
+			a.applySite, a.applyMachines, a.applyServices, a.applyGateways, a.applyGroups, a.applyCards, a.applyTariffs,
 		} {
 			if err := step(ctx, def); err != nil {
 				return err

@@ -51,7 +51,8 @@ func definition() SiteDefinition {
 	settings := func(fromMs int64, run float64) Settings {
 		return Settings{ValidFromMs: fromMs, Signal: "power", IdleAbove: 20, RunAbove: run, Hysteresis: 0.1,
 			DwellOffMs: 30_000, DwellIdleMs: 30_000, DwellRunMs: 10_000, ReportMs: 1000,
-			TemperatureMaxC: 950, VibrationRatio: 1.5, SilentAfterMs: 300_000}
+			TemperatureMaxC: 950, VibrationRatio: 1.5, SilentAfterMs: 300_000,
+			AccelerationRatio: 2.5, KurtosisRise: 1.5, PersistOver: 4, PersistOf: 6, BaselineFromMs: 77}
 	}
 	return SiteDefinition{
 		Site: Site{ID: "jodhpur-cfc", Name: Name{Hi: "जोधपुर", En: "Jodhpur"}, Zone: "Asia/Kolkata"},

@@ -8,7 +8,8 @@ import (
 func scanSettings(row scanner) (s Settings, err error) {
 	return s, row.Scan(&s.ValidFromMs, &s.Signal, &s.IdleAbove, &s.RunAbove, &s.Hysteresis,
 		&s.DwellOffMs, &s.DwellIdleMs, &s.DwellRunMs, &s.ReportMs,
-		&s.TemperatureMaxC, &s.VibrationRatio, &s.SilentAfterMs)
+		&s.TemperatureMaxC, &s.VibrationRatio, &s.SilentAfterMs,
+		&s.AccelerationRatio, &s.KurtosisRise, &s.PersistOver, &s.PersistOf, &s.BaselineFromMs)
 }
 
 // SettingsAt returns all dated settings of a machine, oldest first; none when it has none or does not exist.
@@ -19,23 +20,29 @@ func (d *DB) SettingsAt(ctx context.Context, site, machine string) ([]Settings, 
 func settings(ctx context.Context, q querier, site, machine string) ([]Settings, error) {
 	return list(ctx, q, "settings of "+site+"/"+machine, scanSettings, `
 		SELECT valid_from_ms, signal, idle_above, run_above, hysteresis, dwell_off_ms, dwell_idle_ms, dwell_run_ms,
-			report_ms, temperature_max_c, vibration_ratio, silent_after_ms
+			report_ms, temperature_max_c, vibration_ratio, silent_after_ms,
+			acceleration_ratio, kurtosis_rise, persist_over, persist_of, baseline_from_ms
 		FROM machine_settings WHERE site = $1 AND machine = $2 ORDER BY valid_from_ms`, site, machine)
 }
 
 func saveSettings(ctx context.Context, q querier, site, machine string, s Settings) error {
 	_, err := q.ExecContext(ctx, `
 		INSERT INTO machine_settings (site, machine, valid_from_ms, signal, idle_above, run_above, hysteresis,
-			dwell_off_ms, dwell_idle_ms, dwell_run_ms, report_ms, temperature_max_c, vibration_ratio, silent_after_ms)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+			dwell_off_ms, dwell_idle_ms, dwell_run_ms, report_ms, temperature_max_c, vibration_ratio, silent_after_ms,
+			acceleration_ratio, kurtosis_rise, persist_over, persist_of, baseline_from_ms)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
 		ON CONFLICT (site, machine, valid_from_ms) DO UPDATE SET signal = excluded.signal,
 			idle_above = excluded.idle_above, run_above = excluded.run_above, hysteresis = excluded.hysteresis,
 			dwell_off_ms = excluded.dwell_off_ms, dwell_idle_ms = excluded.dwell_idle_ms,
 			dwell_run_ms = excluded.dwell_run_ms, report_ms = excluded.report_ms,
 			temperature_max_c = excluded.temperature_max_c, vibration_ratio = excluded.vibration_ratio,
-			silent_after_ms = excluded.silent_after_ms`,
+			silent_after_ms = excluded.silent_after_ms,
+			acceleration_ratio = excluded.acceleration_ratio, kurtosis_rise = excluded.kurtosis_rise,
+			persist_over = excluded.persist_over, persist_of = excluded.persist_of,
+			baseline_from_ms = excluded.baseline_from_ms`,
 		site, machine, s.ValidFromMs, s.Signal, s.IdleAbove, s.RunAbove, s.Hysteresis,
-		s.DwellOffMs, s.DwellIdleMs, s.DwellRunMs, s.ReportMs, s.TemperatureMaxC, s.VibrationRatio, s.SilentAfterMs)
+		s.DwellOffMs, s.DwellIdleMs, s.DwellRunMs, s.ReportMs, s.TemperatureMaxC, s.VibrationRatio, s.SilentAfterMs,
+		s.AccelerationRatio, s.KurtosisRise, s.PersistOver, s.PersistOf, s.BaselineFromMs)
 	if err != nil {
 		return fmt.Errorf("settings of %s: %w", machine, err)
 	}

@@ -55,6 +55,11 @@ type Settings struct {
 	TemperatureMaxC float64 // alarm limit; 0: no rule
 	VibrationRatio  float64 // alarm when vibration in state run ≥ ratio × the machine's own baseline; 0: no rule
 	SilentAfterMs   int64   // alarm when no sample for so long; 0: no rule
+
+	AccelerationRatio      float64 // as VibrationRatio, of the RMS of acceleration
+	KurtosisRise           float64 // alarm when kurtosis in state run ≥ the machine's own baseline + rise; 0: no rule
+	PersistOver, PersistOf int64   // how many of how many running minutes must be over the limit of these three; 0: 3 of 5
+	BaselineFromMs         int64   // the baseline is learnt from here on (a new wheel, a new bearing); 0: from the first data
 }
 
 // GapLimitMs is the longest distance of two samples that still counts as known: max(3 × report interval, 180 s).
@@ -121,7 +126,7 @@ type Alarm struct {
 	ID             int64
 	Site, Machine  string
 	Rule           string // sensor-silent, temperature-high, vibration-high
-	Component      string // quantity or gateway the rule speaks of
+	Component      string // quantity or gateway the rule speaks of; of vibration-high always vibration: see Rises
 	State          AlarmState
 	Active         bool // the condition still holds
 	OpenedMs       int64
@@ -132,9 +137,23 @@ type Alarm struct {
 	ResolvedBy     string
 	Note           string
 	Count          int64   // how often the condition was raised in this alarm
-	Value, Limit   float64 // at the last raise, in the unit of the stored field
-	Cause          string  // sensor-silent only: gateway, link or sensor
+	Value, Limit   float64 // at the last raise, in the unit of the stored field; of vibration-high those of Rises[0]
+	Cause          string  // sensor-silent: gateway, link, sensor; vibration-high: bearing, imbalance, wear, shaking
 	NotifiedMs     int64   // 0: not yet delivered
+	Rises          []Rise  // vibration-high: every quantity over its limit, the one furthest over first
+
+	ShelvedUntilMs int64 // not delivered until then, though shown; 0: not shelved
+	ShelvedBy      string
+	ShelveReason   string
+}
+
+// Rise is one quantity of a machine that lies above its own baseline.
+type Rise struct {
+	Quantity string  `json:"quantity"` // vibration, acceleration, kurtosis
+	Value    float64 `json:"value"`    // unit of the stored field
+	Baseline float64 `json:"baseline"` // usual value of the machine's healthy days
+	Limit    float64 `json:"limit"`
+	SinceMs  int64   `json:"since_ms"` // begin of the first minute over the limit
 }
 
 // Statement is a draft bill of one group and month. Lines are frozen with their rates when it is made; making it

@@ -43,6 +43,12 @@ func (r *reader) machine(at config.Path, site string, m machine) registry.Machin
 		starts(row.ValidFromMs, at.Then("settings", i), "settings of machine "+m.ID+" from "+cmp.Or(s.From, "the beginning"))
 		def.Settings = append(def.Settings, row)
 	}
+	tasks := r.once()
+	for i, s := range m.Services {
+		p := at.Then("maintenance", i)
+		r.uniqueID(tasks, "service task", p.Then("id"), s.ID)
+		def.Services = append(def.Services, r.service(p, site, m.ID, s))
+	}
 	slices.SortFunc(def.Settings, func(a, b registry.Settings) int { return cmp.Compare(a.ValidFromMs, b.ValidFromMs) })
 	return def
 }

@@ -30,6 +30,17 @@ type alarms struct {
 	TemperatureMaxC float64         `yaml:"temperature_max_c"`
 	VibrationRatio  float64         `yaml:"vibration_ratio"`
 	SilentAfter     config.Duration `yaml:"silent_after"`
+
+	AccelerationRatio float64 `yaml:"acceleration_ratio"`
+	KurtosisRise      float64 `yaml:"kurtosis_rise"`
+	Persist           persist `yaml:"persist"`
+	BaselineFrom      string  `yaml:"baseline_from"` // a day of the site, or RFC 3339; left out: the first data
+}
+
+// persist is how many of how many running minutes must lie over a limit that is compared with the baseline.
+type persist struct {
+	Over int64 `yaml:"over"` // default 3
+	Of   int64 `yaml:"of"`   // default 5
 }
 
 // The defaults are domain page §4.2: hysteresis of a tenth; a new state must last a window of a minute, idle two.
@@ -48,6 +59,11 @@ func (r *reader) settings(at config.Path, s settings) registry.Settings {
 		DwellOffMs: s.Dwell.Off.Ms(), DwellIdleMs: s.Dwell.Idle.Ms(), DwellRunMs: s.Dwell.Run.Ms(),
 		ReportMs:        s.Report.Ms(),
 		TemperatureMaxC: s.Alarms.TemperatureMaxC, VibrationRatio: s.Alarms.VibrationRatio, SilentAfterMs: s.Alarms.SilentAfter.Ms(),
+		AccelerationRatio: s.Alarms.AccelerationRatio, KurtosisRise: s.Alarms.KurtosisRise,
+		PersistOver: s.Alarms.Persist.Over, PersistOf: s.Alarms.Persist.Of,
+	}
+	if s.Alarms.BaselineFrom != "" {
+		out.BaselineFromMs = r.date(at.Then("alarms", "baseline_from"), s.Alarms.BaselineFrom)
 	}
 	if s.From != "" {
 		out.ValidFromMs = r.date(at.Then("from"), s.From)
@@ -136,8 +152,19 @@ func (r *reader) alarms(at config.Path, s settings) {
 	if r.src.Has(at.Then("temperature_max_c")...) && a.TemperatureMaxC <= 0 {
 		r.fault(at.Then("temperature_max_c"), "temperature_max_c is %v; give a limit above 0 °C, or leave it out for no alarm", a.TemperatureMaxC)
 	}
-	if r.src.Has(at.Then("vibration_ratio")...) && a.VibrationRatio <= 1 {
-		r.fault(at.Then("vibration_ratio"), "vibration_ratio is %v; it is a multiple of the machine's own baseline and must be above 1, or left out for no alarm", a.VibrationRatio)
+	for _, l := range []struct {
+		key   string
+		value float64
+	}{{"vibration_ratio", a.VibrationRatio}, {"acceleration_ratio", a.AccelerationRatio}} {
+		if r.src.Has(at.Then(l.key)...) && l.value <= 1 {
+			r.fault(at.Then(l.key), "%s is %v; it is a multiple of the machine's own baseline and must be above 1, or left out for no alarm", l.key, l.value)
+		}
+	}
+	if r.src.Has(at.Then("kurtosis_rise")...) && a.KurtosisRise <= 0 {
+		r.fault(at.Then("kurtosis_rise"), "kurtosis_rise is %v; it is added to the machine's own baseline and must be above 0, usually 1.5, or left out for no alarm", a.KurtosisRise)
+	}
+	if p := a.Persist; r.src.Has(at.Then("persist")...) && (p.Over < 1 || p.Of < p.Over || p.Of > 10) {
+		r.fault(at.Then("persist"), "persist is %d of %d minutes; give 1 ≤ over ≤ of ≤ 10, usually {over: 3, of: 5}", p.Over, p.Of)
 	}
 	if r.src.Has(at.Then("silent_after")...) && (a.SilentAfter.Std() <= s.Report.Std() || a.SilentAfter.Std() > longestTime) {
 		r.fault(at.Then("silent_after"), "silent_after is %s; it must be longer than the report interval (%s) and at most %s, or left out for no alarm", a.SilentAfter, s.Report, longestTime)

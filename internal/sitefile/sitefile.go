@@ -32,6 +32,7 @@ type machine struct {
 	Class    string        `yaml:"class"`
 	Name     registry.Name `yaml:"name"`
 	Settings []settings    `yaml:"settings"`
+	Services []service     `yaml:"maintenance"`
 }
 
 type gateway struct {

@@ -151,6 +151,12 @@ func settings(d *doc, k *kit.Kit) {
 	if v := s.Alarms.VibrationRatio; v > 0 {
 		alarms = append(alarms, fmt.Sprintf("vibration_ratio: %v", v))
 	}
+	if v := s.Alarms.AccelerationRatio; v > 0 {
+		alarms = append(alarms, fmt.Sprintf("acceleration_ratio: %v", v))
+	}
+	if v := s.Alarms.KurtosisRise; v > 0 {
+		alarms = append(alarms, fmt.Sprintf("kurtosis_rise: %v", v))
+	}
 	if v := s.Alarms.SilentAfter; v > 0 {
 		alarms = append(alarms, "silent_after: "+duration(v.Std()))
 	}

@@ -50,6 +50,7 @@ func TestSettingsFitTheSiteFile(t *testing.T) {
 			DwellOffMs: k.Settings.Dwell.Off.Ms(), DwellIdleMs: k.Settings.Dwell.Idle.Ms(), DwellRunMs: k.Settings.Dwell.Run.Ms(),
 			ReportMs: k.Settings.Report.Ms(), TemperatureMaxC: k.Settings.Alarms.TemperatureMaxC,
 			VibrationRatio: k.Settings.Alarms.VibrationRatio, SilentAfterMs: k.Settings.Alarms.SilentAfter.Ms(),
+			AccelerationRatio: k.Settings.Alarms.AccelerationRatio, KurtosisRise: k.Settings.Alarms.KurtosisRise,
 		}, got)
 	}
 }
