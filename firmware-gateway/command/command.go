@@ -16,6 +16,7 @@ import (
 	"karkhana/firmware-gateway/config"
 	"karkhana/firmware-gateway/gateway"
 	"karkhana/firmware-gateway/health"
+	"karkhana/firmware-gateway/local"
 	"karkhana/firmware-gateway/sensor"
 	"karkhana/firmware-gateway/spool"
 )
@@ -66,6 +67,7 @@ func (r *Run) Run(e *Env) error {
 	g, err := gateway.New(gateway.Options{
 		Config: c, Version: e.Version, Logger: e.Logger, ExitWhenDrained: r.ExitWhenDrained,
 		System: health.NewReader(c.Data).Read, HealthFile: health.ReportFile(os.Getenv),
+		Socket: local.Socket(health.RuntimeDirectory(os.Getenv), c.Data),
 	})
 	if err != nil {
 		return err

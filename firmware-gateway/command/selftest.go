@@ -1,7 +1,6 @@
 package command
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"karkhana/firmware-gateway/config"
-	"karkhana/firmware-gateway/health"
 	"karkhana/firmware-gateway/sensor"
 	"karkhana/firmware-gateway/source"
 )
@@ -18,17 +16,15 @@ import (
 // Selftest tests what is connected.
 type Selftest struct {
 	file
-	For    time.Duration `help:"How long to watch the sensors." default:"8s"`
-	Report string        `hidden:"" default:"/run/karkhana/health.json" type:"path"`
+	running
+	For time.Duration `help:"How long to watch the sensors." default:"8s"`
 }
 
-// Run prints a line for each sensor, what to do below it, and fails when one has a fault.
+// Run prints a line for each sensor, what to do below it, and fails when one has a fault. A running gateway tests its
+// sensors itself.
 func (s *Selftest) Run(e *Env) error {
 	c, err := config.Load(s.Path)
 	if err != nil {
-		return err
-	}
-	if err := free(s.Report); err != nil {
 		return err
 	}
 	n := 0
@@ -39,11 +35,24 @@ func (s *Selftest) Run(e *Env) error {
 		_, err := fmt.Fprintln(e.Stdout, "no machine has source: sensors, there is nothing to test")
 		return err
 	}
-	e.progress("testing %d sensors for %v", n, s.For)
-	verdicts, err := sensor.Test(e.Context, sensor.Options{Machines: c.Machines, Buses: e.Buses, Card: source.HashCards(c.CardSalt)}, s.For)
+	gateway, err := s.find(e.Context, c.Data)
 	if err != nil {
 		return err
 	}
+	e.progress("testing %d sensors for %v", n, s.For)
+	var verdicts []sensor.Verdict
+	if gateway != nil {
+		verdicts, err = gateway.Selftest(e.Context, s.For)
+	} else {
+		verdicts, err = sensor.Test(e.Context, sensor.Options{Machines: c.Machines, Buses: e.Buses, Card: source.HashCards(c.CardSalt)}, s.For)
+	}
+	if err != nil {
+		return err
+	}
+	return printVerdicts(e, verdicts)
+}
+
+func printVerdicts(e *Env, verdicts []sensor.Verdict) error {
 	bad := 0
 	for _, v := range verdicts {
 		word := "ok"
@@ -61,26 +70,11 @@ func (s *Selftest) Run(e *Env) error {
 		}
 	}
 	if bad > 0 {
-		return fmt.Errorf("%d of %d sensors: %w", bad, n, sensor.ErrFaults)
+		return fmt.Errorf("%d of %d sensors: %w", bad, len(verdicts), sensor.ErrFaults)
 	}
-	_, err = fmt.Fprintf(e.Stdout, "all %d sensors are well\n", n)
+	_, err := fmt.Fprintf(e.Stdout, "all %d sensors are well\n", len(verdicts))
 	return err
 }
-
-// free refuses to read sensors that a running gateway reads: two at once on a line spoil each other's answers.
-func free(report string) error {
-	up, err := health.Up(os.DirFS("/"))
-	if err != nil {
-		return nil //nolint:nilerr // another system than Linux: no gateway runs as a service there
-	}
-	r, err := health.ReadReport(report)
-	if err != nil || up-r.UpMs > 3*health.WriteEvery.Milliseconds() || up < r.UpMs {
-		return nil //nolint:nilerr // none, or an old one
-	}
-	return errBusy
-}
-
-var errBusy = errors.New("the gateway of this computer is running and reads the sensors: stop it first (systemctl stop karkhana-gateway), and start it afterwards")
 
 // progress says on the error output what takes long, so that the answer stays clean.
 func (e *Env) progress(format string, args ...any) {

@@ -20,7 +20,7 @@ import (
 )
 
 // meterConfig is a configuration of one meter on a line, and that meter.
-func meterConfig(t *testing.T) (config, url string, slave *metertest.Slave) {
+func meterConfig(t *testing.T, every string) (config, url string, slave *metertest.Slave) {
 	t.Helper()
 	p, err := meter.LoadProfile("sdm120")
 	require.NoError(t, err)
@@ -28,7 +28,7 @@ func meterConfig(t *testing.T) (config, url string, slave *metertest.Slave) {
 	for name, v := range map[string]float64{"voltage": 231, "current": 5, "power": 1100, "power_factor": 0.95, "frequency": 50, "energy": 123_456} {
 		require.NoError(t, slave.Set(name, v))
 	}
-	line, err := metertest.OpenLine(slave)
+	line, err := metertest.OpenLine(slave, secondMeter(t, p))
 	if errors.Is(err, fs.ErrNotExist) {
 		t.Skip("no pseudo terminals here")
 	}
@@ -38,12 +38,12 @@ func meterConfig(t *testing.T) (config, url string, slave *metertest.Slave) {
 	url = "rtu://" + line.Path()
 	config = filepath.Join(d, "gateway.yaml")
 	require.NoError(t, os.WriteFile(filepath.Join(d, "key"), []byte("k"), 0o600))
-	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, "site: s\ngateway: g\nbroker: mqtt://h:1\nkey_file: key\nmachines:\n  - id: lathe-1\n    source: sensors\n    every: 100ms\n    sensors:\n      - {meter: sdm120, line: {url: \"%s\"}, unit: 1, quantities: [power, energy]}\n", url), 0o600))
+	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, "site: s\ngateway: g\nbroker: mqtt://h:1\nkey_file: key\nmachines:\n  - id: lathe-1\n    source: sensors\n    every: %s\n    sensors:\n      - {meter: sdm120, line: {url: \"%s\"}, unit: 1, quantities: [power, energy]}\n", every, url), 0o600))
 	return config, url, slave
 }
 
 func TestWatchOnce(t *testing.T) {
-	config, _, slave := meterConfig(t)
+	config, _, slave := meterConfig(t, "100ms")
 	var out bytes.Buffer
 	w := Watch{file: file{Path: config}, Once: true}
 	require.NoError(t, w.Run(&Env{Context: t.Context(), Stdout: &out}))
@@ -55,7 +55,7 @@ func TestWatchOnce(t *testing.T) {
 }
 
 func TestSelftestCommand(t *testing.T) {
-	config, _, slave := meterConfig(t)
+	config, _, slave := meterConfig(t, "100ms")
 	var out, progress bytes.Buffer
 	s := Selftest{file: file{Path: config}, For: 2 * time.Second}
 	require.NoError(t, s.Run(&Env{Context: t.Context(), Stdout: &out, Stderr: &progress}))
@@ -70,7 +70,7 @@ func TestSelftestCommand(t *testing.T) {
 }
 
 func TestScanLine(t *testing.T) {
-	_, url, _ := meterConfig(t)
+	_, url, _ := meterConfig(t, "100ms")
 	var out, progress bytes.Buffer
 	s := Scan{Line: []string{url}, Baud: []uint{9600}, Parity: []string{"none"}, Units: 1}
 	require.Error(t, s.Run(&Env{Context: t.Context(), Stdout: &out, Stderr: &progress, Buses: noChips{&sensor.Host{}}}), "buses that are not there are told")

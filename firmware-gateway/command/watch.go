@@ -12,17 +12,18 @@ import (
 	"time"
 
 	"karkhana/firmware-gateway/config"
+	"karkhana/firmware-gateway/live"
+	"karkhana/firmware-gateway/local"
 	"karkhana/firmware-gateway/sampler"
 	"karkhana/firmware-gateway/sensor"
 	"karkhana/firmware-gateway/source"
-	"karkhana/internal/wire"
 )
 
 // Watch shows live values.
 type Watch struct {
 	file
-	Once   bool   `help:"Print one table once every sensor was read, then exit."`
-	Report string `hidden:"" default:"/run/karkhana/health.json" type:"path"`
+	running
+	Once bool `help:"Print one table once every sensor was read, then exit."`
 }
 
 // onceWithin is how long a single table waits for sensors that have not given anything.
@@ -34,8 +35,12 @@ func (w *Watch) Run(e *Env) error {
 	if err != nil {
 		return err
 	}
-	if err := free(w.Report); err != nil {
+	gateway, err := w.find(e.Context, c.Data)
+	if err != nil {
 		return err
+	}
+	if gateway != nil {
+		return w.show(e.Context, e.Stdout, remote{gateway})
 	}
 	ctx, stop := context.WithCancel(e.Context)
 	defer stop()
@@ -43,7 +48,7 @@ func (w *Watch) Run(e *Env) error {
 	if err != nil {
 		return err
 	}
-	b := &board{values: map[[2]string]wire.Sample{}}
+	b := &board{}
 	var all sync.WaitGroup
 	all.Go(func() { set.Run(ctx) })
 	for _, m := range c.Machines {
@@ -61,12 +66,13 @@ func (w *Watch) Run(e *Env) error {
 		default:
 			continue // a recording has no present
 		}
+		var expected []string
 		for _, s := range m.Sensors {
-			for _, q := range s.Quantities {
-				b.expect(m.ID, q)
-			}
+			expected = append(expected, s.Quantities...)
 		}
-		all.Go(func() { b.read(ctx, m, src) })
+		b.ids = append(b.ids, m.ID)
+		noted := b.Watch(m.ID, expected).Source(src)
+		all.Go(func() { read(ctx, m, noted) })
 	}
 	err = w.show(ctx, e.Stdout, b)
 	stop()
@@ -77,8 +83,24 @@ func (w *Watch) Run(e *Env) error {
 	return err
 }
 
+// values is where the newest values come from.
+type values interface {
+	machines(ctx context.Context) ([]local.Machine, error)
+}
+
+// remote are the values of the running gateway.
+type remote struct{ gateway *local.Client }
+
+func (r remote) machines(ctx context.Context) ([]local.Machine, error) {
+	v, err := r.gateway.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return v.Machines, nil
+}
+
 // show prints tables until ctx ends, or one.
-func (w *Watch) show(ctx context.Context, out io.Writer, b *board) error {
+func (w *Watch) show(ctx context.Context, out io.Writer, from values) error {
 	begin, screen := time.Now(), !w.Once && isTerminal(out)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -88,14 +110,21 @@ func (w *Watch) show(ctx context.Context, out io.Writer, b *board) error {
 			return nil
 		case <-tick.C:
 		}
-		if w.Once && !b.complete() && time.Since(begin) < onceWithin {
+		machines, err := from.machines(ctx)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // stopped
+		}
+		if err != nil {
+			return err
+		}
+		if w.Once && time.Since(begin) < onceWithin && slices.ContainsFunc(machines, func(m local.Machine) bool { return !m.Expected() }) {
 			continue
 		}
 		var buf bytes.Buffer
 		if screen {
 			buf.WriteString("\x1b[H\x1b[2J") // to the corner, and clear
 		}
-		b.print(&buf, time.Now())
+		printTable(&buf, machines)
 		if !w.Once && !screen {
 			buf.WriteByte('\n')
 		}
@@ -105,47 +134,26 @@ func (w *Watch) show(ctx context.Context, out io.Writer, b *board) error {
 	}
 }
 
-// board holds the newest sample of each quantity.
+// board are the values that this command reads itself.
 type board struct {
-	mu     sync.Mutex
-	order  [][2]string
-	values map[[2]string]wire.Sample
+	live.Board
+	ids []string
 }
 
-func (b *board) expect(machine, quantity string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.order = append(b.order, [2]string{machine, quantity})
-}
-
-// complete tells whether everything that is read by itself was read. A card may never come.
-func (b *board) complete() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, k := range b.order {
-		if _, ok := b.values[k]; !ok && k[1] != "card" {
-			return false
-		}
+func (b *board) machines(context.Context) ([]local.Machine, error) {
+	var out []local.Machine
+	for _, id := range b.ids {
+		out = append(out, local.Machine{ID: id, Values: b.Values(id)})
 	}
-	return true
+	return out, nil
 }
 
-func (b *board) read(ctx context.Context, m config.Machine, src sampler.Source) {
+// read reads a machine until ctx ends; where it is noted knows what came.
+func read(ctx context.Context, m config.Machine, src sampler.Source) {
 	tick := time.NewTicker(m.Every.Std())
 	defer tick.Stop()
 	for {
-		samples, err := src.Sense(ctx, time.Now())
-		if err == nil {
-			b.mu.Lock()
-			for _, s := range samples {
-				k := [2]string{m.ID, s.Quantity}
-				if _, ok := b.values[k]; !ok && !slices.Contains(b.order, k) {
-					b.order = append(b.order, k)
-				}
-				b.values[k] = s
-			}
-			b.mu.Unlock()
-		}
+		_, _ = src.Sense(ctx, time.Now()) // without a value nothing is shown
 		select {
 		case <-ctx.Done():
 			return
@@ -154,20 +162,18 @@ func (b *board) read(ctx context.Context, m config.Machine, src sampler.Source) 
 	}
 }
 
-func (b *board) print(w io.Writer, now time.Time) {
+func printTable(w io.Writer, machines []local.Machine) {
 	t := table(w)
 	fmt.Fprintln(t, "MACHINE\tQUANTITY\tVALUE\tQUALITY\tAGE")
-	b.mu.Lock()
-	for _, k := range b.order {
-		s, ok := b.values[k]
-		if !ok {
-			fmt.Fprintf(t, "%s\t%s\t-\tnothing yet\t-\n", k[0], k[1])
-			continue
+	for _, m := range machines {
+		for _, v := range m.Values {
+			if !v.Seen {
+				fmt.Fprintf(t, "%s\t%s\t-\tnothing yet\t-\n", m.ID, v.Quantity)
+				continue
+			}
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%v\n", m.ID, v.Quantity, sensor.Format(v.Sample), cmp.Or(v.Sample.Quality, "good"), v.Age.Round(100*time.Millisecond))
 		}
-		age := max(0, now.Sub(time.UnixMilli(s.TimeMs))).Round(100 * time.Millisecond)
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%v\n", k[0], k[1], sensor.Format(s), cmp.Or(s.Quality, "good"), age)
 	}
-	b.mu.Unlock()
 	_ = t.Flush() // into memory
 }
 

@@ -21,6 +21,7 @@ import (
 	"karkhana/firmware-gateway/clock"
 	"karkhana/firmware-gateway/config"
 	"karkhana/firmware-gateway/health"
+	"karkhana/firmware-gateway/live"
 	"karkhana/firmware-gateway/pack"
 	"karkhana/firmware-gateway/sampler"
 	"karkhana/firmware-gateway/sensor"
@@ -43,6 +44,10 @@ type Options struct {
 	System func(context.Context) health.System
 	// HealthFile is where the report for the commands on this computer goes, in memory; "": none. It needs System.
 	HealthFile string
+	// Socket is where the commands on this computer reach the gateway; "": nowhere.
+	Socket string
+	// I2C and SPI are the names of the buses that a scan looks at; nil: the computer's.
+	I2C, SPI []string
 	// Buses are what sensors are connected to; nil: the computer's.
 	Buses sensor.Buses
 	// Source, if not nil, opens what stands in the place of a simulated machine; for measurements.
@@ -70,6 +75,8 @@ type Gateway struct {
 	dirty    chan struct{} // packs wait for the next sync
 	full     chan struct{} // many do
 	board    *watchdog.Board
+	values   live.Board                    // what was read last
+	looking  chan struct{}                 // holds a token while a scan or self-test goes on
 	system   atomic.Pointer[health.System] // as last read
 
 	units   []*unit       // before Run: what it starts
@@ -86,6 +93,7 @@ type Gateway struct {
 	}
 
 	mu   sync.Mutex
+	sets []*sensor.Set            // that run
 	left map[string]time.Duration // of simulated pasts
 }
 
@@ -105,6 +113,7 @@ func New(o Options) (*Gateway, error) {
 	g := &Gateway{
 		o: o, log: log, dirty: make(chan struct{}, 1), full: make(chan struct{}, 1), left: map[string]time.Duration{},
 		board: watchdog.NewBoard(), ended: make(chan struct{}, 1), reloads: make(chan reload), over: make(chan struct{}),
+		looking: make(chan struct{}, 1),
 	}
 	g.cfg.Store(c)
 	var err error
@@ -168,6 +177,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	sending.Go(func() error { return g.pollClock(background) })
 	sending.Go(func() error { g.watch(background); return nil })
 	g.link.begin()
+	sending.Go(func() error { g.serveLocal(background); return nil })
 
 	err := g.sample(ctx)
 	if err == nil && g.o.ExitWhenDrained {
@@ -240,7 +250,9 @@ func (g *Gateway) live(ctx context.Context, m config.Machine, opened func()) {
 		return
 	}
 	defer src.Close()
-	_ = g.liveSampler(m).Live(ctx, watched.Source(src)) // the context's end
+	seen, forget := g.observed(m, watched, src)
+	defer forget()
+	_ = g.liveSampler(m).Live(ctx, seen) // the context's end
 }
 
 // open returns a simulated machine, or what stands in its place.

@@ -38,8 +38,10 @@ func (s *site) startCounting(counters map[string]*counter) (*gateway.Gateway, fu
 	require.NoError(s.t, err)
 	g, err := gateway.New(gateway.Options{
 		Config: c, Version: "test", Logger: slog.New(slog.NewTextHandler(s.t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo})),
-		Source:     func(m config.Machine) (sampler.Source, error) { return counters[m.ID], nil },
-		TuneUplink: func(o *uplink.Options) { o.RetryMin, o.RetryMax, o.StatusEvery = 10*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond },
+		Source: func(m config.Machine) (sampler.Source, error) { return counters[m.ID], nil },
+		TuneUplink: func(o *uplink.Options) {
+			o.RetryMin, o.RetryMax, o.StatusEvery = 10*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
+		},
 	})
 	require.NoError(s.t, err)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -26,9 +26,13 @@ func (g *Gateway) sense(ctx context.Context, u *unit) {
 		lives.Go(func() {
 			watched := g.board.Watch(m.ID, m.Every.Std())
 			defer watched.Done()
-			_ = g.liveSampler(m).Live(sampling, watched.Source(u.sensors.Source(m.ID))) // the context's end
+			seen, forget := g.observed(m, watched, u.sensors.Source(m.ID))
+			defer forget()
+			_ = g.liveSampler(m).Live(sampling, seen) // the context's end
 		})
 	}
+	g.addSet(u.sensors)
+	defer g.dropSet(u.sensors)
 	u.sensors.Run(ctx)
 	stop()
 	lives.Wait()

@@ -126,11 +126,17 @@ func ReadReport(file string) (*Report, error) {
 
 // ReportFile is where a process started by systemd writes its report, "" when systemd gave it no runtime directory.
 func ReportFile(getenv func(string) string) string {
-	dir, _, _ := strings.Cut(getenv("RUNTIME_DIRECTORY"), ":")
+	dir := RuntimeDirectory(getenv)
 	if dir == "" {
 		return ""
 	}
 	return filepath.Join(dir, ReportName)
+}
+
+// RuntimeDirectory is the directory in memory that systemd gave to a process, "" when it gave none.
+func RuntimeDirectory(getenv func(string) string) string {
+	dir, _, _ := strings.Cut(getenv("RUNTIME_DIRECTORY"), ":")
+	return dir
 }
 
 // Up returns the milliseconds since boot (/proc/uptime); root is "/".

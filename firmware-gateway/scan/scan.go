@@ -28,10 +28,11 @@ import (
 
 // Found is one thing that answers.
 type Found struct {
-	Bus   string // I2C1, SPI0.0, w1, rtu:///dev/ttyUSB0
-	At    string // address, unit or name on the bus
-	Looks string // what it looks like
-	Use   string // how to write it into gateway.yaml; "": not known
+	Bus     string `json:"bus"`               // I2C1, SPI0.0, w1, rtu:///dev/ttyUSB0
+	At      string `json:"at"`                // address, unit or name on the bus
+	Looks   string `json:"looks"`             // what it looks like
+	Use     string `json:"use,omitempty"`     // how to write it into gateway.yaml; "": not known
+	Machine string `json:"machine,omitempty"` // the running gateway reads it for these; it was not asked
 }
 
 // I2C asks every address of a bus that a device may have (0x08 to 0x77).
@@ -198,8 +199,8 @@ func OneWire(root fs.FS) ([]Found, error) {
 const unitTimeout = 250 * time.Millisecond
 
 // Modbus asks the units of a line, and tries on each that answers which profiles give a plausible supply. progress is
-// called before each unit. A line that can't be opened is an error.
-func Modbus(ctx context.Context, b sensor.Buses, l meter.Line, first, last byte, progress func(unit byte, found int)) ([]Found, error) {
+// called before each unit, ask says whether it is asked at all (nil: all are). A line that can't be opened is an error.
+func Modbus(ctx context.Context, b sensor.Buses, l meter.Line, first, last byte, ask func(unit byte) bool, progress func(unit byte, found int)) ([]Found, error) {
 	if l.Timeout == 0 {
 		l.Timeout = unitTimeout
 	}
@@ -212,6 +213,9 @@ func Modbus(ctx context.Context, b sensor.Buses, l meter.Line, first, last byte,
 	for unit := int(first); unit <= int(last); unit++ {
 		if err := ctx.Err(); err != nil {
 			return out, err
+		}
+		if ask != nil && !ask(byte(unit)) {
+			continue
 		}
 		progress(byte(unit), len(out))
 		_, err := line.ReadInput(ctx, byte(unit), 0, 2)
@@ -244,7 +248,7 @@ func answers(err error) bool {
 // isOpening tells whether the line itself is not there, so that asking on makes no sense.
 func isOpening(err error) bool {
 	var pe *fs.PathError
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.As(err, &pe) || strings.Contains(err.Error(), ": open: ")
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.As(err, &pe) || strings.Contains(err.Error(), ": open: ") || errors.Is(err, sensor.ErrNoGap)
 }
 
 // profiles names the profiles whose whole table can be read from a unit and makes sense, with what it shows.

@@ -47,10 +47,10 @@ func TestI2C(t *testing.T) {
 	b := buses{i2c: map[string]i2c.Bus{"I2C1": &ads1115test.Chip{}, "I2C3": (&adxl345test.Chip{Clock: clock, RateHz: 3200, Signal: acceltest.Sine(1, 1, 3200, 0)}).I2C()}}
 	found, err := I2C(t.Context(), b, "I2C1")
 	require.NoError(t, err)
-	require.Equal(t, []Found{{"I2C1", "0x48", "ads1115", "{chip: ctclamp, bus: I2C1, addr: 0x48}"}}, found)
+	require.Equal(t, []Found{{Bus: "I2C1", At: "0x48", Looks: "ads1115", Use: "{chip: ctclamp, bus: I2C1, addr: 0x48}"}}, found)
 	found, err = I2C(t.Context(), b, "I2C3")
 	require.NoError(t, err)
-	require.Equal(t, []Found{{"I2C3", "0x53", "adxl345", "{chip: adxl345, bus: I2C3, addr: 0x53}"}}, found)
+	require.Equal(t, []Found{{Bus: "I2C3", At: "0x53", Looks: "adxl345", Use: "{chip: adxl345, bus: I2C3, addr: 0x53}"}}, found)
 	_, err = I2C(t.Context(), b, "I2C9")
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
@@ -80,7 +80,7 @@ func TestOneWire(t *testing.T) {
 		"sys/bus/w1/devices/w1_bus_master1/x":            {},
 	})
 	require.NoError(t, err)
-	require.Equal(t, []Found{{"1-Wire", "28-0316a2795bff", "DS18B20 thermometer, 23.6 °C", ""}}, found)
+	require.Equal(t, []Found{{Bus: "1-Wire", At: "28-0316a2795bff", Looks: "DS18B20 thermometer, 23.6 °C", Use: ""}}, found)
 	found, err = OneWire(fstest.MapFS{})
 	require.NoError(t, err)
 	require.Empty(t, found)
@@ -100,7 +100,7 @@ func TestModbus(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = line.Close() })
 	units := 0
-	found, err := Modbus(t.Context(), buses{}, meter.Line{URL: "rtu://" + line.Path()}, 1, 4, func(byte, int) { units++ })
+	found, err := Modbus(t.Context(), buses{}, meter.Line{URL: "rtu://" + line.Path()}, 1, 4, nil, func(byte, int) { units++ })
 	require.NoError(t, err)
 	require.Equal(t, 4, units)
 	require.Len(t, found, 2)
@@ -110,7 +110,7 @@ func TestModbus(t *testing.T) {
 	require.Equal(t, "a Modbus device, no profile fits", found[1].Looks)
 	_, writes := line.Requests()
 	require.Zero(t, writes)
-	_, err = Modbus(t.Context(), buses{}, meter.Line{URL: "rtu:///dev/no-such-line"}, 1, 200, func(byte, int) { units++ })
+	_, err = Modbus(t.Context(), buses{}, meter.Line{URL: "rtu:///dev/no-such-line"}, 1, 200, nil, func(byte, int) { units++ })
 	require.Error(t, err)
 	require.Equal(t, 5, units, "a line that is not there is not asked 200 times")
 }

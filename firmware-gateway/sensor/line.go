@@ -14,10 +14,17 @@ import (
 
 // line is a Modbus line with the meters of all machines on it.
 type line struct {
+	url    string
+	regs   meter.Registers // of the goroutine that reads the line
 	bus    *meter.Bus
 	period time.Duration // between rounds: that of the machine that is read most often
 	shut   func() error
 	seats  map[string]*seat // by the name of the device
+
+	timeouts map[byte]time.Duration // of units, 0: the line's
+	visits   chan visit             // guests who wait for a gap between two rounds
+	held     []visit                // those who came too late for it
+	ended    chan struct{}          // closed when the line is no longer read
 }
 
 // seat is a meter on a line or at a broker.
@@ -49,12 +56,12 @@ func (s *Set) addLines() error {
 
 func (s *Set) addLine(url string, items []*item) error {
 	first := items[0].Line
-	l := &line{seats: map[string]*seat{}}
+	l := &line{url: url, seats: map[string]*seat{}, timeouts: map[byte]time.Duration{}, visits: make(chan visit), ended: make(chan struct{})}
 	regs, err := s.buses.Line(meter.Line{URL: url, Baud: first.Baud, Parity: first.Parity})
 	if err != nil {
 		return err
 	}
-	l.shut = closing(regs)
+	l.regs, l.shut = regs, closing(regs)
 	var devices []meter.Device
 	for _, m := range items {
 		profile, err := meter.LoadProfile(m.Meter)
@@ -67,7 +74,7 @@ func (s *Set) addLine(url string, items []*item) error {
 			Timeout: m.Timeout.Std(),
 		}
 		devices = append(devices, d)
-		l.seats[d.Name] = &seat{item: m}
+		l.seats[d.Name], l.timeouts[m.Unit] = &seat{item: m}, d.Timeout
 		if every := s.every[m.machine]; l.period == 0 || every < l.period {
 			l.period = every
 		}
@@ -93,7 +100,7 @@ func asked(p *meter.Profile, quantities []string) []string {
 
 // run reads the line until ctx ends.
 func (s *Set) runLine(ctx context.Context, l *line) {
-	_ = l.bus.Run(ctx, l.period, func(r meter.Result) { // only ever wrong periods, which the configuration refuses
+	l.rounds(ctx, func(r meter.Result) {
 		m := l.seats[r.Device]
 		now := s.now().UnixMilli()
 		if r.Err != nil {

@@ -17,11 +17,33 @@ import (
 
 // Verdict is what a self-test says of one sensor.
 type Verdict struct {
-	Machine, Sensor string
-	OK              bool
-	Seen            string   // what it gave
-	Do              []string // what is wrong or doubtful, each with its remedy; a sensor that is OK may have hints
+	Machine string   `json:"machine"`
+	Sensor  string   `json:"sensor"`
+	OK      bool     `json:"ok"`
+	Seen    string   `json:"seen,omitempty"` // what it gave
+	Do      []string `json:"do,omitempty"`   // what is wrong or doubtful, each with its remedy; a sensor that is OK may have hints
+	// Advice says the same in words of a list, for other languages; as long as Do.
+	Advice []Advice `json:"advice,omitempty"`
 }
+
+// Advice is a finding of a self-test by its name.
+type Advice struct {
+	Code string `json:"code"`           // one of those below, the kind of a finding about a meter, or fault:… as sent
+	What string `json:"what,omitempty"` // the quantity or phases it is about
+}
+
+// Codes of advice.
+const (
+	AdviceSilent      = "silent"
+	AdviceSaturated   = "saturated"
+	AdviceOverloaded  = "overloaded" // a clamp
+	AdviceMainsAway   = "mains-away"
+	AdviceNoCurrent   = "no-current"
+	AdviceDeadPhase   = "dead-phase"
+	AdviceSwapped     = "swapped"
+	AdviceBackwards   = "reversed"
+	AdviceImplausible = "implausible"
+)
 
 // Test reads every sensor for a while and judges it. It opens lines and buses by itself: no gateway may use them. ctx
 // ends it early, with what was seen until then.
@@ -82,26 +104,30 @@ func Test(ctx context.Context, o Options, lasts time.Duration) ([]Verdict, error
 // judge says what the last samples of a sensor show.
 func judge(st State, seen map[string]wire.Sample, lasts time.Duration) Verdict {
 	v := Verdict{Sensor: st.Sensor.Name(), OK: true, Seen: values(st.Sensor.Quantities, seen)}
-	bad := func(format string, args ...any) {
-		v.OK = false
+	hint := func(code, what, format string, args ...any) {
 		if text := fmt.Sprintf(format, args...); !slices.Contains(v.Do, text) {
-			v.Do = append(v.Do, text)
+			v.Do, v.Advice = append(v.Do, text), append(v.Advice, Advice{code, what})
 		}
 	}
+	bad := func(code, what, format string, args ...any) {
+		v.OK = false
+		hint(code, what, format, args...)
+	}
 	for _, f := range st.Findings {
-		bad("%s", f.Detail)
+		bad(string(f.Kind), f.Name, "%s", f.Detail)
 	}
 	if st.Err != nil {
-		bad("%v", st.Err)
+		bad(wire.Fault+causeOf(st.Err), "", "%v", st.Err)
 		return v
 	}
 	if !st.Tried {
-		bad("nothing was heard in %v: is it on, and does it send to this broker? Devices send every 10 s to 5 min: try --for 5m", lasts)
+		bad(AdviceSilent, "", "nothing was heard in %v: is it on, and does it send to this broker? Devices send every 10 s to 5 min: try --for 5m", lasts)
 		return v
 	}
 	for _, q := range st.Sensor.Quantities {
 		if x, ok := seen[q]; ok && x.Quality == saturated {
-			bad("%s is cut off at the end of the range: %s", q, map[bool]string{true: "take a clamp of more amperes, or a smaller burden", false: "set a larger range_g, or mount it where less shakes"}[st.Sensor.Chip == "ctclamp"])
+			code := map[bool]string{true: AdviceOverloaded, false: AdviceSaturated}[st.Sensor.Chip == "ctclamp"]
+			bad(code, q, "%s is cut off at the end of the range: %s", q, map[bool]string{true: "take a clamp of more amperes, or a smaller burden", false: "set a larger range_g, or mount it where less shakes"}[st.Sensor.Chip == "ctclamp"])
 		}
 	}
 	switch {
@@ -109,12 +135,12 @@ func judge(st State, seen map[string]wire.Sample, lasts time.Duration) Verdict {
 		electrical(seen, bad)
 	case st.Sensor.Supply != "":
 		if x, ok := seen[quantity.Supply]; ok && !x.Bool {
-			bad("it says that the mains is away: if it is there, look at the sense's wires, or set present_high")
+			bad(AdviceMainsAway, "", "it says that the mains is away: if it is there, look at the sense's wires, or set present_high")
 		}
 	case st.Sensor.Chip == "ctclamp":
 		for q, x := range seen {
 			if strings.HasPrefix(q, quantity.Current) && x.Number < 0.05 {
-				v.Do = append(v.Do, "no current: switch the machine on and test again; if it stays, the clamp sits around both conductors, or its plug is out")
+				hint(AdviceNoCurrent, q, "no current: switch the machine on and test again; if it stays, the clamp sits around both conductors, or its plug is out")
 			}
 		}
 	case st.Sensor.CardReader != "":
@@ -133,7 +159,7 @@ const someAmpere = 0.5
 // electrical looks for reversed and swapped transformers, dead phases and values that do not fit together. A transformer
 // the wrong way round gives its phase's power a minus at a normal power factor. Two that are swapped see a current 120°
 // away from their voltage, so at least two phases have a low factor, and of a resistive load both are negative.
-func electrical(seen map[string]wire.Sample, bad func(string, ...any)) {
+func electrical(seen map[string]wire.Sample, bad func(code, what, format string, args ...any)) {
 	value := func(q string) (float64, bool) {
 		x, ok := seen[q]
 		return x.Number, ok && !x.IsFault()
@@ -150,7 +176,7 @@ func electrical(seen map[string]wire.Sample, bad func(string, ...any)) {
 		volts, okV := value(quantity.Voltage + phase)
 		amps, okA := value(quantity.Current + phase)
 		if okV && volts == 0 {
-			bad("phase %s has no voltage: look at its fuse and wire", phase[1:])
+			bad(AdviceDeadPhase, phase[1:], "phase %s has no voltage: look at its fuse and wire", phase[1:])
 		}
 		if !okP || !okV || !okA || math.Abs(amps) < someAmpere || volts == 0 {
 			continue
@@ -166,15 +192,15 @@ func electrical(seen map[string]wire.Sample, bad func(string, ...any)) {
 	total, okTotal := value(quantity.Power)
 	switch {
 	case len(swapped) >= 2:
-		bad("the transformers of %s are likely swapped: each must sit on the conductor whose voltage its terminal measures", strings.Join(swapped, " and "))
+		bad(AdviceSwapped, strings.Join(swapped, ", "), "the transformers of %s are likely swapped: each must sit on the conductor whose voltage its terminal measures", strings.Join(swapped, " and "))
 	case len(reversed) > 0:
-		bad("power of %s flows backwards: its current transformer sits the wrong way round, or its wires are swapped: turn it round", strings.Join(reversed, " and "))
+		bad(AdviceBackwards, strings.Join(reversed, ", "), "power of %s flows backwards: its current transformer sits the wrong way round, or its wires are swapped: turn it round", strings.Join(reversed, " and "))
 	case okTotal && total < -20:
-		bad("power is %.0f W: the current transformer sits the wrong way round, or its wires are swapped: turn it round", total)
+		bad(AdviceBackwards, quantity.Power, "power is %.0f W: the current transformer sits the wrong way round, or its wires are swapped: turn it round", total)
 	}
 	if _, ok := value(quantity.Voltage); ok {
 		if err := meter.Plausible(all); err != nil {
-			bad("the values do not fit together: %v: look at profile, words, transformer ratio and wiring", err)
+			bad(AdviceImplausible, "", "the values do not fit together: %v: look at profile, words, transformer ratio and wiring", err)
 		}
 	}
 }

@@ -38,8 +38,11 @@ func (u *Uplink) session(ctx context.Context) (worked bool, err error) {
 		return false, err
 	}
 	defer s.client.Disconnect(100)
-	u.count(func(st *Stats) { st.Connected = true; st.Connections++ })
-	defer u.count(func(st *Stats) { st.Connected = false })
+	u.count(func(st *Stats) {
+		st.Connected, st.Since, st.Failure, st.Trouble = true, time.Now(), "", ""
+		st.Connections++
+	})
+	defer u.count(func(st *Stats) { st.Connected, st.Since = false, time.Now() })
 	u.o.Logger.Info("connected to the broker", "broker", u.o.URL)
 	u.flight.restart()
 	return true, s.work(ctx)

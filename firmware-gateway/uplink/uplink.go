@@ -103,6 +103,10 @@ type Stats struct {
 	Receipted       uint64
 	Refused         uint64
 	ForeignReceipts uint64 // for another spool, or not a receipt
+
+	Since   time.Time // when the connection came, or was found missing
+	Failure string    // last one while not connected
+	Trouble Trouble   // what it comes down to
 }
 
 // Uplink is one gateway's connection. Run is called once; Offer and Stats at any time.
@@ -127,7 +131,7 @@ func New(o Options) (*Uplink, error) {
 		return nil, err
 	}
 	return &Uplink{
-		o: o, wake: make(chan struct{}, 1), flight: newFlight(o.Resend, o.ResendMax),
+		o: o, wake: make(chan struct{}, 1), flight: newFlight(o.Resend, o.ResendMax), stats: Stats{Since: time.Now()},
 		refuse: refusals{log: o.Logger, seen: map[string]int{}},
 	}, nil
 }
@@ -200,6 +204,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 		if worked {
 			wait, lastErr = u.o.RetryMin, ""
 		}
+		u.count(func(st *Stats) { st.Failure, st.Trouble = err.Error(), troubleOf(err) })
 		if err.Error() != lastErr { // a long outage is one line, not one each second
 			lastErr = err.Error()
 			u.o.Logger.Warn("no connection to the broker, samples wait in the spool", "broker", u.o.URL, "err", err)
