@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"karkhana/analytics"
+	"karkhana/analytics/gap"
 	"karkhana/analytics/maintenance"
 	"karkhana/analytics/session"
 	"karkhana/dashboards/api"
@@ -222,8 +223,9 @@ type analyticsOptions struct {
 // startAnalytics adds states, sessions and maintenance to g.
 func startAnalytics(ctx context.Context, g *errgroup.Group, o analyticsOptions) error {
 	sessions := session.New(session.Options{Store: o.Store, Registry: o.Registry, Logger: o.Logger, Now: time.Now})
+	gaps := gap.New(gap.Options{Store: o.Store, Registry: o.Registry, Logger: o.Logger, Now: time.Now})
 	states, err := analytics.New(analytics.Options{
-		Store: o.Store, Registry: o.Registry, Followers: []analytics.Follower{sessions},
+		Store: o.Store, Registry: o.Registry, Followers: []analytics.Follower{sessions, gaps},
 		Logger: o.Logger, Registerer: o.Registerer, Now: time.Now, Every: time.Second,
 	})
 	if err != nil {
@@ -237,6 +239,7 @@ func startAnalytics(ctx context.Context, g *errgroup.Group, o analyticsOptions) 
 		return fmt.Errorf("maintenance: %w", err)
 	}
 	g.Go(func() error { return named("analytics", ctx, states.Run) })
+	g.Go(func() error { return named("gaps", ctx, gaps.Run) })
 	g.Go(func() error { return named("maintenance", ctx, watcher.Run) })
 	return nil
 }

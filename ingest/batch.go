@@ -15,6 +15,7 @@ type item struct {
 	topic    wire.Topic
 	spool    string // "" when the pack is too broken to tell
 	seq      uint64
+	boot     string
 	refusal  *refusal
 	touched  registry.Touched
 	values   int
@@ -103,7 +104,7 @@ func (c *collector) pack(ctx context.Context, b *batch, it *item) bool {
 		c.in.metrics.duplicates.WithLabelValues(string(c.lane)).Inc()
 	}
 	b.points, it.values = c.builder.append(b.points, p)
-	it.touched = stretch(p)
+	it.touched, it.boot = stretch(p), p.Boot
 	return true
 }
 

@@ -36,6 +36,8 @@ type fakeRegistry struct {
 	touched    map[machineID]registry.Touched
 	gateways   map[gatewayID]registry.Gateway
 	quarantine []registry.Quarantined
+	boots      []registry.MachineBoot
+	events     []registry.GatewayEvent
 	nextID     int64
 	down       bool
 }

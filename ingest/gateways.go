@@ -19,6 +19,7 @@ type gateways struct {
 	registry Registry
 	log      *slog.Logger
 	now      func() time.Time
+	history  *history
 
 	mu    sync.Mutex
 	state map[gatewayID]*gatewayState
@@ -40,7 +41,7 @@ const (
 )
 
 func newGateways(r Registry, log *slog.Logger, now func() time.Time) *gateways {
-	return &gateways{registry: r, log: log, now: now, state: map[gatewayID]*gatewayState{}}
+	return &gateways{registry: r, log: log, now: now, history: newHistory(r, log), state: map[gatewayID]*gatewayState{}}
 }
 
 // get returns the state of a gateway; the lock is held.
@@ -87,6 +88,7 @@ func (g *gateways) status(site, gateway string, payload []byte, retained bool) {
 	if retained || st.TimeMs == 0 {
 		heard = min(st.TimeMs, now)
 	}
+	g.history.status(gatewayID{site, gateway}, st, heard, now)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := g.get(site, gateway)
@@ -108,6 +110,7 @@ func (g *gateways) run(ctx context.Context) {
 
 // flush writes what is new.
 func (g *gateways) flush(ctx context.Context) {
+	g.history.flush(ctx)
 	g.mu.Lock()
 	due := map[gatewayID]gatewayState{}
 	for id, s := range g.state {

@@ -36,6 +36,8 @@ type Registry interface {
 	Touch(ctx context.Context, touches []registry.Touched) error
 	// GatewayStatus with an empty statusJSON keeps the last one.
 	GatewayStatus(ctx context.Context, site, id, statusJSON string, online bool, seenMs int64) error
+	NoteBoots(ctx context.Context, boots []registry.MachineBoot) error
+	NoteGatewayEvent(ctx context.Context, e registry.GatewayEvent) error
 	Quarantine(ctx context.Context, q registry.Quarantined) error
 	QuarantinedFor(ctx context.Context, site, machine, reason string, limit int) ([]registry.Quarantined, error)
 	DeleteQuarantined(ctx context.Context, ids ...int64) error

@@ -78,7 +78,7 @@ func (l *lane) finish(ctx context.Context, b *batch) {
 		}
 		begin = it.end
 	}
-	if l.in.touch(ctx, touches(b.items)) != nil {
+	if l.in.noteBoots(ctx, b.items) != nil || l.in.touch(ctx, touches(b.items)) != nil {
 		return
 	}
 	for i := range b.items {

@@ -134,7 +134,7 @@ func (in *Ingest) release(ctx context.Context, q registry.Quarantined) error {
 		r = nil // the cache has not heard of the registration yet
 	}
 	if r == nil {
-		if r, err = in.storeReleased(ctx, p); err != nil {
+		if r, err = in.storeReleased(ctx, topic, p); err != nil {
 			return err
 		}
 	}
@@ -148,7 +148,7 @@ func (in *Ingest) release(ctx context.Context, q registry.Quarantined) error {
 	return in.opts.Registry.DeleteQuarantined(ctx, q.ID)
 }
 
-func (in *Ingest) storeReleased(ctx context.Context, p *wire.Pack) (*refusal, error) {
+func (in *Ingest) storeReleased(ctx context.Context, topic wire.Topic, p *wire.Pack) (*refusal, error) {
 	var builder pointBuilder
 	points, values := builder.append([]tsdb.Point(nil), p)
 	if values == 0 {
@@ -158,7 +158,11 @@ func (in *Ingest) storeReleased(ctx context.Context, p *wire.Pack) (*refusal, er
 	if err != nil {
 		return nil, err
 	}
-	if err := in.touch(ctx, []registry.Touched{stretch(p)}); err != nil {
+	it := item{topic: topic, touched: stretch(p), boot: p.Boot, values: values}
+	if err := in.noteBoots(ctx, []item{it}); err != nil {
+		return nil, err
+	}
+	if err := in.touch(ctx, []registry.Touched{it.touched}); err != nil {
 		return nil, err
 	}
 	for _, reason := range refused {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"karkhana/analytics/gap"
 	"karkhana/internal/registry"
 )
 
@@ -35,10 +36,10 @@ func (w *Watcher) refreshGateways(ctx context.Context, s *siteWatch, nowMs int64
 
 // cause tells why a machine of this gateway is silent.
 func (g *gatewayWatch) cause() string {
-	switch {
-	case g.Online:
+	switch gap.Hear(g.Gateway) {
+	case gap.HeardNow:
 		return CauseSensor
-	case g.StatusJSON == "" && g.SeenMs == 0:
+	case gap.HeardNever:
 		return CauseLink
 	default:
 		return CauseGateway

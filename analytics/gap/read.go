@@ -1,0 +1,145 @@
+package gap
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"karkhana/internal/quantity"
+	"karkhana/internal/registry"
+	"karkhana/internal/tsdb"
+)
+
+// Reading is what Read asks of SQL; *registry.DB answers it.
+type Reading interface {
+	Machines(ctx context.Context, site string) ([]registry.Machine, error)
+	SettingsAt(ctx context.Context, site, machine string) ([]registry.Settings, error)
+	Gateways(ctx context.Context, site string) ([]registry.Gateway, error)
+	Gaps(ctx context.Context, site string, fromMs, toMs int64) ([]registry.Gap, error)
+	MachineBoots(ctx context.Context, site string, toMs int64) ([]registry.MachineBoot, error)
+	GatewayEvents(ctx context.Context, site string, fromMs, toMs int64) ([]registry.GatewayEvent, error)
+}
+
+// before is how far before a gap events are looked for: a supply that has been out for longer had its own gap.
+const before = 7 * 24 * 3600_000
+
+// Read returns the gaps of a site that overlap [fromMs, toMs), explained, ordered by start and machine. An empty machine
+// means all.
+func Read(ctx context.Context, store tsdb.Store, reg Reading, site, machine string, fromMs, toMs int64) ([]Gap, error) {
+	fail := func(err error) ([]Gap, error) { return nil, fmt.Errorf("gaps of %s: %w", site, err) }
+	gaps, err := reg.Gaps(ctx, site, fromMs, toMs)
+	if err != nil {
+		return fail(err)
+	}
+	if machine != "" && !slices.ContainsFunc(gaps, func(g registry.Gap) bool { return g.Machine == machine }) {
+		return nil, nil
+	}
+	if len(gaps) == 0 {
+		return nil, nil
+	}
+	k, err := know(ctx, store, reg, site, gaps, toMs)
+	if err != nil {
+		return fail(err)
+	}
+	// Beyond the asked time the holes of neighbours are not known, but what was asked for is whole: ask for all of it.
+	out := slices.DeleteFunc(Explain(k), func(g Gap) bool {
+		return machine != "" && g.Machine != machine || g.FromMs >= toMs || endOf(g.Gap) <= fromMs
+	})
+	return out, nil
+}
+
+// know gathers what tells the causes of the gaps.
+func know(ctx context.Context, store tsdb.Store, reg Reading, site string, gaps []registry.Gap, toMs int64) (k Known, err error) {
+	first := gaps[0].FromMs // ascending
+	last := gaps[len(gaps)-1].FromMs
+	k = Known{Limits: map[string]int64{}}
+	for _, g := range gaps {
+		last = max(last, g.ToMs)
+	}
+	// The holes of neighbours around the oldest and the newest gap count too.
+	if k.Gaps, err = reg.Gaps(ctx, site, first-2*minToleranceMs, max(last, toMs)+2*minToleranceMs); err != nil {
+		return k, err
+	}
+	machines, err := reg.Machines(ctx, site)
+	if err != nil {
+		return k, err
+	}
+	for _, m := range machines {
+		settings, err := reg.SettingsAt(ctx, site, m.ID)
+		if err != nil {
+			return k, err
+		}
+		limit := registry.Settings{}.GapLimitMs()
+		for _, s := range settings {
+			limit = max(limit, s.GapLimitMs())
+		}
+		k.Limits[m.ID] = limit
+	}
+	if k.Boots, err = reg.MachineBoots(ctx, site, max(last, toMs)+1); err != nil {
+		return k, err
+	}
+	if k.Events, err = reg.GatewayEvents(ctx, site, first-before, max(last, toMs)+1); err != nil {
+		return k, err
+	}
+	if k.Gateways, err = reg.Gateways(ctx, site); err != nil {
+		return k, err
+	}
+	k.Outages, err = outages(ctx, store, site, k)
+	return k, err
+}
+
+// outagesAsked bounds how many beginnings of gaps are looked up in the samples of the supply, the newest first.
+const outagesAsked = 300
+
+// outages reads around the beginnings of the gaps whether a supply sensor of the site read no mains.
+func outages(ctx context.Context, store tsdb.Store, site string, k Known) ([]Outage, error) {
+	field := quantity.Field(quantity.Supply)
+	var windows []Outage // ascending, apart from each other
+	widest := int64(minToleranceMs)
+	for _, l := range k.Limits {
+		widest = max(widest, l)
+	}
+	for _, g := range k.Gaps {
+		if g.FilledMs != 0 {
+			continue
+		}
+		w := Outage{g.FromMs - widest, g.FromMs + widest}
+		if n := len(windows); n > 0 && w.FromMs <= windows[n-1].ToMs {
+			windows[n-1].ToMs = max(windows[n-1].ToMs, w.ToMs)
+			continue
+		}
+		windows = append(windows, w)
+	}
+	if len(windows) == 0 {
+		return nil, nil
+	}
+	rows, err := store.Last(ctx, tsdb.Query{
+		Measurement: tsdb.Telemetry, Site: site, Fields: []string{field}, FromMs: windows[0].FromMs, ToMs: windows[len(windows)-1].ToMs,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the supply: %w", err)
+	}
+	windows = windows[max(0, len(windows)-outagesAsked):]
+	var out []Outage
+	for _, row := range rows {
+		for _, w := range windows {
+			q := tsdb.Query{Measurement: tsdb.Telemetry, Site: site, Machine: row.Machine, Fields: []string{field}, FromMs: w.FromMs, ToMs: w.ToMs}
+			dark := false
+			err := store.Read(ctx, q, func(r tsdb.Row) error {
+				present, ok := r.Values[0].(bool)
+				switch {
+				case !ok:
+				case !present && !dark:
+					out, dark = append(out, Outage{r.TimeMs, w.ToMs}), true
+				case present && dark:
+					out[len(out)-1].ToMs, dark = r.TimeMs-1, false
+				}
+				return nil
+			})
+			if err != nil {
+				return nil, fmt.Errorf("read the supply: %w", err)
+			}
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,127 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// MachineBoot says that a gateway sampled a machine in one of its boots from FromMs on, the oldest sample of that boot.
+type MachineBoot struct {
+	Site, Machine, Gateway, Boot string
+	FromMs                       int64
+}
+
+// Kinds of GatewayEvent.
+const (
+	GatewayOnline     = "online"      // heard again
+	GatewayLost       = "lost"        // the broker noticed that it was gone
+	GatewayStopped    = "stopped"     // it said that it stops
+	GatewaySupplyLost = "supply-lost" // its status says that the mains are out
+	GatewaySupplyBack = "supply-back"
+)
+
+// GatewayEvent is a change of what is known of a gateway. AtMs is the gateway's own time where it gave one, else the
+// server's.
+type GatewayEvent struct {
+	Site, Gateway string
+	AtMs          int64
+	Kind          string
+}
+
+// What is kept of the past: bounded, whatever gateways do.
+const (
+	bootsKept  = 200  // for each machine
+	eventsKept = 2000 // for each gateway
+)
+
+// NoteBoots notes boots, in one transaction; of a boot already noted the earliest time stays. Only the newest boots of a machine are kept.
+func (d *DB) NoteBoots(ctx context.Context, boots []MachineBoot) error {
+	if len(boots) == 0 {
+		return nil
+	}
+	boots = slices.Clone(boots)
+	slices.SortFunc(boots, func(a, b MachineBoot) int { // one order of row locks for all
+		return cmp.Or(cmp.Compare(a.Site, b.Site), cmp.Compare(a.Machine, b.Machine), cmp.Compare(a.Gateway, b.Gateway), cmp.Compare(a.Boot, b.Boot))
+	})
+	return d.tx(ctx, "note boots", func(tx *sql.Tx) error {
+		for _, b := range boots {
+			_, err := tx.ExecContext(ctx, `
+				INSERT INTO machine_boot (site, machine, gateway, boot, from_ms) VALUES ($1, $2, $3, $4, $5)
+				ON CONFLICT (site, machine, gateway, boot) DO UPDATE SET
+					from_ms = CASE WHEN machine_boot.from_ms < excluded.from_ms THEN machine_boot.from_ms ELSE excluded.from_ms END`,
+				b.Site, b.Machine, b.Gateway, clean(b.Boot), b.FromMs)
+			if err != nil {
+				return err
+			}
+			_, err = tx.ExecContext(ctx, `
+				DELETE FROM machine_boot WHERE site = $1 AND machine = $2 AND from_ms <
+					(SELECT from_ms FROM machine_boot WHERE site = $1 AND machine = $2 ORDER BY from_ms DESC LIMIT 1 OFFSET $3)`,
+				b.Site, b.Machine, bootsKept-1)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// MachineBoots returns the boots of all machines of a site that began before toMs, ascending by start.
+func (d *DB) MachineBoots(ctx context.Context, site string, toMs int64) ([]MachineBoot, error) {
+	scan := func(row scanner) (b MachineBoot, err error) {
+		return b, row.Scan(&b.Site, &b.Machine, &b.Gateway, &b.Boot, &b.FromMs)
+	}
+	b, err := list(ctx, d.read, "boots of "+site, scan,
+		`SELECT site, machine, gateway, boot, from_ms FROM machine_boot WHERE site = $1 AND from_ms < $2`, site, toMs)
+	slices.SortFunc(b, func(a, b MachineBoot) int {
+		return cmp.Or(cmp.Compare(a.FromMs, b.FromMs), cmp.Compare(a.Machine, b.Machine), cmp.Compare(a.Gateway, b.Gateway), cmp.Compare(a.Boot, b.Boot))
+	})
+	return b, err
+}
+
+// NoteGatewayEvent notes an event unless the gateway's newest one of the same subject (link or supply) before it says the
+// same. Only the newest events of a gateway are kept.
+func (d *DB) NoteGatewayEvent(ctx context.Context, e GatewayEvent) error {
+	subject := []any{GatewayOnline, GatewayLost, GatewayStopped}
+	if e.Kind == GatewaySupplyLost || e.Kind == GatewaySupplyBack {
+		subject = []any{GatewaySupplyLost, GatewaySupplyBack, GatewaySupplyBack}
+	}
+	return d.tx(ctx, fmt.Sprintf("note %s of gateway %s/%s", e.Kind, e.Site, e.Gateway), func(tx *sql.Tx) error {
+		var newest string
+		err := tx.QueryRowContext(ctx, `
+			SELECT kind FROM gateway_event WHERE site = $1 AND gateway = $2 AND at_ms <= $3 AND kind IN ($4, $5, $6)
+			ORDER BY at_ms DESC, kind LIMIT 1`, append([]any{e.Site, e.Gateway, e.AtMs}, subject...)...).Scan(&newest)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if newest == e.Kind {
+			return nil
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO gateway_event (site, gateway, at_ms, kind) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (site, gateway, at_ms, kind) DO NOTHING`, e.Site, e.Gateway, e.AtMs, e.Kind)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `
+			DELETE FROM gateway_event WHERE site = $1 AND gateway = $2 AND at_ms <
+				(SELECT at_ms FROM gateway_event WHERE site = $1 AND gateway = $2 ORDER BY at_ms DESC LIMIT 1 OFFSET $3)`,
+			e.Site, e.Gateway, eventsKept-1)
+		return err
+	})
+}
+
+// GatewayEvents returns the events of a site's gateways in [fromMs, toMs), ascending by time.
+func (d *DB) GatewayEvents(ctx context.Context, site string, fromMs, toMs int64) ([]GatewayEvent, error) {
+	scan := func(row scanner) (e GatewayEvent, err error) {
+		return e, row.Scan(&e.Site, &e.Gateway, &e.AtMs, &e.Kind)
+	}
+	events, err := list(ctx, d.read, "events of "+site, scan,
+		`SELECT site, gateway, at_ms, kind FROM gateway_event WHERE site = $1 AND at_ms >= $2 AND at_ms < $3`, site, fromMs, toMs)
+	slices.SortFunc(events, func(a, b GatewayEvent) int {
+		return cmp.Or(cmp.Compare(a.AtMs, b.AtMs), cmp.Compare(a.Gateway, b.Gateway), cmp.Compare(a.Kind, b.Kind))
+	})
+	return events, err
+}
