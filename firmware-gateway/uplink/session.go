@@ -37,7 +37,7 @@ func (u *Uplink) session(ctx context.Context) (worked bool, err error) {
 	if err := s.connect(ctx); err != nil {
 		return false, err
 	}
-	defer s.client.Disconnect(100)
+	defer s.leave()
 	u.count(func(st *Stats) {
 		st.Connected, st.Since, st.Failure, st.Trouble = true, time.Now(), "", ""
 		st.Connections++
@@ -90,10 +90,18 @@ func (s *session) connect(ctx context.Context) error {
 		err = fmt.Errorf("the broker does not let this gateway read %s", topic)
 	}
 	if err != nil {
-		s.client.Disconnect(0)
+		s.leave()
 		return fmt.Errorf("subscribe to receipts: %w", err)
 	}
 	return nil
+}
+
+// leave says that the gateway is offline, then closes the connection. It ends every connection, however short and
+// whatever ended it: a proper goodbye takes the Will back, and a new connection takes that of the one before back with
+// some brokers (NATS), so without it a gateway that is gone may stand as online for ever.
+func (s *session) leave() {
+	s.sayStatus(false).WaitTimeout(farewell) // at once when the connection is lost: then the broker says it
+	s.client.Disconnect(100)
 }
 
 // wait waits for a token, or until ctx ends or ackLimit has passed.
@@ -122,8 +130,6 @@ func (s *session) work(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			token := s.sayStatus(false)
-			token.WaitTimeout(farewell)
 			return ctx.Err()
 		case err := <-s.lost:
 			return fmt.Errorf("connection lost: %w", err)

@@ -5,6 +5,7 @@ package uplinktest
 import (
 	"fmt"
 	"sort"
+	"strings"
 	"sync"
 	"testing"
 
@@ -60,8 +61,14 @@ func NewServer(t *testing.T, b brokertest.Broker) *Server {
 func (s *Server) Connect(t *testing.T, b brokertest.Broker) {
 	t.Helper()
 	s.client = brokertest.Connect(t, brokertest.ClientOptions(b, "ingest", "secret", "test-server").SetOrderMatters(false))
+	// The newest status is the one that counts, so they are taken one after the other; packs may be taken all at a time.
+	ordered := brokertest.Connect(t, brokertest.ClientOptions(b, "ingest", "secret", "test-status"))
 	for _, filter := range broker.IngestRights().Subscribe {
-		require.NoError(t, brokertest.Wait(s.client.Subscribe(filter, 1, s.take)))
+		c := s.client
+		if strings.HasSuffix(filter, "/status") {
+			c = ordered
+		}
+		require.NoError(t, brokertest.Wait(c.Subscribe(filter, 1, s.take)))
 	}
 }
 
