@@ -3,14 +3,21 @@ package ads1115_test
 import (
 	"context"
 	"fmt"
-	"time"
+
+	"periph.io/x/conn/v3/i2c/i2ctest"
 
 	"karkhana/hardware/chip/ads1115"
-	"karkhana/hardware/chip/ads1115/ads1115test"
 )
 
 func Example() {
-	bus := &ads1115test.Chip{Signal: func(ads1115.Input, time.Time) float64 { return 1.65 }} // on a Raspberry Pi: i2creg.Open("1")
+	// On a Raspberry Pi: i2creg.Open("1"). Here the bus is a recording of one conversion.
+	bus := &i2ctest.Playback{DontPanic: true, Ops: []i2ctest.IO{
+		{Addr: 0x48, W: []byte{0x01, 0x01, 0xE3}},                  // New lets the chip rest,
+		{Addr: 0x48, W: []byte{0x01}, R: []byte{0x81, 0xE3}},       // and it does.
+		{Addr: 0x48, W: []byte{0x01, 0xC3, 0xE3}},                  // Sense starts a conversion of A0 in ±4.096 V,
+		{Addr: 0x48, W: []byte{0x01}, R: []byte{0xC3, 0xE3}},       // which is over:
+		{Addr: 0x48, W: []byte{0x00}, R: []byte{13200 >> 8, 0x90}}, // code 13200.
+	}}
 	dev, err := ads1115.New(bus, nil)
 	if err != nil {
 		fmt.Println(err)
