@@ -158,7 +158,7 @@ func configure(dir, url string) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "site: %s\ngateway: %s\nbroker: %s\nkey: %s\ncard_salt_file: salt\nclock: trusted\ndata: gateway\nmachines:\n", site, gatewayID, url, key)
 	for i := range machines {
-		fmt.Fprintf(&b, "  - {id: lathe-%d, source: sim, sim: {seed: 1, epoch: 2026-01-01T00:00:00Z, kind: cutting}, every: 1s, pack: 5s}\n", i)
+		fmt.Fprintf(&b, "  - {id: lathe-%d, source: sim, sim: {seed: 1, epoch: 2026-01-01T00:00:00Z, kind: cutting}, every: 1s}\n", i)
 	}
 	path := filepath.Join(dir, "gateway.yaml")
 	return path, errors.Join(os.WriteFile(filepath.Join(dir, "salt"), []byte("salt"), 0o600), os.WriteFile(path, []byte(b.String()), 0o600))

@@ -137,7 +137,7 @@ func (g *Gateway) defaults() {
 			}
 		}
 		fill(&m.Every, time.Second)
-		fill(&m.Pack, 5*time.Second)
+		fill(&m.Pack, 10*time.Second)
 		if m.Sim != nil && m.Sim.History != nil {
 			fill(&m.Sim.History.Every, 5*time.Second)
 			fill(&m.Sim.History.Report, time.Minute)

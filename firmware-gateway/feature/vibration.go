@@ -86,12 +86,15 @@ func (f Features) Samples(out []wire.Sample) []wire.Sample {
 		velocity = estimated
 	}
 	return append(out,
-		wire.Sample{Quantity: quantity.Vibration, Number: f.Velocity, Quality: velocity},
-		wire.Sample{Quantity: quantity.Accel, Number: f.Shape.RMS, Quality: quality},
-		wire.Sample{Quantity: quantity.Crest, Number: f.Shape.Crest, Quality: quality},
-		wire.Sample{Quantity: quantity.Kurtosis, Number: f.Shape.Kurtosis, Quality: quality},
+		wire.Sample{Quantity: quantity.Vibration, Number: single(f.Velocity), Quality: velocity},
+		wire.Sample{Quantity: quantity.Accel, Number: single(f.Shape.RMS), Quality: quality},
+		wire.Sample{Quantity: quantity.Crest, Number: single(f.Shape.Crest), Quality: quality},
+		wire.Sample{Quantity: quantity.Kurtosis, Number: single(f.Shape.Kurtosis), Quality: quality},
 	)
 }
+
+// single keeps the seven digits of a short float: no accelerometer gives more, and eight bytes cost twice as much to send.
+func single(v float64) float64 { return float64(float32(v)) }
 
 // Vibration returns the samples of a window, without a time. It is Analyse and Samples with buffers of its own.
 func Vibration(w accel.Window) ([]wire.Sample, error) {

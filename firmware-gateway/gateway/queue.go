@@ -68,6 +68,7 @@ func (q queue) finish(r spool.Record) (spool.Record, error) {
 		p.Samples[i].TimeMs += s.OffsetMs
 	}
 	p.Sort()
+	pack.Shorten(p.Samples)
 	if r.Payload, err = p.Encode(wire.FormatCBOR); err != nil {
 		return r, q.discard(r, err)
 	}

@@ -51,6 +51,23 @@ func TestShortForms(t *testing.T) {
 	}
 }
 
+func TestShortenKeepsRegisters(t *testing.T) {
+	s := []wire.Sample{
+		{Quantity: "voltage", Number: 231.4}, {Quantity: "energy", Number: 123_456_789.1}, {Quantity: "pulses", Number: 1<<40 + 1},
+		{Quantity: "power", Number: 4_200_000.3}, {Quantity: "card", Text: "x"}, {Quantity: "supply", Bool: true},
+	}
+	was := append([]wire.Sample(nil), s...)
+	Shorten(s)
+	require.InEpsilon(t, 231.4, s[0].Number, 6e-8)
+	require.InEpsilon(t, 4_200_000.3, s[3].Number, 6e-8)
+	for _, i := range []int{1, 2, 4, 5} {
+		require.Equal(t, was[i], s[i])
+	}
+	again := append([]wire.Sample(nil), s...)
+	Shorten(again)
+	require.Equal(t, s, again)
+}
+
 func TestThin(t *testing.T) {
 	samples := []wire.Sample{
 		{TimeMs: 1, Quantity: "power", Number: 5}, {TimeMs: 1, Quantity: "energy", Number: 100}, {TimeMs: 2, Quantity: "card", Text: "x"},

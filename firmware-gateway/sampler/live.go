@@ -57,6 +57,7 @@ func (s *Sampler) Live(ctx context.Context, src Source) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var out []wire.Sample
+	var next time.Time // when a reading is due
 	failing := false
 	for {
 		select {
@@ -72,7 +73,7 @@ func (s *Sampler) Live(ctx context.Context, src Source) error {
 			return ctx.Err()
 		case <-timer.C:
 		}
-		at := s.Now().Truncate(time.Millisecond)
+		at := s.due(next, s.Now()).Truncate(time.Millisecond)
 		samples, err := s.sense(ctx, src, at)
 		if err != nil && ctx.Err() == nil && !failing {
 			s.Logger.Warn("reading failed, going on without a value", "err", err)
@@ -90,12 +91,24 @@ func (s *Sampler) Live(ctx context.Context, src Source) error {
 		if s.keepsWindows() && a.open {
 			s.report(s.Journal.Window(s.Machine, collected(samples)))
 		}
-		next := now.Truncate(s.Every).Add(s.Every)
-		if p.n > 0 && (p.urgent || next.After(p.since.Add(s.Pack))) {
+		next = now.Truncate(s.Every).Add(s.Every)
+		if p.n > 0 && (p.urgent || next.After(p.since.Add(s.Pack)) || p.jumps.due(now, s.Pack)) {
 			s.report(p.flush())
 		}
 		timer.Reset(next.Sub(now))
 	}
+}
+
+// late is how much later than due a reading may begin and still count as that of its due time: a computer's timer, not
+// more than the reading itself takes. Times at whole multiples take a byte on the wire, others three to five.
+const late = 10 * time.Millisecond
+
+// due returns the time of a reading that begins now.
+func (s *Sampler) due(next, now time.Time) time.Time {
+	if d := now.Sub(next); d >= 0 && d <= min(late, s.Every/20) {
+		return next
+	}
+	return now
 }
 
 func (s *Sampler) keepsWindows() bool { return s.Journal != nil && s.windowMs() > 0 }

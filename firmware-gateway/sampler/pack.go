@@ -48,6 +48,7 @@ type packer struct {
 	newest  int64
 	urgent  bool // holds an event
 	supply  bool // last one seen
+	jumps   jumps
 }
 
 // add takes samples; a full pack is handed over first.
@@ -74,7 +75,9 @@ func (p *packer) add(now time.Time, samples []wire.Sample, windowDone bool) erro
 
 // take adds samples that fit.
 func (p *packer) take(now time.Time, samples []wire.Sample, windowDone bool) error {
-	for _, s := range samples {
+	for i := range samples {
+		s := &samples[i]
+		p.jumps.see(s)
 		if p.n == 0 {
 			p.since, p.oldest = now, s.TimeMs
 		}
@@ -114,6 +117,7 @@ func (p *packer) flush() error {
 	} else {
 		err = p.journal.Finish(p.machine, p.oldest, p.newest, p.worth)
 	}
+	p.jumps.handedOver()
 	p.samples, p.n, p.newest, p.urgent, p.worth = p.samples[:0], 0, 0, false, false
 	return err
 }
