@@ -9,6 +9,7 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/klauspost/compress/zstd"
 
 	"karkhana/internal/broker"
 	"karkhana/internal/wire"
@@ -21,9 +22,18 @@ type server struct {
 	broker *broker.Broker
 	client mqtt.Client
 
-	mu                      sync.Mutex
-	samples, packs, payload int
-	zipped                  int // payload, each pack compressed by itself
+	mu     sync.Mutex
+	n      counted
+	stream *flate.Writer // all packs, one behind the other
+	flowed count
+}
+
+// count counts what is written to it.
+type count int
+
+func (c *count) Write(b []byte) (int, error) {
+	*c += count(len(b))
+	return len(b), nil
 }
 
 func serve(ctx context.Context, dir string) (*server, error) {
@@ -43,6 +53,10 @@ func serve(ctx context.Context, dir string) (*server, error) {
 		return nil, err
 	}
 	s := &server{broker: b}
+	if s.stream, err = flate.NewWriter(&s.flowed, flate.BestCompression); err != nil {
+		b.Stop()
+		return nil, err
+	}
 	s.client = mqtt.NewClient(mqtt.NewClientOptions().AddBroker(b.URL()).SetUsername("ingest").SetPassword("x").SetClientID("bench_ingest").SetOrderMatters(false))
 	if t := s.client.Connect(); !t.WaitTimeout(10*time.Second) || t.Error() != nil {
 		b.Stop()
@@ -70,10 +84,14 @@ func (s *server) take(c mqtt.Client, m mqtt.Message) {
 		return // a status
 	}
 	s.mu.Lock()
-	s.samples += len(p.Samples)
-	s.packs++
-	s.payload += len(m.Payload())
-	s.zipped += deflated(m.Payload())
+	s.n.samples += len(p.Samples)
+	s.n.packs++
+	s.n.payload += len(m.Payload())
+	s.n.deflated += deflated(m.Payload())
+	s.n.zstd += len(zstandard.EncodeAll(m.Payload(), nil))
+	_, _ = s.stream.Write(m.Payload()) // into memory
+	_ = s.stream.Flush()               // each pack has to leave at once
+	s.n.stream = int(s.flowed)
 	s.mu.Unlock()
 	b, err := (&wire.Receipt{Spool: p.Spool, Stored: [][2]uint64{{p.Seq, p.Seq}}}).Encode()
 	if err == nil {
@@ -93,11 +111,18 @@ func deflated(b []byte) int {
 	return out.Len()
 }
 
-// counted is what came so far.
-type counted struct{ samples, packs, payload, zipped int }
+// zstandard is safe for concurrent use.
+var zstandard, _ = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1))
+
+// counted is what came so far: numbers, bytes, and what compressed packs would have.
+type counted struct{ samples, packs, payload, deflated, zstd, stream int }
+
+func (c counted) minus(o counted) counted {
+	return counted{c.samples - o.samples, c.packs - o.packs, c.payload - o.payload, c.deflated - o.deflated, c.zstd - o.zstd, c.stream - o.stream}
+}
 
 func (s *server) counts() counted {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return counted{s.samples, s.packs, s.payload, s.zipped}
+	return s.n
 }
