@@ -19,6 +19,7 @@ import (
 
 	"karkhana/firmware-gateway/sampler"
 	"karkhana/firmware-gateway/source"
+	"karkhana/hardware/kit"
 	"karkhana/hardware/sim"
 	"karkhana/internal/config"
 	"karkhana/internal/wire"
@@ -31,35 +32,47 @@ var Sample string
 
 // Gateway is a whole configuration. After Load file names are resolved and secrets are read.
 type Gateway struct {
-	Site             string    `yaml:"site"`
-	Gateway          string    `yaml:"gateway"`
-	Broker           string    `yaml:"broker"`
-	Key              string    `yaml:"key"`
-	KeyFile          string    `yaml:"key_file"`
-	CardSaltFile     string    `yaml:"card_salt_file"`
-	Data             string    `yaml:"data"`
-	SpoolMaxMB       int64     `yaml:"spool_max_mb"`
-	HistoryPacksPerS int       `yaml:"history_packs_per_s"`
-	Clock            string    `yaml:"clock"`
-	Machines         []Machine `yaml:"machines"`
+	Site             string `yaml:"site"`
+	Gateway          string `yaml:"gateway"`
+	Broker           string `yaml:"broker"`
+	Key              string `yaml:"key"`
+	KeyFile          string `yaml:"key_file"`
+	CardSaltFile     string `yaml:"card_salt_file"`
+	Data             string `yaml:"data"`
+	SpoolMaxMB       int64  `yaml:"spool_max_mb"`
+	HistoryPacksPerS int    `yaml:"history_packs_per_s"`
+	Clock            string `yaml:"clock"`
+	// Ports are the buses of the kits by their names (rs485-1, spi1.1, i2c1), and what they are called on this computer:
+	// /dev/ttyUSB0, tcp://host:502, SPI1.1. Left out: rs485-1 is /dev/ttyUSB0, the others are called as they are.
+	Ports    map[string]string `yaml:"ports"`
+	Machines []Machine         `yaml:"machines"`
 
 	CardSalt []byte `yaml:"-"` // content of card_salt_file
 	Hash     string `yaml:"-"` // of the file, 12 hex digits: which configuration a gateway runs
 	File     string `yaml:"-"` // that it was read from
 
+	// Hangs is what is connected by kits: lines, wires, parts; nil without kits.
+	Hangs *kit.Gateway `yaml:"-"`
+
 	src *config.Source
 }
 
-// Machine is one machine and where its samples come from.
+// Machine is one machine and where its samples come from. After Load the sensors of its kit stand before those that are
+// written one by one.
 type Machine struct {
-	ID      string          `yaml:"id"`
-	Source  string          `yaml:"source"`
-	Sim     *Sim            `yaml:"sim"`
-	Replay  *Replay         `yaml:"replay"`
-	Sensors []Sensor        `yaml:"sensors"`
-	Every   config.Duration `yaml:"every"`
-	Report  config.Duration `yaml:"report"`
-	Pack    config.Duration `yaml:"pack"`
+	ID  string `yaml:"id"`
+	Kit string `yaml:"kit"` // class of package kit
+	// Change is what is otherwise than in the kit, by the ids of the kit's sensors.
+	Change  map[string]kit.SensorChange `yaml:"change"`
+	Source  string                      `yaml:"source"`
+	Sim     *Sim                        `yaml:"sim"`
+	Replay  *Replay                     `yaml:"replay"`
+	Sensors []Sensor                    `yaml:"sensors"`
+	Every   config.Duration             `yaml:"every"`
+	Report  config.Duration             `yaml:"report"`
+	Pack    config.Duration             `yaml:"pack"`
+
+	expanded []Sensor // of the kit, until they are checked
 }
 
 // Sim is a simulated machine.
@@ -117,8 +130,9 @@ func Parse(path string, text []byte) (*Gateway, error) {
 	}
 	sum := sha256.Sum256(text)
 	g.Hash, g.File, g.src = hex.EncodeToString(sum[:6]), path, src
-	g.defaults()
 	c := checker{src: src}
+	c.kits(&g)
+	g.defaults()
 	c.sensors = sensorChecker{checker: &c, used: map[string]int{}, lines: map[string]Line{}}
 	c.gateway(&g)
 	if err := config.Join(c.errs...); err != nil {
@@ -258,7 +272,7 @@ func (c *checker) machine(at config.Path, m *Machine, salt bool) {
 		c.only(at, "sim", m.Sim != nil, m.Source)
 		c.replay(at.Then("replay"), m.Replay)
 	case "":
-		c.fault(at, "machine %q has no source%s", m.ID, config.DidYouMean("", sources))
+		c.fault(at, "machine %q has neither kit nor source: kit: %s, or source: %s", m.ID, strings.Join(kit.Classes(), ", "), strings.Join(sources, ", "))
 	default:
 		c.fault(at.Then("source"), "unknown source %q%s", m.Source, config.DidYouMean(m.Source, sources))
 	}

@@ -31,10 +31,10 @@ func TestSampleIsRight(t *testing.T) {
 	require.Equal(t, "secret", g.Key)
 	require.Equal(t, "salt", string(g.CardSalt))
 	require.Equal(t, filepath.Join(filepath.Dir(path), "gw-1"), g.Data)
-	require.Len(t, g.Machines, 5)
-	require.Equal(t, time.Minute, g.Machines[0].Sim.History.Report.Std())
-	require.Equal(t, time.Second, g.Machines[1].Every.Std())
-	o, err := g.Machines[1].Replay.Options()
+	require.Len(t, g.Machines, 6)
+	require.Equal(t, time.Minute, g.Machines[1].Sim.History.Report.Std())
+	require.Equal(t, time.Second, g.Machines[2].Every.Std())
+	o, err := g.Machines[2].Replay.Options()
 	require.NoError(t, err)
 	require.Zero(t, o.Speed)
 	require.Equal(t, "ahu-0", o.Machine)
@@ -42,7 +42,7 @@ func TestSampleIsRight(t *testing.T) {
 
 // Every key of the structs stands in the sample, explained.
 func TestSampleIsComplete(t *testing.T) {
-	for _, key := range []string{"spool_max_mb", "history_packs_per_s", "clock", "key_file", "card_salt_file", "shift", "speed", "pack", "report", "every", "span", "sensors", "chip", "meter", "mqtt_meter", "card_reader", "supply", "s0", "quantities", "window_every", "silent_after", "noise_a"} {
+	for _, key := range []string{"spool_max_mb", "history_packs_per_s", "clock", "key_file", "card_salt_file", "shift", "speed", "pack", "report", "every", "span", "sensors", "chip", "meter", "mqtt_meter", "card_reader", "supply", "s0", "quantities", "window_every", "silent_after", "noise_a", "kit", "change", "fitted", "ports", "profile"} {
 		require.Contains(t, Sample, key+":")
 	}
 }

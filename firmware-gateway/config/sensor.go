@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"karkhana/hardware/kit"
 	"karkhana/hardware/meter"
 	"karkhana/hardware/mqttmeter"
 	"karkhana/internal/config"
@@ -23,14 +24,14 @@ type Sensor struct {
 	Meter      string `yaml:"meter"`
 	MQTTMeter  string `yaml:"mqtt_meter"`
 	CardReader string `yaml:"card_reader"`
-	Supply     string `yaml:"supply"` // pin
-	S0         string `yaml:"s0"`     // pin
+	Supply     string `yaml:"supply"`         // pin
+	S0         string `yaml:"s0" was:"pulse"` // pin
 
 	Bus        string   `yaml:"bus"`
-	Addr       uint16   `yaml:"addr"`       // I2C
-	ClockMHz   float64  `yaml:"clock_mhz"`  // SPI; 0: the driver's
-	Quantity   string   `yaml:"quantity"`   // name for the value of a sensor that gives only one, such as current_l2
-	Quantities []string `yaml:"quantities"` // of those that the sensor can give
+	Addr       uint16   `yaml:"addr" was:"address"`     // I2C
+	ClockMHz   float64  `yaml:"clock_mhz"`              // SPI; 0: the driver's
+	Quantity   string   `yaml:"quantity"`               // name for the value of a sensor that gives only one, such as current_l2
+	Quantities []string `yaml:"quantities" was:"gives"` // of those that the sensor can give
 
 	Thermocouple string          `yaml:"thermocouple"` // max31856: K, N, R, S
 	Average      int             `yaml:"average"`      // max31856
@@ -59,8 +60,10 @@ type Sensor struct {
 
 	Reset       string `yaml:"reset"` // card reader: pin at RST
 	PresentHigh bool   `yaml:"present_high"`
-	ImpPerKWh   int    `yaml:"imp_per_kwh"`
-	ClosedHigh  bool   `yaml:"closed_high"`
+	ImpPerKWh   int    `yaml:"imp_per_kwh" was:"impulses_per_kwh"`
+	ClosedHigh  bool   `yaml:"closed_high" was:"active_high"`
+
+	KitID string `yaml:"-"` // id in the machine's kit; "": written one by one
 }
 
 // Line is a Modbus line.
@@ -159,15 +162,22 @@ type sensorChecker struct {
 }
 
 func (c *sensorChecker) machine(at config.Path, m *Machine, salt bool) {
-	if len(m.Sensors) == 0 {
-		c.fault(at.Then("sensors"), "sensors: none given for machine %q, list at least one", m.ID)
+	if len(m.Sensors) == 0 && m.Kit == "" {
+		c.fault(at.Then("sensors"), "sensors: none given for machine %q, list at least one, or choose a kit: %s", m.ID, strings.Join(kit.Classes(), ", "))
 	}
 	gives := map[string]int{}
+	own := len(m.expanded)
+	m.Sensors, m.expanded = slices.Concat(m.expanded, m.Sensors), nil
 	for i := range m.Sensors {
-		p := at.Then("sensors", i)
 		s := &m.Sensors[i]
 		before := len(c.errs)
-		c.sensor(p, s, salt)
+		p := at.Then("sensors", i-own)
+		if i < own {
+			p = c.changed(at, s.KitID)
+			c.complete(p, s, s.kind(), salt)
+		} else {
+			c.sensor(p, s, salt)
+		}
 		if len(c.errs) > before {
 			continue
 		}
@@ -208,6 +218,28 @@ func (c *sensorChecker) sensor(at config.Path, s *Sensor, salt bool) {
 			c.fault(at.Then(k), "%s does not belong to a %s: take it out", k, what)
 		}
 	}
+	c.complete(at, s, kind, salt)
+}
+
+// kind is the key that says what the sensor is.
+func (s *Sensor) kind() string {
+	switch {
+	case s.Chip != "":
+		return "chip"
+	case s.Meter != "":
+		return "meter"
+	case s.MQTTMeter != "":
+		return "mqtt_meter"
+	case s.CardReader != "":
+		return "card_reader"
+	case s.Supply != "":
+		return "supply"
+	}
+	return "s0"
+}
+
+// complete checks the values of a sensor and fills in what it leaves out.
+func (c *sensorChecker) complete(at config.Path, s *Sensor, kind string, salt bool) {
 	switch kind {
 	case "chip":
 		c.chip(at, s)

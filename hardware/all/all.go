@@ -49,7 +49,7 @@ var drivers = map[string]Info{
 	"max31856": {Text: "thermocouple of type K, N, R or S", Gives: []string{quantity.Temperature}, SPI: on(max31856.New)},
 	"meter":    {Text: "energy meter over Modbus, by its profile"},
 	"mfrc522":  {Text: "card reader", Gives: []string{quantity.Card}, SPI: on(mfrc522.New)},
-	"pulse":    {Text: "S0 pulses of a meter", Gives: []string{quantity.Energy, quantity.Power, quantity.Pulses}, Pin: on(s0.New)},
+	"s0":       {Text: "S0 pulses of a meter", Gives: []string{quantity.Energy, quantity.Power, quantity.Pulses}, Pin: on(s0.New)},
 	"supply":   {Text: "mains present", Gives: []string{quantity.Supply}, Pin: on(supply.New)},
 }
 

@@ -67,7 +67,7 @@ func TestOpen(t *testing.T) {
 	dev, err = get("max31855").SPI(&max31855test.Chip{})
 	require.NoError(t, err)
 	require.Equal(t, "max31855{SPIsim}", dev.String())
-	for _, name := range []string{"pulse", "supply"} {
+	for _, name := range []string{"s0", "supply"} {
 		dev, err = get(name).Pin(&gpiotest.Pin{N: "GPIO17", Num: 17, EdgesChan: make(chan gpio.Level)})
 		require.NoError(t, err)
 		require.Contains(t, dev.String(), "GPIO17")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // BusKind is a way in which a sensor is connected.
@@ -27,9 +28,9 @@ type Bus struct {
 
 var busForm = regexp.MustCompile(`^(?:(spi)([01])\.([0-2])|(i2c)(1)|(gpio)(\d{1,2})|(rs485)-([1-9]))$`)
 
-// ParseBus reads the form that String writes. Only what a Raspberry Pi's header has is accepted.
+// ParseBus reads the form that String writes, in capitals, too. Only what a Raspberry Pi's header has is accepted.
 func ParseBus(text string) (Bus, error) {
-	m := busForm.FindStringSubmatch(text)
+	m := busForm.FindStringSubmatch(strings.ToLower(text))
 	if m == nil {
 		return Bus{}, fmt.Errorf("no bus %.40q; use spi0.0, spi0.1, spi1.0 to spi1.2, i2c1, gpio4 and the like, or rs485-1", text)
 	}
@@ -44,7 +45,7 @@ func ParseBus(text string) (Bus, error) {
 	case m[4] != "":
 		return Bus{Kind: I2C, Number: 1}, nil
 	case m[6] != "":
-		p, err := ParsePin(text)
+		p, err := ParsePin(strings.ToLower(text))
 		return Bus{Kind: GPIO, Number: int(p)}, err
 	default:
 		return Bus{Kind: RS485, Number: number(m[9])}, nil

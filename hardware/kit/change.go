@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"karkhana/hardware/meter"
 	"karkhana/internal/config"
 )
 
@@ -23,30 +24,31 @@ type Change struct {
 type SensorChange struct {
 	Fitted  *bool           `yaml:"fitted"` // false: the sensor, its wires and its parts are left out
 	Driver  *string         `yaml:"driver"`
-	Profile *string         `yaml:"profile"`
+	Profile *string         `yaml:"profile"` // without quantities: what the kit takes, as far as this one gives it
 	Bus     *Bus            `yaml:"bus"`
-	Address *uint16         `yaml:"address"`
+	Address *uint16         `yaml:"addr" was:"address"`
 	Unit    *uint8          `yaml:"unit"`
 	Baud    *uint           `yaml:"baud"`
 	Parity  *string         `yaml:"parity"`
-	Pins    map[string]*Pin `yaml:"pins"`    // only those given change
-	Options OptionsChange   `yaml:"options"` // only those given change
-	Gives   *[]string       `yaml:"gives"`   // the whole list
+	Pins    map[string]*Pin `yaml:"pins"`                   // only those given change
+	Options OptionsChange   `yaml:",inline"`                // only those given change
+	Gives   *[]string       `yaml:"quantities" was:"gives"` // the whole list
 }
 
 // OptionsChange changes options.
 type OptionsChange struct {
-	Thermocouple   *string          `yaml:"thermocouple"`
-	RangeG         *int             `yaml:"range_g"`
-	WindowEvery    *config.Duration `yaml:"window_every"`
-	ClockMHz       *float64         `yaml:"clock_mhz"`
-	CTRatio        *float64         `yaml:"ct_ratio"`
-	BurdenOhm      *float64         `yaml:"burden_ohm"`
-	ImpulsesPerKWh *int             `yaml:"impulses_per_kwh"`
-	ActiveHigh     *bool            `yaml:"active_high"`
-	GainDB         *int             `yaml:"gain_db"`
-	Timeout        *config.Duration `yaml:"timeout"`
-	Words          *string          `yaml:"words"`
+	Thermocouple *string          `yaml:"thermocouple"`
+	RangeG       *int             `yaml:"range_g"`
+	WindowEvery  *config.Duration `yaml:"window_every"`
+	ClockMHz     *float64         `yaml:"clock_mhz"`
+	CTRatio      *float64         `yaml:"ct_ratio"`
+	BurdenOhm    *float64         `yaml:"burden_ohm"`
+	ImpPerKWh    *int             `yaml:"imp_per_kwh" was:"impulses_per_kwh"`
+	ClosedHigh   *bool            `yaml:"closed_high" was:"active_high"`
+	PresentHigh  *bool            `yaml:"present_high"`
+	GainDB       *int             `yaml:"gain_db"`
+	Timeout      *config.Duration `yaml:"timeout"`
+	Words        *string          `yaml:"words"`
 }
 
 // SettingsChange changes settings.
@@ -131,6 +133,7 @@ func (k *Kit) Apply(c Change) (*Kit, Problems) {
 		}
 		out.Sensors[i].change(change)
 	}
+	out.dropAlarms()
 	set(&out.Settings, c.Settings)
 	set(&out.Sampling, c.Sampling)
 	out.Sampling.Report = out.Settings.Report
@@ -166,9 +169,21 @@ func (s *Sensor) change(c SensorChange) {
 			s.Pins[name] = *p
 		}
 	}
+	if c.Profile != nil && c.Gives == nil {
+		s.onlyGiven(*c.Profile)
+	}
 	set(&s.Options, c.Options)
 	c.Pins = nil
 	set(s, c)
+}
+
+// onlyGiven leaves out what another meter does not give. Whether the rest suffices is checked as ever.
+func (s *Sensor) onlyGiven(profile string) {
+	p, err := meter.LoadProfile(profile)
+	if err != nil {
+		return // which is told when the kit is checked
+	}
+	s.Gives = slices.DeleteFunc(s.Gives, func(q string) bool { _, ok := p.Row(q); return !ok })
 }
 
 // set assigns every field of change that is given to the field of the same name. into points to a struct; the fields of
@@ -220,6 +235,22 @@ func (k *Kit) takeOut(id string) {
 			}
 			return false
 		})
+	}
+}
+
+// dropAlarms takes away the rules whose sensor is left out.
+func (k *Kit) dropAlarms() {
+	given := map[string]bool{}
+	for _, s := range k.Sensors {
+		for _, q := range s.Gives {
+			given[q] = true
+		}
+	}
+	if !given["temperature"] {
+		k.Settings.Alarms.TemperatureMaxC = 0
+	}
+	if !given["vibration"] {
+		k.Settings.Alarms.VibrationRatio = 0
 	}
 }
 

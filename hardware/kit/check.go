@@ -104,7 +104,7 @@ func (c *checker) hardware(h, there Hardware) {
 func (c *checker) sensor(at config.Path, s Sensor) {
 	d, ok := drivers[s.Driver]
 	if !ok {
-		c.bad(at.Then("driver"), "no driver %q%s", s.Driver, config.DidYouMean(s.Driver, Drivers()))
+		c.bad(at.Then("driver"), "no driver %q%s", s.Driver, didYouMean(s.Driver))
 		return
 	}
 	switch {
@@ -114,14 +114,14 @@ func (c *checker) sensor(at config.Path, s Sensor) {
 		c.bad(at.Then("bus"), "%s needs SPI mode %v, which spi1 of a Raspberry Pi 3 or 4 can't do; use spi0.0 or spi0.1", s.Driver, d.modes[0])
 	}
 	if s.Address != 0 && (s.Bus.Kind != I2C || !slices.Contains(d.addresses, s.Address)) {
-		c.bad(at.Then("address"), "%s has no address 0x%02x on %s%s", s.Driver, s.Address, s.Bus, hexes(d.addresses))
+		c.bad(at.Then("addr"), "%s has no address 0x%02x on %s%s", s.Driver, s.Address, s.Bus, hexes(d.addresses))
 	}
 	for _, p := range sortedKeys(s.Pins) {
 		if !slices.Contains(d.pins, p) {
 			c.bad(at.Then("pins", p), "%s has no pin %q%s", s.Driver, p, config.DidYouMean(p, d.pins))
 		}
 	}
-	c.options(at.Then("options"), s, d)
+	c.options(at, s, d)
 	given := d.gives
 	if s.Driver == "meter" {
 		given = c.meter(at, s)
@@ -132,13 +132,13 @@ func (c *checker) sensor(at config.Path, s Sensor) {
 		return
 	}
 	if len(given) > 0 && len(s.Gives) == 0 {
-		c.bad(at, "%s: say what is taken: gives: [%s]", s.ID, strings.Join(given, ", "))
+		c.bad(at, "%s: say what is taken: quantities: [%s]", s.ID, strings.Join(given, ", "))
 	}
 	for _, q := range s.Gives {
 		if _, known := quantity.Get(q); !known {
-			c.bad(at.Then("gives"), "unknown quantity %q%s", q, config.DidYouMean(q, quantities()))
+			c.bad(at.Then("quantities"), "unknown quantity %q%s", q, config.DidYouMean(q, quantities()))
 		} else if !slices.Contains(given, q) {
-			c.bad(at.Then("gives"), "%s does not give %s", cmp.Or(s.Profile, s.Driver), q)
+			c.bad(at.Then("quantities"), "%s does not give %s", cmp.Or(s.Profile, s.Driver), q)
 		}
 	}
 }
@@ -154,7 +154,7 @@ func (c *checker) meter(at config.Path, s Sensor) []string {
 	if s.Baud != 0 && !slices.Contains(bauds, s.Baud) {
 		c.bad(at.Then("baud"), "baud %d: use one of %v", s.Baud, bauds)
 	}
-	p, err := MeterProfile(s.Profile)
+	p, err := meter.LoadProfile(s.Profile)
 	if err != nil {
 		c.bad(at.Then("profile"), "%v", err)
 		return nil
@@ -174,8 +174,8 @@ func (c *checker) options(at config.Path, s Sensor, d driver) {
 	o := s.Options
 	given := map[string]bool{
 		"thermocouple": o.Thermocouple != "", "range_g": o.RangeG != 0, "window_every": o.WindowEvery != 0, "clock_mhz": o.ClockMHz != 0,
-		"ct_ratio": o.CTRatio != 0, "burden_ohm": o.BurdenOhm != 0, "impulses_per_kwh": o.ImpulsesPerKWh != 0,
-		"active_high": o.ActiveHigh, "gain_db": o.GainDB != 0, "timeout": o.Timeout != 0, "words": o.Words != "",
+		"ct_ratio": o.CTRatio != 0, "burden_ohm": o.BurdenOhm != 0, "imp_per_kwh": o.ImpPerKWh != 0,
+		"closed_high": o.ClosedHigh, "present_high": o.PresentHigh, "gain_db": o.GainDB != 0, "timeout": o.Timeout != 0, "words": o.Words != "",
 	}
 	for _, name := range sortedKeys(given) {
 		if given[name] && !slices.Contains(d.options, name) {
@@ -194,17 +194,17 @@ func (c *checker) options(at config.Path, s Sensor, d driver) {
 	if o.Words != "" && o.Words != string(meter.HighFirst) && o.Words != string(meter.LowFirst) {
 		c.bad(at.Then("words"), "words %q: use %s or %s", o.Words, meter.HighFirst, meter.LowFirst)
 	}
-	numbers := map[string]float64{"clock_mhz": o.ClockMHz, "ct_ratio": o.CTRatio, "burden_ohm": o.BurdenOhm, "impulses_per_kwh": float64(o.ImpulsesPerKWh)}
+	numbers := map[string]float64{"clock_mhz": o.ClockMHz, "ct_ratio": o.CTRatio, "burden_ohm": o.BurdenOhm, "imp_per_kwh": float64(o.ImpPerKWh)}
 	for _, name := range sortedKeys(numbers) {
 		if numbers[name] < 0 {
 			c.bad(at.Then(name), "%s is %v; it can't be negative", name, numbers[name])
 		}
 	}
-	if s.Driver == "pulse" && o.ImpulsesPerKWh == 0 {
-		c.bad(at, "pulse needs options: {impulses_per_kwh: …} as printed on the meter")
+	if s.Driver == "s0" && o.ImpPerKWh == 0 {
+		c.bad(at, "s0 needs imp_per_kwh as printed on the meter")
 	}
 	if s.Driver == "ctclamp" && (o.CTRatio == 0 || o.BurdenOhm == 0) {
-		c.bad(at, "ctclamp needs options: {ct_ratio: 2000, burden_ohm: 22} or what its clamp and board have")
+		c.bad(at, "ctclamp needs ct_ratio: 2000, burden_ohm: 22 or what its clamp and board have")
 	}
 }
 

@@ -62,7 +62,7 @@ func (t *pinTable) add(who string, s Sensor, report func(key, text string)) {
 	if s.Bus.Kind == I2C && s.Driver != "" {
 		at := fmt.Sprintf("%s 0x%02x", s.Bus, s.I2CAddress())
 		if other, taken := t.addresses[at]; taken {
-			report("address", fmt.Sprintf("%s: address 0x%02x on %s is taken by %s; set the address on one of the boards and give it here",
+			report("addr", fmt.Sprintf("%s: address 0x%02x on %s is taken by %s; set the address on one of the boards and give it here",
 				who, s.I2CAddress(), s.Bus, other))
 		}
 		t.addresses[at] = who

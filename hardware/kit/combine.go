@@ -92,7 +92,7 @@ func Combine(machines ...Placed) (*Gateway, error) {
 
 // join puts a meter on its line; the text says why it can't talk there.
 func (g *Gateway) join(machine string, s Sensor) string {
-	p, err := MeterProfile(s.Profile)
+	p, err := meter.LoadProfile(s.Profile)
 	if err != nil {
 		return err.Error()
 	}

@@ -3,6 +3,8 @@ package kit
 import (
 	"maps"
 	"slices"
+
+	"karkhana/internal/config"
 )
 
 // driver is what a driver needs of a sensor. The table is how a kit is checked before anything is soldered.
@@ -33,8 +35,16 @@ var drivers = map[string]driver{
 	"mfrc522": {buses: []BusKind{SPI}, modes: []int{0}, pins: []string{"reset", "beep"}, gives: []string{"card"},
 		options: []string{"gain_db", "clock_mhz"}},
 	"ds3231": {buses: []BusKind{I2C}, addresses: []uint16{0x68}, gives: []string{}},
-	"supply": {buses: []BusKind{GPIO}, options: []string{"active_high"}, gives: []string{"supply"}},
-	"pulse":  {buses: []BusKind{GPIO}, options: []string{"impulses_per_kwh", "active_high"}, gives: []string{"energy", "power", "pulses"}},
+	"supply": {buses: []BusKind{GPIO}, options: []string{"present_high"}, gives: []string{"supply"}},
+	"s0":     {buses: []BusKind{GPIO}, options: []string{"imp_per_kwh", "closed_high"}, gives: []string{"energy", "power", "pulses"}},
+}
+
+// didYouMean suggests a driver, also for one that had another name once.
+func didYouMean(name string) string {
+	if name == "pulse" {
+		return `; did you mean "s0"?`
+	}
+	return config.DidYouMean(name, Drivers())
 }
 
 // Drivers lists the drivers that a kit may name, sorted.

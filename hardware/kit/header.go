@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // Pin is a GPIO by its Broadcom number, 2 to 27: gpio22 in a file.
@@ -11,9 +12,9 @@ type Pin int
 
 var pinForm = regexp.MustCompile(`^gpio(\d{1,2})$`)
 
-// ParsePin reads gpio2 to gpio27. GPIO 0 and 1 belong to the identification of expansion boards.
+// ParsePin reads gpio2 to gpio27, in capitals, too. GPIO 0 and 1 belong to the identification of expansion boards.
 func ParsePin(text string) (Pin, error) {
-	if m := pinForm.FindStringSubmatch(text); m != nil {
+	if m := pinForm.FindStringSubmatch(strings.ToLower(text)); m != nil {
 		if n, _ := strconv.Atoi(m[1]); n >= 2 && n <= 27 && m[1] == strconv.Itoa(n) {
 			return Pin(n), nil
 		}

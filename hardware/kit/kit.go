@@ -3,9 +3,7 @@ package kit
 import (
 	"embed"
 	"fmt"
-	"path"
 	"slices"
-	"strings"
 
 	"karkhana/internal/config"
 )
@@ -58,31 +56,32 @@ type Thing struct {
 // Sensor is a thing that a driver reads.
 type Sensor struct {
 	Thing   `yaml:",inline"`
-	Driver  string   `yaml:"driver"`  // see Drivers
-	Profile string   `yaml:"profile"` // register table of the driver meter
-	Bus     Bus      `yaml:"bus"`
-	Address uint16   `yaml:"address"` // I2C; 0: the chip's usual one
-	Unit    uint8    `yaml:"unit"`    // Modbus address, 1 to 247
-	Baud    uint     `yaml:"baud"`    // of the line; 0: the profile's
-	Parity  string   `yaml:"parity"`  // none, even or odd; "": the profile's
-	Options Options  `yaml:"options"`
-	Gives   []string `yaml:"gives"` // wire quantities
+	Driver  string `yaml:"driver"`  // see Drivers
+	Profile string `yaml:"profile"` // register table of the driver meter
+	Bus     Bus    `yaml:"bus"`
+	Address uint16 `yaml:"addr" was:"address"` // I2C; 0: the chip's usual one
+	Unit    uint8  `yaml:"unit"`               // Modbus address, 1 to 247
+	Baud    uint   `yaml:"baud"`               // of the line; 0: the profile's
+	Parity  string `yaml:"parity"`             // none, even or odd; "": the profile's
+	Options `yaml:",inline"`
+	Gives   []string `yaml:"quantities" was:"gives"` // on the wire
 }
 
-// Options are settings of drivers. 0 or "" stands for the driver's default; which driver takes which is in the table
+// Options are settings of drivers, with the words of a gateway's configuration. 0 or "" stands for the driver's default; which driver takes which is in the table
 // of drivers.
 type Options struct {
-	Thermocouple   string          `yaml:"thermocouple"`     // K, N, R or S
-	RangeG         int             `yaml:"range_g"`          // 2, 4, 8 or 16
-	WindowEvery    config.Duration `yaml:"window_every"`     // from one window of vibration to the next
-	ClockMHz       float64         `yaml:"clock_mhz"`        // of SPI; less for longer wires
-	CTRatio        float64         `yaml:"ct_ratio"`         // primary ÷ secondary current
-	BurdenOhm      float64         `yaml:"burden_ohm"`       // across the secondary
-	ImpulsesPerKWh int             `yaml:"impulses_per_kwh"` // as printed on the meter
-	ActiveHigh     bool            `yaml:"active_high"`      // the opto-coupler gives a high level for supply, or a closed contact
-	GainDB         int             `yaml:"gain_db"`          // of a card reader: 18, 23, 33, 38, 43 or 48
-	Timeout        config.Duration `yaml:"timeout"`          // for one answer of a meter
-	Words          string          `yaml:"words"`            // high-first or low-first, when the profile leaves it open
+	Thermocouple string          `yaml:"thermocouple"`                       // K, N, R or S
+	RangeG       int             `yaml:"range_g"`                            // 2, 4, 8 or 16
+	WindowEvery  config.Duration `yaml:"window_every"`                       // from one window of vibration to the next
+	ClockMHz     float64         `yaml:"clock_mhz"`                          // of SPI; less for longer wires
+	CTRatio      float64         `yaml:"ct_ratio"`                           // primary ÷ secondary current
+	BurdenOhm    float64         `yaml:"burden_ohm"`                         // across the secondary
+	ImpPerKWh    int             `yaml:"imp_per_kwh" was:"impulses_per_kwh"` // of s0, as printed on the meter
+	ClosedHigh   bool            `yaml:"closed_high" was:"active_high"`      // of s0: the opto-coupler gives a high level for a closed contact
+	PresentHigh  bool            `yaml:"present_high"`                       // of supply: a high level says that the mains is there
+	GainDB       int             `yaml:"gain_db"`                            // of a card reader: 18, 23, 33, 38, 43 or 48
+	Timeout      config.Duration `yaml:"timeout"`                            // for one answer of a meter
+	Words        string          `yaml:"words"`                              // high-first or low-first, when the profile leaves it open
 }
 
 // Part is a line of the bill of materials.
@@ -137,28 +136,16 @@ type Task struct {
 	Do           Name    `yaml:"do"`            // what to do
 }
 
+var classes = config.Shelf{FS: files, Folder: "class", What: "kit"}
+
 // Classes lists the machine classes that have a kit, sorted.
-func Classes() []string {
-	entries, err := files.ReadDir("class")
-	if err != nil {
-		panic("kit: embedded kits: " + err.Error()) // can't be: they are part of the program
-	}
-	out := make([]string, 0, len(entries))
-	for _, e := range entries {
-		out = append(out, strings.TrimSuffix(e.Name(), ".yaml"))
-	}
-	return out
-}
+func Classes() []string { return classes.Names() }
 
 // Load returns the shipped kit of a machine class.
 func Load(class string) (*Kit, error) {
-	if !slices.Contains(Classes(), class) {
-		return nil, fmt.Errorf("kit: no kit for class %q%s", class, config.DidYouMean(class, Classes()))
-	}
-	file := path.Join("class", class+".yaml")
-	data, err := files.ReadFile(file)
+	file, data, err := classes.Read(class)
 	if err != nil {
-		return nil, fmt.Errorf("kit: %w", err)
+		return nil, err
 	}
 	return Parse(file, data)
 }

@@ -82,7 +82,7 @@ func TestBusNames(t *testing.T) {
 		require.Equal(t, text, b.String())
 		require.Equal(t, periph, b.Periph())
 	}
-	for _, text := range []string{"", "spi0.2", "spi2.0", "spi1.3", "i2c0", "gpio1", "gpio28", "gpio02", "rs485", "rs485-0", "SPI0.0"} {
+	for _, text := range []string{"", "spi0.2", "spi2.0", "spi1.3", "i2c0", "gpio1", "gpio28", "gpio02", "rs485", "rs485-0", "SPI0.5"} {
 		_, err := kit.ParseBus(text)
 		require.Error(t, err, text)
 	}
@@ -153,12 +153,22 @@ func TestOverrideDriver(t *testing.T) {
 	require.Equal(t, []string{"temperature"}, p.Gives)
 }
 
+// Another meter gives what it has of what the kit takes.
+func TestOverrideProfile(t *testing.T) {
+	out, err := load(t, "furnace").Override("f.yaml", []byte("sensors: {meter: {profile: pzem004t}}"))
+	require.NoError(t, err)
+	m, _ := out.Sensor("meter")
+	require.Equal(t, []string{"power", "energy", "current", "voltage", "power_factor", "frequency"}, m.Gives)
+	_, err = load(t, "furnace").Override("f.yaml", []byte("sensors: {meter: {profile: trh}}"))
+	require.ErrorContains(t, err, `signal "power": no sensor of the kit gives it`)
+}
+
 func TestOverride(t *testing.T) {
 	k := load(t, "furnace")
 	before := load(t, "furnace")
 	out, err := k.Override("furnace-1.yaml", []byte(`sensors:
-  meter: {unit: 12, profile: mfm383, options: {words: low-first, timeout: 2s}, gives: [power, energy]}
-  probe: {bus: spi0.1, options: {thermocouple: N}}
+  meter: {unit: 12, profile: mfm383, words: low-first, timeout: 2s, quantities: [power, energy]}
+  probe: {bus: spi0.1, thermocouple: N}
   reader: {pins: {reset: gpio12}}
 settings:
   run_above: 3500
@@ -218,7 +228,9 @@ func TestBadChanges(t *testing.T) {
 		"no such bus":    {"sensors:\n  probe: {bus: spi2.0}", `c.yaml:2: sensors.probe.bus: no bus "spi2.0"; use spi0.0, spi0.1, spi1.0 to spi1.2, i2c1, gpio4 and the like, or rs485-1`},
 		"thresholds":     {"settings:\n  run_above: 10", "c.yaml:1: thresholds 40 and 10: want 0 < idle_above ≤ run_above"},
 		"unit":           {"sensors:\n  meter: {unit: 248}", "c.yaml:2: unit 248: a Modbus address is 1 to 247"},
-		"gives":          {"sensors:\n  meter: {profile: pzem004t}", "c.yaml:2: pzem004t does not give current_l1"},
+		"gives":          {"sensors:\n  meter: {profile: pzem004t, quantities: [current_l1]}", "c.yaml:2: pzem004t does not give current_l1"},
+		"former name":    {"sensors:\n  meter: {gives: [power]}", `c.yaml:2: sensors.meter: unknown key "gives"; did you mean "quantities"?`},
+		"former driver":  {"sensors:\n  probe: {driver: pulse}", `c.yaml:2: no driver "pulse"; did you mean "s0"?`},
 		"other bus":      {"sensors:\n  probe: {bus: i2c1}", "c.yaml:2: the wires of the kit furnace are those of spi; a probe on i2c1 needs a kit file of its own"},
 		"empty":          {"", "c.yaml:1: the file holds nothing"},
 	} {

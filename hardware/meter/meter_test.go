@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"testing"
 
 	"karkhana/hardware/meter"
@@ -28,10 +29,28 @@ func numbers(values []meter.Value) map[string]float64 {
 	return out
 }
 
+// energyMeters are the profiles but those of other transmitters.
+func energyMeters() []string {
+	return slices.DeleteFunc(meter.Profiles(), func(name string) bool { return name == "trh" })
+}
+
+// A transmitter of climate is read as a meter is.
+func TestTransmitter(t *testing.T) {
+	p := profile(t, "trh")
+	slave := metertest.NewSlave(p, 7)
+	require.NoError(t, slave.Set("temperature", -3.5))
+	require.NoError(t, slave.Set("humidity", 61.2))
+	r, err := meter.New(slave, meter.Opts{Profile: p, Unit: 7})
+	require.NoError(t, err)
+	got, err := r.Sense(t.Context(), nil)
+	require.NoError(t, err)
+	require.Equal(t, map[string]float64{"temperature": -3.5, "humidity": 61.2}, numbers(got))
+}
+
 // Every profile that is shipped loads, and the wire names it promises come through.
 func TestBuiltInProfiles(t *testing.T) {
-	require.Equal(t, []string{"em2m", "em4m", "mfm383", "pzem004t", "sdm120", "sdm630"}, meter.Profiles())
-	for _, name := range meter.Profiles() {
+	require.Equal(t, []string{"em2m", "em4m", "mfm383", "pzem004t", "sdm120", "sdm630", "trh"}, meter.Profiles())
+	for _, name := range energyMeters() {
 		p := profile(t, name)
 		require.Equal(t, name, p.Name)
 		require.NotEmpty(t, p.Title)

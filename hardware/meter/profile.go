@@ -4,9 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"math"
-	"path"
 	"slices"
-	"strings"
 
 	"karkhana/internal/config"
 	"karkhana/internal/quantity"
@@ -89,26 +87,14 @@ type Profile struct {
 	Rows     []Row  `yaml:"rows"`
 }
 
+var shelf = config.Shelf{FS: files, Folder: "profile", What: "profile"}
+
 // Profiles lists the names of the built-in profiles, sorted.
-func Profiles() []string {
-	entries, err := files.ReadDir("profile")
-	if err != nil {
-		panic("meter: embedded profiles: " + err.Error()) // can't be: they are part of the program
-	}
-	names := make([]string, 0, len(entries))
-	for _, e := range entries {
-		names = append(names, strings.TrimSuffix(e.Name(), ".yaml"))
-	}
-	return names
-}
+func Profiles() []string { return shelf.Names() }
 
 // LoadProfile returns a built-in profile by name.
 func LoadProfile(name string) (*Profile, error) {
-	if !slices.Contains(Profiles(), name) {
-		return nil, fmt.Errorf("meter: no profile %q%s", name, config.DidYouMean(name, Profiles()))
-	}
-	file := path.Join("profile", name+".yaml")
-	data, err := files.ReadFile(file)
+	file, data, err := shelf.Read(name)
 	if err != nil {
 		return nil, fmt.Errorf("meter: %w", err)
 	}

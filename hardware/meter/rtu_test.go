@@ -35,11 +35,11 @@ func rtu(t *testing.T, timeout time.Duration, slaves ...*metertest.Slave) (*mete
 // Every built-in profile over a serial line, words probed where they are not known.
 func TestSerialLine(t *testing.T) {
 	var slaves []*metertest.Slave
-	for i, name := range meter.Profiles() {
+	for i, name := range energyMeters() {
 		slaves = append(slaves, supply(t, profile(t, name).In(meter.LowFirst), byte(i+1)))
 	}
 	line, client := rtu(t, 2*time.Second, slaves...)
-	for i, name := range meter.Profiles() {
+	for i, name := range energyMeters() {
 		r, err := meter.New(client, meter.Opts{Profile: profile(t, name), Words: meter.LowFirst, Unit: byte(i + 1)})
 		require.NoError(t, err)
 		values, err := r.Sense(t.Context(), nil)

@@ -62,19 +62,24 @@ func (c *checker) check(node *yaml.Node, t reflect.Type, path Path) {
 
 func (c *checker) structure(node *yaml.Node, t reflect.Type, path Path) {
 	fields := map[string]reflect.Type{}
-	known := collect(t, fields)
+	was := map[string]string{}
+	known := collect(t, fields, was)
 	c.mapping(node, path, func(key, value *yaml.Node) {
 		if ft, ok := fields[key.Value]; ok {
 			c.check(value, ft, path.Then(key.Value))
 			return
 		}
-		c.fault(key.Line, "%sunknown key %q%s", prefix(path), key.Value, DidYouMean(key.Value, known))
+		hint := DidYouMean(key.Value, known)
+		if now, renamed := was[key.Value]; renamed {
+			hint = fmt.Sprintf("; did you mean %q?", now)
+		}
+		c.fault(key.Line, "%sunknown key %q%s", prefix(path), key.Value, hint)
 	})
 }
 
 // collect fills fields with the keys of a struct type, named the way the YAML package names them, and returns them in
-// the order of the fields.
-func collect(t reflect.Type, fields map[string]reflect.Type) (known []string) {
+// the order of the fields. was gets the former names of keys (tag was:"old") with the present ones.
+func collect(t reflect.Type, fields map[string]reflect.Type, was map[string]string) (known []string) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
@@ -82,13 +87,16 @@ func collect(t reflect.Type, fields map[string]reflect.Type) (known []string) {
 			continue
 		}
 		if strings.Contains(options, "inline") {
-			known = append(known, collect(f.Type, fields)...)
+			known = append(known, collect(f.Type, fields, was)...)
 			continue
 		}
 		if name == "" {
 			name = strings.ToLower(f.Name)
 		}
 		fields[name] = f.Type
+		if old := f.Tag.Get("was"); old != "" {
+			was[old] = name
+		}
 		known = append(known, name)
 	}
 	return known

@@ -21,11 +21,11 @@ type Status struct {
 	Boot        string `json:"boot,omitempty"`
 	Clock       Clock  `json:"clock,omitempty"`
 	Spool       string `json:"spool,omitempty"`
-	SpoolPacks  uint64 `json:"spool_packs"`  // packs without a receipt
-	OldestAgeS  int64  `json:"oldest_age_s"` // age of the oldest of them, seconds
+	SpoolPacks  uint64 `json:"spool_packs"`            // packs without a receipt
+	OldestAgeS  int64  `json:"oldest_age_s"`           // age of the oldest of them, seconds
 	ConfigHash  string `json:"config_hash,omitempty"`  // of the configuration that runs
 	ConfigError string `json:"config_error,omitempty"` // why a changed configuration was not taken
-	Supply      *bool  `json:"supply,omitempty"` // mains present; absent when nothing senses it
+	Supply      *bool  `json:"supply,omitempty"`       // mains present; absent when nothing senses it
 	Undervolted *bool  `json:"undervolted,omitempty"`
 	// Throttled are the bits of the Raspberry Pi's firmware: 0 undervoltage, 1 capped, 2 throttled, 3 too hot now;
 	// 16 to 19 the same at some time since boot.
