@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"karkhana/analytics/service"
 	"karkhana/internal/registry"
 	"karkhana/internal/secret"
 	"karkhana/internal/sitefile"
@@ -86,7 +87,7 @@ type applyCmd struct {
 
 // Run applies the file in one transaction, or not at all.
 func (c applyCmd) Run(e *env) error {
-	def, err := sitefile.Load(c.File)
+	def, err := loadSite(c.File)
 	if err != nil {
 		return err
 	}
@@ -102,13 +103,25 @@ func (c applyCmd) Run(e *env) error {
 	return err
 }
 
+// loadSite reads a site file and holds its service tasks against the kits.
+func loadSite(file string) (registry.SiteDefinition, error) {
+	def, err := sitefile.Load(file)
+	if err != nil {
+		return def, err
+	}
+	if err := service.Check(def); err != nil {
+		return def, fmt.Errorf("%s: maintenance: %w", file, err)
+	}
+	return def, nil
+}
+
 type checkCmd struct {
 	File string `arg:"" help:"Site file (YAML)." type:"existingfile"`
 }
 
 // Run checks the file and says so.
 func (c checkCmd) Run(e *env) error {
-	def, err := sitefile.Load(c.File)
+	def, err := loadSite(c.File)
 	if err != nil {
 		return err
 	}

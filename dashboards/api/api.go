@@ -157,6 +157,8 @@ func (a *API) routes() error {
 	a.routeSessions()
 	a.routeStatements()
 	a.routeAlarms()
+	a.routeBaselines()
+	a.routeServices()
 	a.routeGateways()
 	a.routeEnrol()
 	a.routeLive()

@@ -24,7 +24,11 @@ type Gateway struct {
 	SpoolPacks  uint64     `json:"spool_packs" doc:"Packs that wait on its disk"`
 	OldestAgeS  int64      `json:"oldest_age_s" doc:"Age of the oldest of them, s"`
 	Supply      *bool      `json:"supply,omitempty" doc:"Mains present, where that is sensed"`
-	Undervolted *bool      `json:"undervolted,omitempty"`
+	Undervolted *bool      `json:"undervolted,omitempty" doc:"The Pi's 5 V are too low now"`
+	ConfigError string     `json:"config_error,omitempty" doc:"Why a changed gateway.yaml was not taken; the former one runs on"`
+	DiskFree    *uint64    `json:"disk_free_bytes,omitempty" doc:"Room for the queue"`
+	DiskWritten *uint64    `json:"disk_written_bytes,omitempty" doc:"Written to the whole card since boot, where the kernel counts it"`
+	Problems    []string   `json:"problems" nullable:"false" enum:"offline,mains-out,undervoltage,undervoltage-before,too-hot,throttled,throttled-before,disk-read-only,disk-low,clock-bounded,clock-rtc,queue-old,config-error" doc:"What somebody should look at, the most urgent first"`
 }
 
 type gatewaysOutput struct {
@@ -110,7 +114,10 @@ func (a *API) gateways(ctx context.Context, site string, nowMs int64) ([]Gateway
 }
 
 func (a *API) shownGateway(r registry.Gateway, nowMs int64) Gateway {
-	g := Gateway{ID: r.ID, Online: r.Online, Seen: atOrNil(r.SeenMs)}
+	g := Gateway{ID: r.ID, Online: r.Online, Seen: atOrNil(r.SeenMs), Problems: []string{}}
+	if !r.Online {
+		g.Problems = append(g.Problems, "offline")
+	}
 	if r.SeenMs != 0 {
 		g.AgeS = seconds(max(0, nowMs-r.SeenMs))
 	}
@@ -122,6 +129,11 @@ func (a *API) shownGateway(r registry.Gateway, nowMs int64) Gateway {
 		a.log.Debug("gateway status can't be read", "site", r.Site, "gateway", r.ID, "err", err)
 		return g
 	}
+	if d := s.Disk; d != nil {
+		g.DiskFree, g.DiskWritten = &d.FreeBytes, d.WrittenBytes
+	}
+	g.ConfigError = s.ConfigError
+	g.Problems = append(g.Problems, statusProblems(s)...)
 	g.Version, g.Clock, g.SpoolPacks, g.OldestAgeS, g.Supply, g.Undervolted = s.Version, string(s.Clock), s.SpoolPacks, s.OldestAgeS, s.Supply, s.Undervolted
 	return g
 }

@@ -35,9 +35,14 @@ var access = map[string][]registry.Role{
 	"get-series":     {viewer, manager, technician, accountant},
 	"list-gateways":  {viewer, manager, technician, accountant},
 	"list-alarms":    {viewer, manager, technician, accountant},
+	"list-baselines": {viewer, manager, technician, accountant},
+	"list-services":  {viewer, manager, technician, accountant},
 
 	"acknowledge-alarm": {manager, technician},
 	"resolve-alarm":     {manager, technician},
+	"shelve-alarm":      {manager, technician},
+	"unshelve-alarm":    {manager, technician},
+	"service-done":      {manager, technician},
 	"list-quarantine":   {manager, technician},
 	"make-gateway-code": {manager},
 

@@ -64,7 +64,7 @@ func New(ctx context.Context, dir string) (*World, error) {
 		Store: tsdb.NewMemory(), Registry: db, Tokens: map[registry.Role]string{}, zone: zone,
 		nowMs: Begin.UnixMilli(), machines: machines(), energyWh: map[string]float64{},
 	}
-	for _, step := range []func(context.Context) error{w.apply, w.history, w.tokens, w.alarms, w.gateways} {
+	for _, step := range []func(context.Context) error{w.apply, w.history, w.shaking, w.tokens, w.alarms, w.gateways} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("make the test world: %w", err)
 		}
@@ -117,6 +117,9 @@ func (w *World) apply(ctx context.Context) error {
 	}
 	for _, m := range w.machines {
 		s := registry.Settings{ValidFromMs: since, Signal: quantity.Power, IdleAbove: 50, RunAbove: 1000, Hysteresis: 0.1, ReportMs: 1000}
+		if m.vibration > 0 {
+			s.VibrationRatio, s.AccelerationRatio, s.KurtosisRise = 2.5, 2.5, 1.5
+		}
 		def.Machines = append(def.Machines, registry.MachineDefinition{Machine: m.Machine, Settings: []registry.Settings{s}})
 	}
 	return w.Registry.Apply(ctx, def, "test", w.nowMs)
@@ -147,7 +150,10 @@ func (w *World) alarms(ctx context.Context) error {
 	if err := raise(registry.Alarm{Machine: "polishing-2", Rule: "sensor-silent", Component: "gw-2", OpenedMs: w.nowMs - 35*60_000, Cause: "gateway"}); err != nil {
 		return err
 	}
-	return raise(registry.Alarm{Machine: "hammer-1", Rule: "vibration-high", Component: quantity.Vibration, OpenedMs: w.nowMs - 95*60_000, Value: 4.62, Limit: 3.4})
+	return raise(registry.Alarm{Machine: "hammer-1", Rule: "vibration-high", Component: quantity.Vibration, OpenedMs: w.nowMs - 95*60_000, Value: 4.62, Limit: 3.4, Cause: "imbalance", Rises: []registry.Rise{
+		{Quantity: quantity.Vibration, Value: 4.62, Baseline: 1.36, Limit: 3.4, SinceMs: w.nowMs - 98*60_000},
+		{Quantity: quantity.Accel, Value: 24.1, Baseline: 9.2, Limit: 23, SinceMs: w.nowMs - 97*60_000},
+	}})
 }
 
 func (w *World) gateways(ctx context.Context) error {
@@ -158,7 +164,11 @@ func (w *World) gateways(ctx context.Context) error {
 		}
 		return w.Registry.GatewayStatus(ctx, Site, id, string(b), s.Online, seenMs)
 	}
-	if err := status("gw-1", wire.Status{Online: true, Version: "1.0", Clock: wire.ClockSynced}, w.nowMs); err != nil {
+	if err := status("gw-1", wire.Status{
+		Online: true, Version: "1.0", Clock: wire.ClockSynced, SpoolPacks: 3, OldestAgeS: 4, Throttled: new(uint32(1<<16 | 1<<18)),
+		Supply: new(true), Disk: &wire.Disk{FreeBytes: 24_600_000_000, WrittenBytes: new(uint64(1_830_000_000))},
+		ConfigError: `gateway.yaml:14: unknown chip "max31865"; did you mean "max31856"?`,
+	}, w.nowMs); err != nil {
 		return err
 	}
 	return status("gw-2", wire.Status{Online: false, Version: "1.0", Clock: wire.ClockRTC}, w.nowMs-40*60_000)
