@@ -20,6 +20,7 @@ type Gateway struct {
 	Seen        *time.Time `json:"seen,omitempty" doc:"Server time of its last sign of life; absent before the first"`
 	AgeS        float64    `json:"age_s,omitempty" doc:"Age of that when this was made, s"`
 	Version     string     `json:"version,omitempty"`
+	Machines    *int       `json:"machines,omitempty" doc:"How many machines its configuration lists; 0: it has only joined"`
 	Clock       string     `json:"clock,omitempty" doc:"How far its time can be trusted: synced, rtc, repaired, bounded"`
 	SpoolPacks  uint64     `json:"spool_packs" doc:"Packs that wait on its disk"`
 	OldestAgeS  int64      `json:"oldest_age_s" doc:"Age of the oldest of them, s"`
@@ -134,6 +135,7 @@ func (a *API) shownGateway(r registry.Gateway, nowMs int64) Gateway {
 	}
 	g.ConfigError = s.ConfigError
 	g.Problems = append(g.Problems, statusProblems(s)...)
+	g.Machines = s.Machines
 	g.Version, g.Clock, g.SpoolPacks, g.OldestAgeS, g.Supply, g.Undervolted = s.Version, string(s.Clock), s.SpoolPacks, s.OldestAgeS, s.Supply, s.Undervolted
 	return g
 }

@@ -25,6 +25,7 @@ import (
 type Env struct {
 	Context context.Context //nolint:containedctx // kong hands commands one value
 	Stdout  io.Writer
+	Stdin   io.Reader    // for answers; nil: the process's
 	Stderr  io.Writer    // for progress; nil: the process's
 	Buses   sensor.Buses // nil: the computer's
 	Logger  *slog.Logger
@@ -39,6 +40,7 @@ type CLI struct {
 	Check    Check    `cmd:"" help:"Check a configuration and exit."`
 	Config   Sample   `cmd:"" help:"Print a configuration with every key explained."`
 	Spool    Spool    `cmd:"" help:"Look at the queue on disk."`
+	Enrol    Enrol    `cmd:"" help:"Join a server with a one-time code: makes this gateway's key and configuration."`
 	Health   Health   `cmd:"" help:"Is the gateway on this computer well? Exit 1 when something needs attention."`
 	Scan     Scan     `cmd:"" help:"Look what is connected: I2C, SPI, 1-Wire, Modbus lines."`
 	Watch    Watch    `cmd:"" help:"Show the live values of all machines in a table."`
@@ -101,6 +103,9 @@ func (c *Check) Run(e *Env) error {
 	g, err := config.Load(c.Path)
 	if err != nil {
 		return fmt.Errorf("configuration is not right:\n%w", err)
+	}
+	if len(g.Machines) == 0 {
+		fmt.Fprintln(e.Stdout, "no machines are configured yet: nothing will be sampled")
 	}
 	_, err = fmt.Fprintf(e.Stdout, "%s: right: gateway %s of %s, %d machines, sends to %s\n", c.Path, g.Gateway, g.Site, len(g.Machines), g.Broker)
 	return err

@@ -44,6 +44,9 @@ func (h *Health) Run(e *Env) error {
 		system, problems = r.System, r.Problems(up)
 	}
 	printSystem(e.Stdout, system)
+	if len(c.Machines) == 0 {
+		problems = append(problems, "no machines are configured: "+h.Path+" lists none yet")
+	}
 	for _, p := range problems {
 		fmt.Fprintln(e.Stdout, "!", p)
 	}

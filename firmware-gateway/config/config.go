@@ -5,8 +5,10 @@
 package config
 
 import (
+	"crypto/ed25519"
 	"crypto/sha256"
 	_ "embed"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -38,6 +40,7 @@ type Gateway struct {
 	Key              string `yaml:"key"`
 	KeyFile          string `yaml:"key_file"`
 	CardSaltFile     string `yaml:"card_salt_file"`
+	CommandKeyFile   string `yaml:"command_key_file"`
 	Data             string `yaml:"data"`
 	SpoolMaxMB       int64  `yaml:"spool_max_mb"`
 	HistoryPacksPerS int    `yaml:"history_packs_per_s"`
@@ -48,8 +51,11 @@ type Gateway struct {
 	Machines []Machine         `yaml:"machines"`
 
 	CardSalt []byte `yaml:"-"` // content of card_salt_file
-	Hash     string `yaml:"-"` // of the file, 12 hex digits: which configuration a gateway runs
-	File     string `yaml:"-"` // that it was read from
+	// CommandKey is the public key of command_key_file; nil: none is named, and nobody's commands are obeyed.
+	CommandKey ed25519.PublicKey `yaml:"-"`
+
+	Hash string `yaml:"-"` // of the file, 12 hex digits: which configuration a gateway runs
+	File string `yaml:"-"` // that it was read from
 
 	// Hangs is what is connected by kits: lines, wires, parts; nil without kits.
 	Hangs *kit.Gateway `yaml:"-"`
@@ -211,8 +217,9 @@ func (c *checker) gateway(g *Gateway) {
 		c.fault(config.At("clock"), "unknown clock %q%s", g.Clock, config.DidYouMean(g.Clock, clocks))
 	}
 	c.salt(g)
-	if len(g.Machines) == 0 {
-		c.fault(config.At("machines"), "machines: none given, list at least one")
+	c.commandKey(g)
+	if !c.src.Has("machines") { // an empty list is right: a gateway that has just joined
+		c.fault(config.At("machines"), "machines is missing: list them, or write `machines: []` as long as there are none")
 	}
 	first := map[string]int{}
 	for i := range g.Machines {
@@ -249,6 +256,23 @@ func (c *checker) salt(g *Gateway) {
 		c.errs = append(c.errs, err)
 	}
 	g.CardSalt = []byte(salt)
+}
+
+func (c *checker) commandKey(g *Gateway) {
+	if g.CommandKeyFile == "" {
+		return
+	}
+	text, err := c.src.Secret(config.At(), "command_key", "", g.CommandKeyFile)
+	if err != nil {
+		c.errs = append(c.errs, err)
+		return
+	}
+	key, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(key) != ed25519.PublicKeySize {
+		c.fault(config.At("command_key_file"), "command_key_file: %s holds no public key, which is 44 characters of base64: run karkhana-gateway enrol again", c.src.Resolve(g.CommandKeyFile))
+		return
+	}
+	g.CommandKey = key
 }
 
 func (c *checker) machine(at config.Path, m *Machine, salt bool) {

@@ -42,7 +42,7 @@ func TestSampleIsRight(t *testing.T) {
 
 // Every key of the structs stands in the sample, explained.
 func TestSampleIsComplete(t *testing.T) {
-	for _, key := range []string{"spool_max_mb", "history_packs_per_s", "clock", "key_file", "card_salt_file", "shift", "speed", "pack", "report", "every", "span", "sensors", "chip", "meter", "mqtt_meter", "card_reader", "supply", "s0", "quantities", "window_every", "silent_after", "noise_a", "kit", "change", "fitted", "ports", "profile"} {
+	for _, key := range []string{"spool_max_mb", "history_packs_per_s", "clock", "key_file", "card_salt_file", "command_key_file", "shift", "speed", "pack", "report", "every", "span", "sensors", "chip", "meter", "mqtt_meter", "card_reader", "supply", "s0", "quantities", "window_every", "silent_after", "noise_a", "kit", "change", "fitted", "ports", "profile"} {
 		require.Contains(t, Sample, key+":")
 	}
 }
@@ -71,7 +71,8 @@ func TestBadConfigurations(t *testing.T) {
 		"bad shift":            {head + strings.ReplaceAll(replay, "ahu0.csv", "ahu0.csv, shift: today"), []string{`shift "today": write none, now or a duration`}},
 		"bad broker":           {strings.ReplaceAll(head, "mqtt://127.0.0.1:1883", "localhost") + replay, []string{"gateway.yaml:3:", "mqtt://host:port"}},
 		"bad ids":              {strings.ReplaceAll(head, "gw-1\n", "GW_1\n") + strings.ReplaceAll(replay, "ahu-0", "AHU 0"), []string{"gateway.yaml:2: gateway id", "gateway.yaml:6: machine id"}},
-		"no machines":          {head, []string{"machines: none given"}},
+		"no machines":          {head, []string{"machines is missing: list them, or write `machines: []`"}},
+		"bad command key":      {head + "command_key_file: site.salt\n" + replay, []string{"gateway.yaml:5: command_key_file:", "holds no public key"}},
 		"unknown clock":        {head + "clock: trsuted\n" + replay, []string{`gateway.yaml:5: unknown clock "trsuted"; did you mean "trusted"?`}},
 		"two sources":          {head + replay + "    sim: {seed: 1, epoch: 2026-10-23T00:00:00Z, kind: furnace}\n", []string{"gateway.yaml:9: sim is given but the source is replay"}},
 		"numbers":              {head + "spool_max_mb: 1\nhistory_packs_per_s: -3\n" + replay, []string{"gateway.yaml:5: spool_max_mb", "gateway.yaml:6: history_packs_per_s"}},

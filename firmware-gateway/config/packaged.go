@@ -3,8 +3,7 @@ package config
 import "strings"
 
 // Packaged is [Sample] as the Debian package installs it in /etc/karkhana: with the package's own places for key, salt
-// and queue, and with the machines as comments. It is refused until somebody fills in machines, so that no simulated
-// machine is ever sent from a real site.
+// and queue, and with the machines as comments, so that no simulated machine is ever sent from a real site.
 func Packaged() string {
 	own := map[string]string{"key_file: ": "gateway.key", "card_salt_file: ": "site.salt", "data: ": "/var/lib/karkhana"}
 	var b strings.Builder

@@ -169,6 +169,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 	st := g.spool.Stats()
 	g.log.Info("gateway starts", "version", g.o.Version, "machines", len(g.config().Machines), "spool", g.spool.ID(), "queued", st.Packs, "boot", g.clock.Boot(), "clock", string(g.clock.Trust()))
 
+	if len(g.config().Machines) == 0 {
+		g.log.Warn("no machines are configured: nothing is sampled until they are listed in the configuration")
+	}
+
 	// The uplink and the disk outlive sampling, so that its last packs are safe.
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackground()
@@ -416,7 +420,7 @@ func (g *Gateway) Status() wire.Status {
 	now := g.wall()
 	s := wire.Status{
 		Online: true, Version: g.o.Version, Boot: g.clock.Boot(), Clock: g.clock.Trust(), Spool: g.spool.ID(),
-		SpoolPacks: uint64(st.Packs), ConfigHash: g.config().Hash, TimeMs: now.UnixMilli(),
+		SpoolPacks: uint64(st.Packs), ConfigHash: g.config().Hash, Machines: new(len(g.config().Machines)), TimeMs: now.UnixMilli(),
 	}
 	if text := g.configError.Load(); text != nil {
 		s.ConfigError = *text

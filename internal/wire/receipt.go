@@ -25,6 +25,7 @@ type Status struct {
 	OldestAgeS  int64  `json:"oldest_age_s"`           // age of the oldest of them, seconds
 	ConfigHash  string `json:"config_hash,omitempty"`  // of the configuration that runs
 	ConfigError string `json:"config_error,omitempty"` // why a changed configuration was not taken
+	Machines    *int   `json:"machines,omitempty"`     // how many are configured, 0 after joining; absent in the Will
 	Supply      *bool  `json:"supply,omitempty"`       // mains present; absent when nothing senses it
 	Undervolted *bool  `json:"undervolted,omitempty"`
 	// Throttled are the bits of the Raspberry Pi's firmware: 0 undervoltage, 1 capped, 2 throttled, 3 too hot now;
