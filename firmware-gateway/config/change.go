@@ -10,7 +10,7 @@ import (
 )
 
 // reloadable are the keys that a running gateway can take from a changed file.
-var reloadable = []string{"broker", "key", "key_file", "card_salt_file", "history_packs_per_s", "ports", "machines"}
+var reloadable = []string{"broker", "key", "key_file", "card_salt_file", "command_key_file", "history_packs_per_s", "ports", "machines"}
 
 // RestartNeeded returns what of next a gateway that runs g can't take while it runs: who it is, where its queue lies and
 // the like. nil: it can take all of it. The errors name the places in next's file.

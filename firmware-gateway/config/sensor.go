@@ -59,6 +59,10 @@ type Sensor struct {
 	SilentAfter  config.Duration `yaml:"silent_after"`
 
 	Reset       string `yaml:"reset"` // card reader: pin at RST
+	Beep        string `yaml:"beep"`  // card reader: pin of a beeper; never of a relay
+	LEDOK       string `yaml:"led_ok"`
+	LEDNo       string `yaml:"led_no"`
+	ActiveLow   bool   `yaml:"active_low"` // beeper and LEDs are on when their pin is low
 	PresentHigh bool   `yaml:"present_high"`
 	ImpPerKWh   int    `yaml:"imp_per_kwh" was:"impulses_per_kwh"`
 	ClosedHigh  bool   `yaml:"closed_high" was:"active_high"`
@@ -130,7 +134,7 @@ var sensorKinds = map[string][]string{
 	"chip":        {"bus", "addr", "clock_mhz", "quantity", "quantities"}, // and those of the chip
 	"meter":       {"line", "unit", "words", "timeout", "quantities"},
 	"mqtt_meter":  {"broker", "user", "password", "password_file", "device", "channels", "silent_after", "quantities"},
-	"card_reader": {"bus", "clock_mhz", "reset"},
+	"card_reader": {"bus", "clock_mhz", "reset", "beep", "led_ok", "led_no", "active_low"},
 	"supply":      {"present_high"},
 	"s0":          {"imp_per_kwh", "closed_high", "quantities"},
 }
@@ -254,6 +258,17 @@ func (c *sensorChecker) complete(at config.Path, s *Sensor, kind string, salt bo
 		c.spi(at, s)
 		if s.Reset != "" {
 			c.pin(at.Then("reset"), &s.Reset)
+		}
+		for _, out := range []struct {
+			key string
+			pin *string
+		}{{"beep", &s.Beep}, {"led_ok", &s.LEDOK}, {"led_no", &s.LEDNo}} {
+			if *out.pin != "" {
+				c.pin(at.Then(out.key), out.pin)
+			}
+		}
+		if s.ActiveLow && s.Beep == "" && s.LEDOK == "" && s.LEDNo == "" {
+			c.fault(at.Then("active_low"), "active_low says how beep, led_ok and led_no are wired; none of them is given")
 		}
 		if !salt {
 			c.fault(at, "a card reader needs card_salt_file, which holds the site's salt")

@@ -23,6 +23,7 @@ import (
 	"karkhana/firmware-gateway/health"
 	"karkhana/firmware-gateway/live"
 	"karkhana/firmware-gateway/pack"
+	"karkhana/firmware-gateway/remote"
 	"karkhana/firmware-gateway/sampler"
 	"karkhana/firmware-gateway/sensor"
 	"karkhana/firmware-gateway/source"
@@ -79,6 +80,7 @@ type Gateway struct {
 	looking  chan struct{}                 // holds a token while a scan or self-test goes on
 	system   atomic.Pointer[health.System] // as last read
 
+	remote  *remote.Remote
 	units   []*unit       // before Run: what it starts
 	link    *link         // owned by Run
 	ended   chan struct{} // a unit has
@@ -152,6 +154,9 @@ func (g *Gateway) wire() error {
 	if moved {
 		g.log.Error("progress of recordings could not be read and was moved aside: they begin anew")
 	}
+	if err := g.openRemote(); err != nil {
+		return err
+	}
 	if g.link, err = g.newLink(nil, c); err != nil {
 		return err
 	}
@@ -180,6 +185,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	sending.Go(func() error { return g.commit(background) })
 	sending.Go(func() error { return g.pollClock(background) })
 	sending.Go(func() error { g.watch(background); return nil })
+	sending.Go(func() error { g.remote.Run(background); return nil })
 	g.link.begin()
 	sending.Go(func() error { g.serveLocal(background); return nil })
 
@@ -268,7 +274,7 @@ func (g *Gateway) open(m config.Machine) (sampler.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return rebased{src, g.wall}, nil
+	return answered{rebased{src, g.wall}, g}, nil
 }
 
 func historyKey(m config.Machine) string { return m.ID + "/history" }
@@ -428,6 +434,7 @@ func (g *Gateway) Status() wire.Status {
 	if st.OldestMs > 0 {
 		s.OldestAgeS = max(0, (now.UnixMilli()-st.OldestMs)/1000)
 	}
+	s.Commands, s.AllowList = g.remote.Status(), g.remote.List()
 	g.addHealth(&s)
 	return s
 }

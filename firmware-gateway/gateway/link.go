@@ -23,7 +23,7 @@ func (g *Gateway) newLink(was, next *config.Gateway) (*link, error) {
 	}
 	o := uplink.Options{
 		URL: next.Broker, Site: next.Site, Gateway: next.Gateway, Key: next.Key, HistoryPerS: next.HistoryPacksPerS,
-		Queue: queue{g}, Status: g.Status, Logger: g.log, Date: g.clock.UTC,
+		Queue: queue{g}, Status: g.Status, Command: g.remote.Take, Logger: g.log, Date: g.clock.UTC,
 	}
 	if g.o.TuneUplink != nil {
 		g.o.TuneUplink(&o)

@@ -90,6 +90,7 @@ func (g *Gateway) take(ctx context.Context, running []*unit, next *config.Gatewa
 	stopped := g.clock.Now()
 	_ = wait(ctx, func() bool { d := g.clock.Now().Sub(stopped); return d > tick || d < 0 }) // else ctx ends, and all with it
 	g.cfg.Store(next)
+	g.remote.KeyChanged()
 	g.start(ctx, start)
 	pause := time.Since(begin)
 	if link != nil {

@@ -3,13 +3,16 @@ package sensor
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"karkhana/firmware-gateway/config"
+	"karkhana/firmware-gateway/feedback"
 	"karkhana/hardware/chip/mfrc522"
 	"karkhana/internal/quantity"
 	"karkhana/internal/wire"
 
+	"periph.io/x/conn/v3/gpio"
 	"periph.io/x/conn/v3/spi"
 )
 
@@ -78,9 +81,13 @@ func (t *taps) take(r mfrc522.Reading, err error) ([]wire.Sample, error) {
 	return []wire.Sample{{Quantity: quantity.Card, Text: hash}}, nil
 }
 
-// watchCards looks for cards until ctx ends.
+// watchCards looks for cards until ctx ends, and tells at once what becomes of a tap.
 func (s *Set) watchCards(ctx context.Context, m *item) {
 	defer m.shut()
+	player := s.player(m)
+	var playing sync.WaitGroup
+	playing.Go(func() { player.Run(ctx) })
+	defer playing.Wait()
 	var told time.Time
 	for {
 		samples := m.read(ctx)
@@ -90,10 +97,14 @@ func (s *Set) watchCards(ctx context.Context, m *item) {
 		switch {
 		case len(samples) == 0:
 		case !samples[0].IsFault():
-			m.inbox.put(s.now().UnixMilli(), true, samples)
+			m.inbox.put(s.now().UnixMilli(), true, samples) // whatever the answer
+			answer := s.answer(samples[0].Text)
+			player.Show(answer)
+			m.log.Info("card shown", "answer", string(answer))
 		case told.IsZero() || time.Since(told) >= cardFault:
 			told = time.Now()
 			m.inbox.put(s.now().UnixMilli(), true, samples)
+			player.Show(feedback.Fault)
 		}
 		if m.last() == nil {
 			told = time.Time{}
@@ -102,6 +113,26 @@ func (s *Set) watchCards(ctx context.Context, m *item) {
 			return
 		}
 	}
+}
+
+// player opens the beeper and the LEDs of a reader. One that can't be opened is told once; cards are read without it.
+func (s *Set) player(m *item) *feedback.Player {
+	pins := feedback.Pins{ActiveLow: m.ActiveLow}
+	for _, out := range []struct {
+		name string
+		pin  *gpio.PinOut
+	}{{m.Beep, &pins.Beep}, {m.LEDOK, &pins.OK}, {m.LEDNo, &pins.No}} {
+		if out.name == "" {
+			continue
+		}
+		p, err := s.buses.Pin(out.name)
+		if err != nil {
+			m.log.Warn("beeper or LED can't be opened, cards are read without it", "err", err)
+			continue
+		}
+		*out.pin = p
+	}
+	return feedback.New(pins, m.log)
 }
 
 // pause waits; false: ctx ended.

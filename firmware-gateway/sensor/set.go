@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"karkhana/firmware-gateway/config"
+	"karkhana/firmware-gateway/feedback"
 	"karkhana/firmware-gateway/sampler"
 	"karkhana/hardware/chip/accel"
 	"karkhana/hardware/chip/ads1115"
@@ -24,15 +25,18 @@ type Options struct {
 	Machines []config.Machine             // those with another source than sensors are passed over
 	Buses    Buses                        // nil: the computer's
 	Card     func(string) (string, error) // hashes the number of a card
-	Logger   *slog.Logger
-	Now      func() time.Time // the gateway's clock
-	Clock    accel.Clock      // of accelerometers; nil: the computer's monotonic one
+	// Answer says at once what a card reader answers to a card's hash; nil: that it is recorded.
+	Answer func(hash string) feedback.Answer
+	Logger *slog.Logger
+	Now    func() time.Time // the gateway's clock
+	Clock  accel.Clock      // of accelerometers; nil: the computer's monotonic one
 }
 
 // Set are the sensors of a gateway. Make it with [New], run it, read the machines.
 type Set struct {
 	buses   Buses
 	card    func(string) (string, error)
+	answer  func(hash string) feedback.Answer
 	log     *slog.Logger
 	now     func() time.Time
 	clock   accel.Clock
@@ -58,8 +62,11 @@ func New(o Options) (*Set, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Answer == nil {
+		o.Answer = func(string) feedback.Answer { return feedback.Recorded }
+	}
 	s := &Set{
-		buses: o.Buses, card: o.Card, log: o.Logger, now: o.Now, clock: o.Clock, openADC: openADS1115, every: map[string]time.Duration{},
+		buses: o.Buses, card: o.Card, answer: o.Answer, log: o.Logger, now: o.Now, clock: o.Clock, openADC: openADS1115, every: map[string]time.Duration{},
 		i2cs: map[string]i2c.Bus{}, adcs: map[string]*adc{},
 	}
 	for _, m := range o.Machines {

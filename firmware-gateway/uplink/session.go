@@ -93,7 +93,7 @@ func (s *session) connect(ctx context.Context) error {
 		s.leave()
 		return fmt.Errorf("subscribe to receipts: %w", err)
 	}
-	return nil
+	return s.subscribeCommands(ctx)
 }
 
 // leave says that the gateway is offline, then closes the connection. It ends every connection, however short and
@@ -136,6 +136,10 @@ func (s *session) work(ctx context.Context) error {
 		case payload := <-s.receipts:
 			s.receipt(payload)
 			s.drainReceipts()
+		case r := <-s.again:
+			r.answer <- s.sendAgain(r)
+		case <-s.say:
+			s.sayStatus(true)
 		case <-status.C:
 			s.sayStatus(true)
 		case <-second.C:

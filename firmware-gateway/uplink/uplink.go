@@ -39,6 +39,9 @@ type Options struct {
 	Queue         Queue
 	Status        func() wire.Status // what the gateway says of itself; Online is set here
 	Logger        *slog.Logger
+	// Command takes what comes on the command topic. It is called by several goroutines and must not wait. nil: the topic
+	// is not subscribed.
+	Command func(payload []byte)
 
 	HistoryPerS int           // packs of the history lane per second; 0: no limit
 	Window      int           // packs without a receipt, each lane; default 256
@@ -116,6 +119,8 @@ type Uplink struct {
 	cursor Cursor   // owned by Run
 	refuse refusals // owned by Run
 	wake   chan struct{}
+	say    chan struct{}  // the status is to be said now
+	again  chan sendAgain // to the session
 
 	mu    sync.Mutex
 	fresh []spool.Ref // durable, not yet sent, newest last
@@ -131,7 +136,7 @@ func New(o Options) (*Uplink, error) {
 		return nil, err
 	}
 	return &Uplink{
-		o: o, wake: make(chan struct{}, 1), flight: newFlight(o.Resend, o.ResendMax), stats: Stats{Since: time.Now()},
+		o: o, wake: make(chan struct{}, 1), say: make(chan struct{}, 1), again: make(chan sendAgain), flight: newFlight(o.Resend, o.ResendMax), stats: Stats{Since: time.Now()},
 		refuse: refusals{log: o.Logger, seen: map[string]int{}},
 	}, nil
 }
