@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -263,6 +264,14 @@ func (d *demo) writeGateway(ctx context.Context, id string, machines []demoMachi
 		return "", err
 	}
 	if err := d.server.db.SetGatewayKey(ctx, d.site.Site.ID, id, registry.HashSecret(key)); err != nil {
+		return "", err
+	}
+	signing, err := d.server.db.SigningKey(ctx, d.site.Site.ID)
+	if err != nil {
+		return "", err
+	}
+	public := wire.FormatPublicKey(signing.Public().(ed25519.PublicKey))
+	if err := os.WriteFile(filepath.Join(dir, "server.pub"), []byte(public+"\n"), 0o600); err != nil {
 		return "", err
 	}
 	t, err := template.New("gateway.yaml").Option("missingkey=error").Parse(demoGatewayFile)
