@@ -17,7 +17,7 @@ type adminCmd struct {
 	GatewayCode gatewayCodeCmd `cmd:"" help:"Make a one-time code by which a gateway joins (karkhana-gateway enrol). A former code stops working."`
 	GatewayKey  gatewayKeyCmd  `cmd:"" help:"Give a gateway a new key and print it once. The former key stops working."`
 	Command     commandCmd     `cmd:"" help:"Ask a gateway to reload its configuration, test its sensors or send again what has no receipt, and wait for the outcome."`
-	SigningKey  signingKeyCmd  `cmd:"" help:"Print the public key that a site's commands are signed with, for the server_key_file of gateways set up by hand."`
+	SigningKey  signingKeyCmd  `cmd:"" help:"Print the public key that a site's commands are signed with, for the command_key_file of gateways set up by hand."`
 	CardSalt    cardSaltCmd    `cmd:"" help:"Print the salt of a site's card hashes, or bring in the one its gateways have."`
 	CardHash    cardHashCmd    `cmd:"" help:"Print the hash of a card for the site file."`
 	Apply       applyCmd       `cmd:"" help:"Check a site file and apply it whole: machines, settings, gateways, groups, cards, tariffs."`

@@ -16,7 +16,7 @@ type signingKeyCmd struct {
 	Site string `arg:"" help:"Site id."`
 }
 
-// Run prints the public half of the site's key, as a gateway's server_key_file holds it.
+// Run prints the public half of the site's key, as a gateway's command_key_file holds it.
 func (c signingKeyCmd) Run(e *env) error {
 	db, err := c.openRegistry(e.ctx)
 	if err != nil {

@@ -271,7 +271,7 @@ func (d *demo) writeGateway(ctx context.Context, id string, machines []demoMachi
 		return "", err
 	}
 	public := wire.FormatPublicKey(signing.Public().(ed25519.PublicKey))
-	if err := os.WriteFile(filepath.Join(dir, "server.pub"), []byte(public+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "command.pub"), []byte(public+"\n"), 0o600); err != nil {
 		return "", err
 	}
 	t, err := template.New("gateway.yaml").Option("missingkey=error").Parse(demoGatewayFile)

@@ -218,9 +218,9 @@ func (w word) obstacle(key ed25519.PrivateKey) string {
 	case w.Commands == nil:
 		return "the gateway's program knows no commands: upgrade it"
 	case w.Commands.Key == "":
-		return "the gateway has no server key and refuses all commands: name a server_key_file in its gateway.yaml that holds what `karkhana admin signing-key SITE` prints"
+		return "the gateway has no server key and refuses all commands: name a command_key_file in its gateway.yaml that holds what `karkhana admin signing-key SITE` prints"
 	case w.Commands.Key != wire.KeyFingerprint(pub):
-		return "the gateway has the key of another server: put what `karkhana admin signing-key SITE` prints into its server_key_file"
+		return "the gateway has the key of another server: put what `karkhana admin signing-key SITE` prints into its command_key_file"
 	}
 	return ""
 }

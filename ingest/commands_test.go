@@ -126,7 +126,9 @@ func TestCommandIsSentUntilAnswered(t *testing.T) {
 	require.Equal(t, registry.CommandDone, p.state(first).State)
 	require.Equal(t, "fine", p.state(first).Detail)
 	require.Equal(t, second.ID, p.round(1)[0].ID)
-	p.says(func(s *wire.Status) { s.Commands.Last = &wire.CommandOutcome{ID: second.ID, Done: true, Detail: "two faults"} })
+	p.says(func(s *wire.Status) {
+		s.Commands.Last = &wire.CommandOutcome{ID: second.ID, Done: true, Detail: "two faults"}
+	})
 	require.Empty(t, p.round(1))
 	require.Equal(t, registry.CommandFailed, p.state(second).State)
 	require.Empty(t, p.round(100))

@@ -27,7 +27,7 @@ func (g *Gateway) openRemote() error {
 	var err error
 	g.remote, err = remote.Open(remote.Options{
 		Site: g.config().Site, Gateway: g.config().Gateway, Dir: filepath.Join(g.config().Data, "remote"),
-		Key: func() ed25519.PublicKey { return g.config().ServerKey },
+		Key: func() ed25519.PublicKey { return g.config().CommandKey },
 		Do: map[string]func(context.Context, []byte) (string, error){
 			wire.CommandReload:   g.doReload,
 			wire.CommandReplay:   g.doReplay,

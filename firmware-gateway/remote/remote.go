@@ -148,7 +148,7 @@ func (r *Remote) Run(ctx context.Context) {
 	}
 }
 
-var errNoKey = errors.New("no server key: name a server_key_file in gateway.yaml that holds what `karkhana admin signing-key SITE` prints")
+var errNoKey = errors.New("no server key: name a command_key_file in gateway.yaml that holds what `karkhana admin signing-key SITE` prints")
 
 func (r *Remote) handle(ctx context.Context, payload []byte) {
 	key := r.o.Key()

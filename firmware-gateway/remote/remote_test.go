@@ -145,7 +145,7 @@ func TestWithoutAKey(t *testing.T) {
 	require.Zero(t, g.take(wire.Command{ID: 1, Kind: "reload"}))
 	s := g.r.Status()
 	require.Equal(t, uint64(1), s.Refused)
-	require.Contains(t, s.Reason, "server_key_file")
+	require.Contains(t, s.Reason, "command_key_file")
 	require.Empty(t, s.Key)
 	require.Empty(t, g.done)
 }
@@ -317,7 +317,7 @@ func TestKeyChanges(t *testing.T) {
 	g.key = nil
 	g.r.KeyChanged()
 	require.Equal(t, feedback.Recorded, g.r.Answer(text(1)))
-	require.Contains(t, g.r.List().Problem, "server_key_file")
+	require.Contains(t, g.r.List().Problem, "command_key_file")
 	g.key = was
 	g.r.KeyChanged()
 	require.Equal(t, feedback.Accepted, g.r.Answer(text(1)))

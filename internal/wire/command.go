@@ -228,7 +228,7 @@ func cut(s string, most int) string {
 	}
 }
 
-// FormatPublicKey writes a public key as it stands in a gateway's server_key_file: base64.
+// FormatPublicKey writes a public key as it stands in a gateway's command_key_file: base64.
 func FormatPublicKey(key ed25519.PublicKey) string { return base64.StdEncoding.EncodeToString(key) }
 
 // ParsePublicKey reads what FormatPublicKey wrote.
