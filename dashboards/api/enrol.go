@@ -52,7 +52,7 @@ type newCodeInput struct {
 	SiteInput
 	Gateway string `path:"gateway" maxLength:"40" doc:"Id of the gateway; it is added when the site has none of that id" example:"gw-1"`
 	Body    struct {
-		ValidS int `json:"valid_s,omitempty" minimum:"60" maximum:"604800" default:"86400" doc:"How long the code is valid, s"`
+		ValidS int `json:"valid_s,omitempty" minimum:"60" maximum:"604800" doc:"How long the code is valid, s; a day when left out"`
 	}
 }
 

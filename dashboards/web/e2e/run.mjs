@@ -197,6 +197,22 @@ const steps = {
     assert.equal(await page.locator(".card").count(), 0);
     await sound("group-phone");
   },
+  async "the manager makes a code for a gateway"() {
+    await open(phone, { token: "technician" });
+    await go("#/live", ".gateways");
+    assert.equal(await page.locator(".join").count(), 0, "managers only");
+    await open(phone, { token: "manager", lang: "en" });
+    await go("#/live", ".join");
+    await page.getByText("Join a gateway").click();
+    await page.getByLabel("Name of the gateway").fill("gw-9");
+    await page.getByRole("button", { name: "Make a code" }).click();
+    await page.locator(".joincode .code").waitFor();
+    assert.match(await page.locator(".joincode .code").innerText(), /^[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}$/);
+    assert.match(await page.locator(".joincode").innerText(), /until \d\d-\d\d-\d{4} \d\d:\d\d[\s\S]*karkhana-gateway enrol --server http/);
+    await sound("join-en");
+    await page.getByRole("button", { name: "हिन्दी" }).or(page.locator("header button.plain").first()).first().click();
+    await sound("join-hi");
+  },
   async "an alarm is acknowledged and resolved"() {
     await open(phone, { token: "technician" });
     await go("#/alarms", ".alarm");

@@ -4,6 +4,7 @@ import { useLive, usePlace } from "../context";
 import { clock, date, energy, isoDay, joined, midnight, number, power, shiftDay } from "../format";
 import { useWords } from "../i18n";
 import { Spark } from "../parts/charts";
+import { Join } from "../parts/join";
 import { StateBar, StateKey, stateWord, states, Symbol } from "../parts/state";
 import { Busy, Empty, Failed } from "../parts/status";
 
@@ -176,9 +177,11 @@ function Foot() {
             <i aria-hidden="true" />{t("live.gateways")} {g.id}: {t(g.online ? "live.gateway.on" : "live.gateway.off")}
             {g.seen && !g.online ? ` (${clock(Date.parse(g.seen), site.zone)})` : ""}
             {g.oldest_age_s >= waitsLongS ? ` · ${t("live.gateway.wait", { n: number(g.spool_packs) })}` : ""}
+            {g.machines === 0 ? ` · ${t("live.gateway.nomachines")}` : ""}
           </li>
         ))}
       </ul>
+      {wall ? null : <Join gateways={[...live.gateways.keys()]} />}
       {wall ? <a class="noprint" href="/#/live">{t("wall.off")}</a> : null}
     </footer>
   );
