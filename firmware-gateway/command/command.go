@@ -45,6 +45,7 @@ type CLI struct {
 	Scan     Scan     `cmd:"" help:"Look what is connected: I2C, SPI, 1-Wire, Modbus lines."`
 	Watch    Watch    `cmd:"" help:"Show the live values of all machines in a table."`
 	Selftest Selftest `cmd:"" help:"Test every sensor: dead, reversed, saturated, open, swapped; exit 1 on faults."`
+	Pin      PIN      `cmd:"" help:"Show the PIN of the local page, or change it."`
 	Upgrade  Upgrade  `cmd:"" help:"Install another version, and go back by itself when that does not sample and store."`
 	Version  Version  `cmd:"" help:"Print the version."`
 }

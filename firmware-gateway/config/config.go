@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -45,6 +46,7 @@ type Gateway struct {
 	SpoolMaxMB       int64  `yaml:"spool_max_mb"`
 	HistoryPacksPerS int    `yaml:"history_packs_per_s"`
 	Clock            string `yaml:"clock"`
+	Page             *Page  `yaml:"page"`
 	// Ports are the buses of the kits by their names (rs485-1, spi1.1, i2c1), and what they are called on this computer:
 	// /dev/ttyUSB0, tcp://host:502, SPI1.1. Left out: rs485-1 is /dev/ttyUSB0, the others are called as they are.
 	Ports    map[string]string `yaml:"ports"`
@@ -61,6 +63,12 @@ type Gateway struct {
 	Hangs *kit.Gateway `yaml:"-"`
 
 	src *config.Source
+}
+
+// Page is the gateway's own page for people beside it; without it there is none.
+type Page struct {
+	Listen  string `yaml:"listen"`
+	PINFile string `yaml:"pin_file"`
 }
 
 // Machine is one machine and where its samples come from. After Load the sensors of its kit stand before those that are
@@ -217,6 +225,7 @@ func (c *checker) gateway(g *Gateway) {
 		c.fault(config.At("clock"), "unknown clock %q%s", g.Clock, config.DidYouMean(g.Clock, clocks))
 	}
 	c.salt(g)
+	c.page(g)
 	c.commandKey(g)
 	if !c.src.Has("machines") { // an empty list is right: a gateway that has just joined
 		c.fault(config.At("machines"), "machines is missing: list them, or write `machines: []` as long as there are none")
@@ -230,6 +239,31 @@ func (c *checker) gateway(g *Gateway) {
 			first[m.ID] = i
 		}
 		c.machine(config.At("machines", i), m, g.CardSaltFile != "")
+	}
+}
+
+// The page's defaults: where only this computer reaches it, and a PIN beside the queue.
+const (
+	defaultListen  = "127.0.0.1:8093"
+	defaultPINFile = "page.pin"
+)
+
+func (c *checker) page(g *Gateway) {
+	p := g.Page
+	if p == nil {
+		return
+	}
+	if p.Listen == "" {
+		p.Listen = defaultListen
+	}
+	host, port, err := net.SplitHostPort(p.Listen)
+	if n, e := strconv.Atoi(port); err != nil || e != nil || n < 0 || n > 65535 || host != "" && host != "localhost" && net.ParseIP(host) == nil {
+		c.fault(config.At("page", "listen"), "listen %q: write it as 127.0.0.1:8093, for this computer only, or 0.0.0.0:8093, for the whole network", p.Listen)
+	}
+	if p.PINFile == "" {
+		p.PINFile = filepath.Join(g.Data, defaultPINFile)
+	} else {
+		p.PINFile = c.src.Resolve(p.PINFile)
 	}
 }
 

@@ -188,6 +188,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	sending.Go(func() error { g.remote.Run(background); return nil })
 	g.link.begin()
 	sending.Go(func() error { g.serveLocal(background); return nil })
+	sending.Go(func() error { g.servePage(background); return nil })
 
 	err := g.sample(ctx)
 	if err == nil && g.o.ExitWhenDrained {

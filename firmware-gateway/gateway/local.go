@@ -8,6 +8,7 @@ import (
 
 	"karkhana/firmware-gateway/config"
 	"karkhana/firmware-gateway/local"
+	"karkhana/firmware-gateway/page"
 	"karkhana/firmware-gateway/sampler"
 	"karkhana/firmware-gateway/scan"
 	"karkhana/firmware-gateway/sensor"
@@ -124,6 +125,15 @@ func (g *Gateway) last(machine, quantity string) (wire.Sample, bool) {
 		}
 	}
 	return wire.Sample{}, false
+}
+
+// servePage serves the page for people until ctx ends.
+func (g *Gateway) servePage(ctx context.Context) {
+	c := g.config().Page
+	if c == nil {
+		return
+	}
+	page.Serve(ctx, page.Options{Gateway: g, Listen: c.Listen, PINFile: c.PINFile, Logger: g.log})
 }
 
 // serveLocal lets commands beside the gateway look at it until ctx ends. Without its socket they don't work, all else does.
