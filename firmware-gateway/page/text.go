@@ -33,7 +33,7 @@ func loadTexts() (map[string]texts, error) {
 	return out, nil
 }
 
-// T returns a text with its places filled in: T("ago", "n", 5) puts 5 for {n}. A text that is missing shows its key.
+// T returns a text with its places filled in: T("time.s", "n", 5) puts 5 for {n}. A text that is missing shows its key.
 func (t texts) T(key string, pairs ...any) string {
 	s, ok := t[key]
 	if !ok {

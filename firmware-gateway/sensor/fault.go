@@ -3,6 +3,7 @@ package sensor
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"karkhana/firmware-gateway/feature"
 	"karkhana/hardware/chip/accel"
@@ -89,6 +90,17 @@ func faults(quantities []string, cause string) []wire.Sample {
 	out := make([]wire.Sample, len(quantities))
 	for i, q := range quantities {
 		out[i] = wire.Sample{Quantity: q, Quality: wire.Fault + cause}
+	}
+	return out
+}
+
+// Causes lists every cause that a fault can have, for whoever has words for them.
+func Causes() []string {
+	out := []string{CauseBus, CauseNoAnswer, CauseRefused, CauseSilent}
+	for _, c := range causes {
+		if !slices.Contains(out, c.cause) {
+			out = append(out, c.cause)
+		}
 	}
 	return out
 }
