@@ -20,6 +20,7 @@ type adminCmd struct {
 	SigningKey  signingKeyCmd  `cmd:"" help:"Print the public key that a site's commands are signed with, for the command_key_file of gateways set up by hand."`
 	CardSalt    cardSaltCmd    `cmd:"" help:"Print the salt of a site's card hashes, or bring in the one its gateways have."`
 	CardHash    cardHashCmd    `cmd:"" help:"Print the hash of a card for the site file."`
+	Quarantine  quarantineCmd  `cmd:"" help:"Look through the packs that could not be stored, try them again or throw them away."`
 	Apply       applyCmd       `cmd:"" help:"Check a site file and apply it whole: machines, settings, gateways, groups, cards, tariffs."`
 }
 

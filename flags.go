@@ -19,6 +19,8 @@ type storeFlags struct {
 	InfluxURL       string `help:"InfluxDB by URL. Default: the embedded one in the data folder." env:"KARKHANA_INFLUX_URL"`
 	InfluxTokenFile string `help:"File with the InfluxDB token (1.8: user:password)." type:"path" env:"KARKHANA_INFLUX_TOKEN_FILE"`
 	InfluxOrg       string `help:"InfluxDB organisation (2.x)." env:"KARKHANA_INFLUX_ORG"`
+	QuarantineMB    int64  `name:"quarantine-mb" help:"Most that is kept of packs that can't be stored, MB. The oldest of the site that holds most are summarised." default:"512" env:"KARKHANA_QUARANTINE_MB"`
+	QuarantineSite  int64  `name:"quarantine-site-mb" help:"Most of that for each site, MB." default:"64" env:"KARKHANA_QUARANTINE_SITE_MB"`
 	InfluxBucket    string `help:"InfluxDB bucket (1.8: database/retention-policy)." default:"karkhana/autogen" env:"KARKHANA_INFLUX_BUCKET"`
 }
 
@@ -38,7 +40,12 @@ func (f storeFlags) openRegistry(ctx context.Context) (*registry.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return registry.Open(ctx, url)
+	db, err := registry.Open(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	db.LimitQuarantine(registry.QuarantineLimits{SiteBytes: f.QuarantineSite << 20, TotalBytes: f.QuarantineMB << 20})
+	return db, nil
 }
 
 // openInflux connects to the InfluxDB given by URL.

@@ -38,6 +38,7 @@ type fakeRegistry struct {
 	quarantine []registry.Quarantined
 	boots      []registry.MachineBoot
 	events     []registry.GatewayEvent
+	replays    []registry.QuarantineReplay
 	nextID     int64
 	down       bool
 }

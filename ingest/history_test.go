@@ -76,3 +76,34 @@ func TestOnlyChangesOfAGatewayAreEvents(t *testing.T) {
 	h.flush(context.Background())
 	require.Len(t, slices.Clone(r.events), 7)
 }
+
+func (r *fakeRegistry) ToReplay(_ context.Context, limit int) (out []registry.Quarantined, err error) {
+	return out, r.with(func() error {
+		for _, q := range r.quarantine {
+			if q.ReplayMs > 0 && len(out) < limit {
+				out = append(out, q)
+			}
+		}
+		return nil
+	})
+}
+
+func (r *fakeRegistry) Replayed(_ context.Context, done registry.QuarantineReplay) error {
+	return r.with(func() error {
+		done.AtMs = 0
+		r.replays = append(r.replays, done)
+		for i := range r.quarantine {
+			if q := &r.quarantine[i]; q.ID == done.ID {
+				q.ReplayMs, q.Reason = 0, done.Reason
+			}
+		}
+		if done.Outcome == registry.ReplayStored {
+			r.quarantine = slices.DeleteFunc(r.quarantine, func(q registry.Quarantined) bool { return q.ID == done.ID })
+		}
+		return nil
+	})
+}
+
+func (r *fakeRegistry) QuarantineTotals(context.Context) (t registry.QuarantineTotal, err error) {
+	return t, r.with(func() error { t.Packs = int64(len(r.quarantine)); return nil })
+}

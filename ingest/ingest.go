@@ -41,6 +41,9 @@ type Registry interface {
 	Quarantine(ctx context.Context, q registry.Quarantined) error
 	QuarantinedFor(ctx context.Context, site, machine, reason string, limit int) ([]registry.Quarantined, error)
 	DeleteQuarantined(ctx context.Context, ids ...int64) error
+	ToReplay(ctx context.Context, limit int) ([]registry.Quarantined, error)
+	Replayed(ctx context.Context, r registry.QuarantineReplay) error
+	QuarantineTotals(ctx context.Context) (registry.QuarantineTotal, error)
 }
 
 var _ Registry = (*registry.DB)(nil)
@@ -78,6 +81,7 @@ type Ingest struct {
 	lanes    []*lane
 
 	replayed replayed
+	fill     *quarantineMetrics
 }
 
 // New checks the options and registers the metrics. Nothing is connected yet.
@@ -101,6 +105,9 @@ func New(o Options) (*Ingest, error) {
 		return nil, err
 	}
 	in := &Ingest{opts: o, metrics: m}
+	if in.fill, err = newQuarantineMetrics(o.Registerer); err != nil {
+		return nil, err
+	}
 	in.machines = newMachines(o.Registry, o.KnownFor, o.Now)
 	in.checker = &checker{machines: in.machines, minTimeMs: o.MinTimeMs, now: o.Now}
 	in.receipts = newReceipts(m, o.Logger)

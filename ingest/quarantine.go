@@ -1,7 +1,11 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -14,12 +18,20 @@ import (
 // maxTopicBytes is how much of a topic that is none of the contract is kept.
 const maxTopicBytes = 512
 
-// quarantine keeps a message that cannot be stored, with its reason. Bytes beyond the largest pack are cut off.
+// keptOfTooLong is how much is kept of a message that is longer than a pack can be: enough to see what it was. It can't
+// be tried again.
+const keptOfTooLong = 4 << 10
+
+// quarantine keeps a message that cannot be stored, with its reason.
 func (in *Ingest) quarantine(ctx context.Context, topic wire.Topic, rawTopic string, payload []byte, r *refusal) error {
 	q := registry.Quarantined{
 		ReceivedMs: in.opts.Now().UnixMilli(), Topic: rawTopic[:min(len(rawTopic), maxTopicBytes)],
 		Site: topic.Site, Gateway: topic.Gateway, Machine: topic.Machine,
-		Reason: r.reason, Detail: r.detail, Payload: payload[:min(len(payload), wire.MaxPackBytes)],
+		Reason: r.reason, Detail: r.detail, Payload: payload,
+	}
+	if len(payload) > wire.MaxPackBytes {
+		sum := sha256.Sum256(payload)
+		q.Payload, q.Length, q.SHA256 = bytes.Clone(payload[:keptOfTooLong]), int64(len(payload)), hex.EncodeToString(sum[:])
 	}
 	err := in.untilDone(ctx, "put a pack into quarantine", func() error { return in.opts.Registry.Quarantine(ctx, q) })
 	if err == nil && r.reason == ReasonUnknownMachine {
@@ -61,7 +73,8 @@ func (in *Ingest) replayLoop(ctx context.Context) {
 	tick := time.NewTicker(in.opts.ReplayEvery)
 	defer tick.Stop()
 	for {
-		if err := in.replay(ctx); err != nil && ctx.Err() == nil {
+		err := errors.Join(in.replay(ctx), in.replayAsked(ctx), in.fill.update(ctx, in.opts.Registry, in.opts.Now()))
+		if err != nil && ctx.Err() == nil {
 			in.opts.Logger.Warn("quarantine could not be looked through: it is tried again", "err", err)
 		}
 		select {
@@ -139,12 +152,11 @@ func (in *Ingest) release(ctx context.Context, q registry.Quarantined) error {
 		}
 	}
 	if r != nil {
-		if err := in.quarantine(ctx, topic, q.Topic, q.Payload, r); err != nil {
-			return err
-		}
-	} else {
-		in.metrics.released.Inc()
+		return in.opts.Registry.Replayed(ctx, registry.QuarantineReplay{
+			ID: q.ID, AtMs: in.opts.Now().UnixMilli(), Outcome: registry.ReplayRefused, Reason: r.reason, Detail: r.detail,
+		})
 	}
+	in.metrics.released.Inc()
 	return in.opts.Registry.DeleteQuarantined(ctx, q.ID)
 }
 

@@ -19,6 +19,7 @@ import (
 type DB struct {
 	read, write *sql.DB
 	now         func() time.Time // for expiry of tokens and the time of audit rows
+	quarantine  QuarantineLimits
 }
 
 // Open opens the database at url, "sqlite:///path/file.db" or "postgres://user:password@host/database", creates a

@@ -29,5 +29,5 @@ func openPostgres(ctx context.Context, url string) (*DB, error) {
 	if err := migrate(ctx, pool, goose.DialectPostgres); err != nil {
 		return nil, errors.Join(fmt.Errorf("registry: %s: %w", where, err), pool.Close())
 	}
-	return &DB{read: pool, write: pool, now: time.Now}, nil
+	return &DB{read: pool, write: pool, now: time.Now, quarantine: DefaultQuarantineLimits}, nil
 }

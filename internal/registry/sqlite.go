@@ -50,7 +50,7 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	}
 	reader.SetMaxOpenConns(sqliteReaders)
 	reader.SetMaxIdleConns(sqliteReaders)
-	return &DB{read: reader, write: writer, now: time.Now}, nil
+	return &DB{read: reader, write: writer, now: time.Now, quarantine: DefaultQuarantineLimits}, nil
 }
 
 func dsn(path string, options url.Values) string {

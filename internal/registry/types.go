@@ -175,8 +175,11 @@ type Quarantined struct {
 	Site, Gateway, Machine string // as far as the topic tells
 	Reason                 string // short code: not-senml, unknown-machine, unknown-unit, absurd-time, wrong-type, …
 	Detail                 string // words for people
-	Payload                []byte
-	Count                  int64 // same topic, reason and bytes seen so often
+	Payload                []byte // the first bytes only when Length is more
+	Count                  int64  // same topic, reason and bytes seen so often
+	Length                 int64  // bytes of the whole message
+	SHA256                 string // of the whole message, lower-case hex
+	ReplayMs               int64  // when somebody asked that it be tried again; 0: nobody
 }
 
 // Role is what a token or a session may do.
