@@ -160,6 +160,7 @@ func (a *API) routes() error {
 	a.routeBaselines()
 	a.routeServices()
 	a.routeGateways()
+	a.routeCommands()
 	a.routeEnrol()
 	a.routeLive()
 	for _, item := range a.huma.OpenAPI().Paths {

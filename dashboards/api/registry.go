@@ -22,6 +22,8 @@ type Registry interface {
 	Gateways(ctx context.Context, site string) ([]registry.Gateway, error)
 	NewGatewayCode(ctx context.Context, site, gateway, codeHash string, life time.Duration, author string) (expiresMs int64, err error)
 	RedeemGatewayCode(ctx context.Context, r registry.Redeeming) (registry.Gateway, error)
+	QueueCommand(ctx context.Context, c registry.Command) (registry.Command, error)
+	Commands(ctx context.Context, site, gateway string, limit int) ([]registry.Command, error)
 	SigningKey(ctx context.Context, site string) (ed25519.PrivateKey, error)
 	CardSalt(ctx context.Context, site string) (string, error)
 	Groups(ctx context.Context, site string) ([]registry.Group, error)

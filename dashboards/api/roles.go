@@ -44,6 +44,8 @@ var access = map[string][]registry.Role{
 	"unshelve-alarm":    {manager, technician},
 	"service-done":      {manager, technician},
 	"list-quarantine":   {manager, technician},
+	"list-commands":     {manager, technician},
+	"send-command":      {manager, technician}, // technician: self-test only, see sendCommand
 	"make-gateway-code": {manager},
 
 	"list-groups":       {manager, accountant, technician, group},

@@ -21,7 +21,7 @@ var wantAccess = map[string]string{
 	"list-machines": "amtv", "live": "amtv", "list-intervals": "amtv", "list-kpis": "amtv", "get-series": "amtv",
 	"list-gateways": "amtv", "list-alarms": "amtv", "list-baselines": "amtv", "list-services": "amtv",
 	"shelve-alarm": "mt", "unshelve-alarm": "mt", "service-done": "mt",
-	"acknowledge-alarm": "mt", "resolve-alarm": "mt", "list-quarantine": "mt", "make-gateway-code": "m",
+	"acknowledge-alarm": "mt", "resolve-alarm": "mt", "list-quarantine": "mt", "list-commands": "mt", "send-command": "mt", "make-gateway-code": "m",
 	"list-groups": "agmt", "list-sessions": "agmt",
 	"list-statements": "agm", "get-statement": "agm", "get-statement-csv": "agm",
 	"make-statements": "am", "list-unattributed": "am",
