@@ -22,6 +22,7 @@ type Gateway struct {
 	Version     string     `json:"version,omitempty"`
 	Machines    *int       `json:"machines,omitempty" doc:"How many machines its configuration lists; 0: it has only joined"`
 	Clock       string     `json:"clock,omitempty" doc:"How far its time can be trusted: synced, rtc, repaired, bounded"`
+	RTC         string     `json:"rtc,omitempty" doc:"Its battery-backed clock: good, or why it is not trusted: stopped (battery empty), unreadable, before, absurd, doubtful"`
 	SpoolPacks  uint64     `json:"spool_packs" doc:"Packs that wait on its disk"`
 	OldestAgeS  int64      `json:"oldest_age_s" doc:"Age of the oldest of them, s"`
 	Supply      *bool      `json:"supply,omitempty" doc:"Mains present, where that is sensed"`
@@ -136,6 +137,7 @@ func (a *API) shownGateway(r registry.Gateway, nowMs int64) Gateway {
 	g.ConfigError = s.ConfigError
 	g.Problems = append(g.Problems, statusProblems(s)...)
 	g.Machines = s.Machines
+	g.RTC = s.RTC
 	g.Version, g.Clock, g.SpoolPacks, g.OldestAgeS, g.Supply, g.Undervolted = s.Version, string(s.Clock), s.SpoolPacks, s.OldestAgeS, s.Supply, s.Undervolted
 	return g
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"time"
 
 	"karkhana/firmware-gateway/durable"
 	"karkhana/firmware-gateway/pack"
@@ -51,7 +50,10 @@ func (k *Keeper) load(mark []byte) error {
 		f = file{}
 	}
 	k.boots = f.Boots
-	if id, end, _, err := ParseMark(mark); err == nil {
+	if id, end, tail, err := ParseMark(mark); err == nil {
+		if tail.Known && id != k.kernel.Boot() { // less the part of an hour that windows were aligned to
+			k.marked = end + tail.OffsetMs
+		}
 		if b := k.find(id); b != nil {
 			b.EndMs = max(b.EndMs, end)
 		} else if id != k.kernel.Boot() {
@@ -87,34 +89,19 @@ func (k *Keeper) find(id string) *boot {
 	return nil
 }
 
-// lastKnown is the last UTC, ms, that a boot before this one is known to have seen by the network; 0: none.
-func (k *Keeper) lastKnown() (ms int64) {
+// lastKnown is the last UTC, ms, that this gateway is known to have lived before this boot, by the network or by a
+// battery-backed clock whose times were sent; 0: none.
+func (k *Keeper) lastKnown() int64 {
+	ms := k.marked
 	for _, b := range k.boots[:len(k.boots)-1] {
-		if b.Offset != nil {
+		switch {
+		case b.Offset != nil:
 			ms = max(ms, *b.Offset+b.EndMs)
+		case b.RTC != nil && b.Through > 0:
+			ms = max(ms, *b.RTC+b.EndMs)
 		}
 	}
 	return ms
-}
-
-// pollRTC notes the battery-backed clock, once, if it can be right. The caller holds mu, or is alone.
-func (k *Keeper) pollRTC() {
-	b := k.current()
-	if k.known || b.RTC != nil {
-		return
-	}
-	at, ok := k.kernel.RTC()
-	if !ok {
-		return
-	}
-	if wall := k.kernel.Wall(); wall.Sub(at).Abs() <= 2*time.Second { // the kernel took it over: finer than a second
-		at = wall
-	}
-	if at.Before(earliest) || !at.Before(latest) || at.UnixMilli() < k.lastKnown() {
-		return
-	}
-	off := at.UnixMilli() - k.monoMs()
-	b.RTC = &off // written down when it is used
 }
 
 // rtcReady reports whether the battery-backed clock may be used: nothing better has come for a while.

@@ -51,10 +51,12 @@ var (
 
 // Options of a keeper.
 type Options struct {
-	Kernel  Kernel // nil: the computer's
-	Trusted bool   // somebody else keeps the wall clock right (a server, a laptop, a recording): nothing is asked
-	File    string // where decisions are kept
-	Mark    []byte // what [Keeper.Mark] returned last before the process ended, nil when it is not known
+	Kernel  Kernel    // nil: the computer's
+	RTC     RTC       // nil: the kernel's
+	Built   time.Time // before it no battery-backed clock can be right
+	Trusted bool      // somebody else keeps the wall clock right (a server, a laptop, a recording): nothing is asked
+	File    string    // where decisions are kept
+	Mark    []byte    // what [Keeper.Mark] returned last before the process ended, nil when it is not known
 	Logger  *slog.Logger
 }
 
@@ -74,6 +76,13 @@ type Keeper struct {
 	candidate *int64
 	ends      map[string]end
 	version   uint64
+	marked    int64 // UTC, ms, at least: when the spool was last written in a former boot; 0: not known
+
+	rtc              RTC
+	built            time.Time
+	rtcState         string
+	rtcSeen          bool  // somebody has looked
+	rtcNext, rtcTend int64 // ms since the boot: when it is read, and set, again
 }
 
 // end is when a machine's last pack ended.
@@ -90,7 +99,10 @@ func Open(o Options) (*Keeper, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	k := &Keeper{kernel: o.Kernel, trusted: o.Trusted, path: o.File, log: o.Logger, ends: map[string]end{}}
+	if o.RTC == nil {
+		o.RTC = kernelRTC{o.Kernel}
+	}
+	k := &Keeper{kernel: o.Kernel, trusted: o.Trusted, path: o.File, log: o.Logger, ends: map[string]end{}, rtc: o.RTC, built: o.Built}
 	if err := k.load(o.Mark); err != nil {
 		return nil, err
 	}
@@ -104,7 +116,9 @@ func Open(o Options) (*Keeper, error) {
 	if off, synced := k.read(); synced {
 		k.accept(off)
 	}
-	k.pollRTC()
+	if !k.trusted {
+		k.lookRTC()
+	}
 	if k.known && !k.trusted {
 		k.align = floorMod(k.offset, alignTo)
 	}
@@ -200,6 +214,14 @@ func (k *Keeper) Poll() {
 	if k.trusted {
 		return
 	}
+	k.lookRTC()
+	if k.poll() {
+		k.tendRTC()
+	}
+}
+
+// poll looks at the kernel's clock and reports whether it is right and this keeper's time is its.
+func (k *Keeper) poll() bool {
 	off, synced := k.read()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -215,11 +237,11 @@ func (k *Keeper) Poll() {
 	default:
 		k.candidate = &off
 	}
-	k.pollRTC()
 	if now := k.trust(k.monoMs()); now != was {
 		k.log.Info("clock", "was", string(was), "is", string(now))
 		k.version++
 	}
+	return synced && k.known && k.candidate == nil
 }
 
 func near(a, b int64) bool { return a-b <= jitter.Milliseconds() && b-a <= jitter.Milliseconds() }
@@ -249,6 +271,9 @@ func (k *Keeper) accept(off int64) {
 				k.ends[m] = end{ms: e.ms + o, known: true}
 			}
 		}
+	}
+	if !k.known || !near(off, k.offset) {
+		k.rtcTend = 0
 	}
 	k.known, k.offset, k.syncedAt = true, off, mono
 	k.version++

@@ -20,6 +20,8 @@ type world struct {
 	wrong  time.Duration // of the wall clock
 	synced bool
 	rtc    *time.Duration // error of the battery-backed clock; nil: none
+	chip   RTC            // instead of it
+	built  time.Time
 	boot   string
 	dir    string
 	mark   []byte
@@ -30,11 +32,11 @@ func (w *world) Wall() time.Time     { return w.now.Add(w.wrong) }
 func (w *world) Mono() time.Duration { return w.now.Sub(w.booted) }
 func (w *world) Synced() bool        { return w.synced }
 func (w *world) Boot() string        { return w.boot }
-func (w *world) RTC() (time.Time, bool) {
+func (w *world) RTC() (time.Time, error) {
 	if w.rtc == nil {
-		return time.Time{}, false
+		return time.Time{}, ErrNoRTC
 	}
-	return w.now.Add(*w.rtc), true
+	return w.now.Add(*w.rtc), nil
 }
 
 var day = time.Date(2026, 10, 23, 4, 0, 0, 0, time.UTC)
@@ -50,7 +52,7 @@ func (w *world) start(t require.TestingT, boot string, wrong time.Duration) {
 		w.boot, w.booted, w.wrong, w.synced = boot, w.now.Add(-20*time.Second), wrong, false
 	}
 	var err error
-	w.k, err = Open(Options{Kernel: w, File: filepath.Join(w.dir, "clock.json"), Mark: w.mark})
+	w.k, err = Open(Options{Kernel: w, RTC: w.chip, Built: w.built, File: filepath.Join(w.dir, "clock.json"), Mark: w.mark})
 	require.NoError(t, err)
 }
 

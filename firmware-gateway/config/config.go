@@ -47,6 +47,7 @@ type Gateway struct {
 	HistoryPacksPerS int    `yaml:"history_packs_per_s"`
 	Clock            string `yaml:"clock"`
 	Page             *Page  `yaml:"page"`
+	RTC              *RTC   `yaml:"rtc"`
 	// Ports are the buses of the kits by their names (rs485-1, spi1.1, i2c1), and what they are called on this computer:
 	// /dev/ttyUSB0, tcp://host:502, SPI1.1. Left out: rs485-1 is /dev/ttyUSB0, the others are called as they are.
 	Ports    map[string]string `yaml:"ports"`
@@ -224,6 +225,7 @@ func (c *checker) gateway(g *Gateway) {
 	if clocks := []string{ClockKernel, ClockTrusted}; g.Clock != ClockKernel && g.Clock != ClockTrusted {
 		c.fault(config.At("clock"), "unknown clock %q%s", g.Clock, config.DidYouMean(g.Clock, clocks))
 	}
+	c.rtc(g)
 	c.salt(g)
 	c.page(g)
 	c.commandKey(g)

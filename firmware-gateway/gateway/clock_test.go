@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"karkhana/firmware-gateway/clock"
 	"karkhana/firmware-gateway/config"
 	"karkhana/firmware-gateway/gateway"
 	"karkhana/firmware-gateway/uplink/uplinktest"
@@ -41,8 +42,8 @@ func (c *computer) Synced() bool {
 	defer c.mu.Unlock()
 	return c.synced
 }
-func (c *computer) RTC() (time.Time, bool) { return time.Time{}, false }
-func (c *computer) Boot() string           { return c.boot }
+func (c *computer) RTC() (time.Time, error) { return time.Time{}, clock.ErrNoRTC }
+func (c *computer) Boot() string            { return c.boot }
 
 func (c *computer) sync() {
 	c.mu.Lock()

@@ -139,7 +139,7 @@ func (g *Gateway) wire() error {
 	c := g.config()
 	g.clock, err = clock.Open(clock.Options{
 		Kernel: g.o.Kernel, Trusted: c.Clock == config.ClockTrusted, File: filepath.Join(c.Data, "clock.json"),
-		Mark: g.spool.LastMark(), Logger: g.log,
+		Mark: g.spool.LastMark(), Logger: g.log, RTC: g.rtc(c.RTC), Built: clock.Built(),
 	})
 	if err != nil {
 		return err
@@ -426,7 +426,7 @@ func (g *Gateway) Status() wire.Status {
 	st := g.spool.Stats()
 	now := g.wall()
 	s := wire.Status{
-		Online: true, Version: g.o.Version, Boot: g.clock.Boot(), Clock: g.clock.Trust(), Spool: g.spool.ID(),
+		Online: true, Version: g.o.Version, Boot: g.clock.Boot(), Clock: g.clock.Trust(), RTC: g.clock.RTC(), Spool: g.spool.ID(),
 		SpoolPacks: uint64(st.Packs), ConfigHash: g.config().Hash, Machines: new(len(g.config().Machines)), TimeMs: now.UnixMilli(),
 	}
 	if text := g.configError.Load(); text != nil {

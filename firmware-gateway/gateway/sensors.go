@@ -4,10 +4,25 @@ import (
 	"context"
 	"sync"
 
+	"periph.io/x/conn/v3/i2c"
+
+	"karkhana/firmware-gateway/clock"
 	"karkhana/firmware-gateway/config"
 	"karkhana/firmware-gateway/sensor"
 	"karkhana/firmware-gateway/source"
 )
+
+// rtc returns the battery-backed clock; nil: the kernel's.
+func (g *Gateway) rtc(c *config.RTC) clock.RTC {
+	if c == nil || c.Chip == config.RTCKernel {
+		return nil
+	}
+	buses := g.o.Buses
+	if buses == nil {
+		buses = &sensor.Host{}
+	}
+	return clock.DS3231(func() (i2c.Bus, error) { return buses.I2C(c.Bus) })
+}
 
 // newSensors plans what a group of machines has; nothing is opened yet.
 func (g *Gateway) newSensors(c *config.Gateway, group []config.Machine) (*sensor.Set, error) {

@@ -16,10 +16,13 @@ type Refusal struct {
 
 // Status is what a gateway says of itself (JSON, retained; with Online false it is the Will).
 type Status struct {
-	Online      bool   `json:"online"`
-	Version     string `json:"version,omitempty"`
-	Boot        string `json:"boot,omitempty"`
-	Clock       Clock  `json:"clock,omitempty"`
+	Online  bool   `json:"online"`
+	Version string `json:"version,omitempty"`
+	Boot    string `json:"boot,omitempty"`
+	Clock   Clock  `json:"clock,omitempty"`
+	// RTC is how the battery-backed clock does: good, or why it is not trusted: stopped, unreadable, before, absurd,
+	// doubtful. Absent when there is none.
+	RTC         string `json:"rtc,omitempty"`
 	Spool       string `json:"spool,omitempty"`
 	SpoolPacks  uint64 `json:"spool_packs"`            // packs without a receipt
 	OldestAgeS  int64  `json:"oldest_age_s"`           // age of the oldest of them, seconds
