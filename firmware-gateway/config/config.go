@@ -6,10 +6,8 @@ package config
 
 import (
 	"crypto/ed25519"
-	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -143,8 +141,7 @@ func Parse(path string, text []byte) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(text)
-	g.Hash, g.File, g.src = hex.EncodeToString(sum[:6]), path, src
+	g.Hash, g.File, g.src = hashOf(text), path, src
 	c := checker{src: src}
 	c.kits(&g)
 	g.defaults()
