@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -85,7 +86,7 @@ func rewrite(text []byte, e Edit) ([]byte, error) {
 		return nil, errors.New("only machines and ports can be changed")
 	}
 	for _, step := range e.Path {
-		if s, ok := step.(string); !ok || s == "" {
+		if s, ok := step.(string); !ok || s == "" || !utf8.ValidString(s) {
 			return nil, fmt.Errorf("%v: only names lead to a place", step)
 		}
 	}
@@ -95,6 +96,9 @@ func rewrite(text []byte, e Edit) ([]byte, error) {
 	}
 	if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode || doc.Content[0].Style&yaml.FlowStyle != 0 {
 		return nil, errors.New("the file is not a list of keys with values")
+	}
+	if strings.ContainsAny(strings.ReplaceAll(string(text), "\r\n", "\n"), "\r\u0085\u2028\u2029") {
+		return nil, errByHand // YAML counts these as ends of lines
 	}
 	lines := strings.SplitAfter(string(text), "\n")
 	if last := lines[len(lines)-1]; last == "" {
