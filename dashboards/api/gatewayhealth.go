@@ -30,11 +30,14 @@ func statusProblems(s wire.Status) []string {
 	add(s.Disk != nil && s.Disk.ReadOnly, "disk-read-only")
 	add(s.Supply != nil && !*s.Supply, "mains-out")
 	add(volts, "undervoltage")
+	if !s.Online { // the rest may be over
+		return out
+	}
 	add(hot, "too-hot")
 	add(s.Disk != nil && !s.Disk.ReadOnly && s.Disk.FreeBytes < diskLow, "disk-low")
 	add(s.ConfigError != "", "config-error")
 	add(s.Clock == wire.ClockBounded, "clock-bounded")
-	add(s.Online && s.SpoolPacks > 0 && s.OldestAgeS > queueOldS, "queue-old")
+	add(s.SpoolPacks > 0 && s.OldestAgeS > queueOldS, "queue-old")
 	add(slow && !volts && !hot, "throttled")
 	add(!volts && bits&voltsBefore != 0, "undervoltage-before")
 	add(!slow && !hot && bits&voltsBefore == 0 && bits&slowBefore != 0, "throttled-before")

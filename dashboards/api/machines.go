@@ -44,6 +44,9 @@ type Values struct {
 	CurrentA     *float64 `json:"current_a,omitempty" doc:"A"`
 	VoltageV     *float64 `json:"voltage_v,omitempty" doc:"V"`
 	HumidityRH   *float64 `json:"humidity_rh,omitempty" doc:"%RH"`
+
+	AccelerationMS2 *float64 `json:"acceleration_m_s2,omitempty" doc:"m/s² RMS"`
+	Kurtosis        *float64 `json:"kurtosis,omitempty" doc:"Not the excess: noise has 3"`
 }
 
 // AtMachine is the group whose card holds the machine. ID is empty when the card belongs to nobody.

@@ -92,5 +92,5 @@ func TestGatewayProblems(t *testing.T) {
 	require.Equal(t, []string{"config-error", "undervoltage-before"}, g[0].Problems)
 	require.Contains(t, g[0].ConfigError, "gateway.yaml:14")
 	require.NotNil(t, g[0].DiskFree)
-	require.Equal(t, []string{"offline", "clock-rtc"}, g[1].Problems)
+	require.Equal(t, []string{"offline"}, g[1].Problems)
 }

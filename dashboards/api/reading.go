@@ -25,7 +25,8 @@ const (
 var liveFields = []string{
 	quantity.Field(quantity.Power), quantity.Field(quantity.Temperature), quantity.Field(quantity.Setpoint),
 	quantity.Field(quantity.Vibration), quantity.Field(quantity.Speed), quantity.Field(quantity.Current),
-	quantity.Field(quantity.Voltage), quantity.Field(quantity.Humidity), quantity.Field(quantity.Energy),
+	quantity.Field(quantity.Voltage), quantity.Field(quantity.Humidity), quantity.Field(quantity.Accel),
+	quantity.Field(quantity.Kurtosis), quantity.Field(quantity.Energy),
 }
 
 // values turns a row of liveFields into Values, rounded to what the eye can use.
@@ -34,7 +35,7 @@ func values(row []any) Values {
 	for i, to := range []struct {
 		at       **float64
 		decimals float64
-	}{{&v.PowerW, 1}, {&v.TemperatureC, 10}, {&v.SetpointC, 10}, {&v.VibrationMMS, 100}, {&v.SpeedRPM, 1}, {&v.CurrentA, 100}, {&v.VoltageV, 10}, {&v.HumidityRH, 10}} {
+	}{{&v.PowerW, 1}, {&v.TemperatureC, 10}, {&v.SetpointC, 10}, {&v.VibrationMMS, 100}, {&v.SpeedRPM, 1}, {&v.CurrentA, 100}, {&v.VoltageV, 10}, {&v.HumidityRH, 10}, {&v.AccelerationMS2, 100}, {&v.Kurtosis, 100}} {
 		if x, ok := tsdb.Number(row[i]); ok {
 			rounded := math.Round(x*to.decimals) / to.decimals
 			*to.at = &rounded

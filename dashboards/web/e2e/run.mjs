@@ -234,6 +234,42 @@ const steps = {
     assert.equal(await page.getByRole("button", { name: "I have seen it" }).count(), 0, "without sign-in nothing can be pressed");
     await sound("alarms-en");
   },
+  async "an alarm is put aside and taken back"() {
+    await open(phone, { token: "technician" });
+    await go("#/alarms", ".alarm");
+    const alarm = page.locator('[data-alarm="1"]');
+    await alarm.getByRole("button", { name: "अभी अलग रखें" }).click();
+    await alarm.locator("select").selectOption("8");
+    await alarm.locator("textarea").fill("पुर्ज़ा मँगाया है");
+    await alarm.getByRole("button", { name: "सहेजें" }).click();
+    await alarm.getByText("पुर्ज़ा मँगाया है").waitFor();
+    assert.match(await alarm.innerText(), /20-11-2026 23:\d\d तक अलग रखी/);
+    await alarm.getByRole("button", { name: "वापस लें" }).click();
+    await alarm.getByRole("button", { name: "अभी अलग रखें" }).waitFor();
+  },
+  async "what shakes, what is due, what ails a gateway"() {
+    await open(phone, { token: "technician" });
+    await go("#/machine/hammer-1", ".baselines .level");
+    assert.equal(await page.locator(".level.over").count(), 2, "velocity and acceleration are over, kurtosis is not");
+    await sound("baselines-phone");
+    await go("#/alarms", ".service");
+    assert.ok((await page.locator('[data-gateway="gw-1"]').innerText()).includes("gateway.yaml:14"));
+    await page.locator('[data-gateway="gw-2"] [data-problem="offline"]').waitFor();
+    const service = page.locator('[data-service="polishing-1.dust"]');
+    assert.match(await service.innerText(), /समय निकल गया[\s\S]*50 में से 1\d\d घंटे/);
+    await sound("maintenance-phone");
+    await service.getByRole("button", { name: "कर दी" }).click();
+    await service.locator("textarea").fill("जाली साफ़ की");
+    await service.getByRole("button", { name: "सहेजें" }).click();
+    await page.locator('details [data-service="polishing-1.dust"]').waitFor({ state: "attached" });
+    await page.locator(".services details summary").click();
+    assert.match(await service.innerText(), /technician one ने की: जाली साफ़ की/);
+    await open(desk, { lang: "en" });
+    await go("#/alarms", ".service");
+    await sound("maintenance-en");
+    await go("#/machine/hammer-1", ".baselines .level");
+    await sound("baselines-en");
+  },
   async "a lost connection is said, and comes back by itself"() {
     await open(desk);
     await go("#/live", ".card");

@@ -134,7 +134,7 @@ function Person({ me, signOut }: { me: Me | undefined; signOut: () => void }) {
 function Nav({ page, place }: { page: string; place: Place }) {
   const { t } = useWords();
   useLive(place.live);
-  const open = [...(place.live?.alarms.values() ?? [])].filter((a) => a.state === "open").length;
+  const open = [...(place.live?.alarms.values() ?? [])].filter((a) => a.state === "open" && !(a.shelved_until && Date.parse(a.shelved_until) > (place.live?.now() ?? 0))).length;
   const item = (to: string, word: Key, pages: string[], badge = 0) => (
     <a href={`#/${to}`} aria-current={pages.includes(page) ? "page" : undefined}>
       {t(word)}

@@ -5,6 +5,7 @@ import { clock, date, energy, isoDay, joined, midnight, number, power, shiftDay 
 import { useWords } from "../i18n";
 import { Spark } from "../parts/charts";
 import { Join } from "../parts/join";
+import { problemWord } from "../parts/gateways";
 import { StateBar, StateKey, stateWord, states, Symbol } from "../parts/state";
 import { Busy, Empty, Failed } from "../parts/status";
 
@@ -173,9 +174,10 @@ function Foot() {
       <StateKey />
       <ul class="gateways" aria-label={t("live.gateways")}>
         {[...live.gateways.values()].map((g) => (
-          <li key={g.id} class={g.online ? "on" : "off"}>
+          <li key={g.id} class={!g.online ? "off" : g.problems.length > 0 ? "on ill" : "on"}>
             <i aria-hidden="true" />{t("live.gateways")} {g.id}: {t(g.online ? "live.gateway.on" : "live.gateway.off")}
             {g.seen && !g.online ? ` (${clock(Date.parse(g.seen), site.zone)})` : ""}
+            {g.online && g.problems[0] ? <> · <a href="#/alarms">⚠ {t(problemWord[g.problems[0]])}</a></> : null}
             {g.oldest_age_s >= waitsLongS ? ` · ${t("live.gateway.wait", { n: number(g.spool_packs) })}` : ""}
             {g.machines === 0 ? ` · ${t("live.gateway.nomachines")}` : ""}
           </li>

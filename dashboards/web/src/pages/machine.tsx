@@ -5,6 +5,7 @@ import { sums, type Piece } from "../bar";
 import { useLive, useLoad, usePlace } from "../context";
 import { clock, clockSeconds, date, energy, isoDay, joined, midnight, monthDays, monthName, number, percent, power, shiftDay } from "../format";
 import { useWords, type Key } from "../i18n";
+import { Baselines } from "../parts/baselines";
 import { Chart } from "../parts/charts";
 import { StateBar, StatePill, stateWord, states, Symbol } from "../parts/state";
 import { Busy, Empty, Failed } from "../parts/status";
@@ -13,10 +14,11 @@ import { dayMarks, freshness } from "./live";
 const quantityWord: Record<string, Key> = {
   power: "q.power", temperature: "q.temperature", setpoint: "q.setpoint", vibration: "q.vibration", speed: "q.speed",
   current: "q.current", voltage: "q.voltage", humidity: "q.humidity", energy: "q.energy",
+  acceleration: "q.acceleration", kurtosis: "q.kurtosis",
 };
 const fieldOf: Record<string, keyof Schemas["Values"]> = {
   power: "power_w", temperature: "temperature_c", setpoint: "setpoint_c", vibration: "vibration_mm_s", speed: "speed_rpm",
-  current: "current_a", voltage: "voltage_v", humidity: "humidity_rh",
+  current: "current_a", voltage: "voltage_v", humidity: "humidity_rh", acceleration: "acceleration_m_s2", kurtosis: "kurtosis",
 };
 
 /** One machine, one day: its states, its numbers, its curve. */
@@ -50,6 +52,7 @@ export function MachinePage({ id }: { id: string }) {
       </div>
       {m.meter ? null : <Day machine={id} day={day} />}
       <Curve machine={id} day={day} has={Object.keys(fieldOf).filter((q) => q === "power" || m.live.values[fieldOf[q] ?? "power_w"] !== undefined)} />
+      {m.meter ? null : <Baselines machine={id} />}
       <KPIs machine={id} day={day} meter={m.meter} />
     </div>
   );
