@@ -10,6 +10,7 @@ import (
 //
 //   - A quality that is not plainly good stands in "{field}_q". With a fault there is no value: only the quality is stored.
 //   - Field "clock" says how far the time is trusted, when that is less than a clock that was set: repaired or bounded.
+//   - Field tsdb.TimeBounded is 1 where the time is bounded, so that such stretches can be counted without being read.
 
 const (
 	qualityField = "_q"
@@ -31,6 +32,9 @@ func (b *pointBuilder) append(points []tsdb.Point, p *wire.Pack) ([]tsdb.Point, 
 	extra := int32(0)
 	if p.Clock == wire.ClockRepaired || p.Clock == wire.ClockBounded {
 		extra = 1
+	}
+	if p.Clock == wire.ClockBounded {
+		extra = 2
 	}
 	for i := range b.counts {
 		b.counts[i] += extra
@@ -57,8 +61,11 @@ func (b *pointBuilder) append(points []tsdb.Point, p *wire.Pack) ([]tsdb.Point, 
 	values := 0
 	for i := first; i < len(points); i++ {
 		values += len(points[i].Fields)
-		if extra == 1 {
+		if extra > 0 {
 			set(&points[i], clockField, string(p.Clock))
+		}
+		if extra > 1 {
+			set(&points[i], tsdb.TimeBounded, int64(1))
 		}
 	}
 	return points, values

@@ -55,6 +55,14 @@ func TestPointsOfAPack(t *testing.T) {
 			values: 2,
 		},
 		{
+			name: "no clock at all", clock: wire.ClockBounded,
+			samples: []wire.Sample{{TimeMs: 1, Quantity: "power", Number: 5}},
+			want: []tsdb.Point{
+				at(1, tsdb.Field{Key: "power_w", Value: 5.0}, tsdb.Field{Key: "clock", Value: "bounded"}, tsdb.Field{Key: tsdb.TimeBounded, Value: int64(1)}),
+			},
+			values: 1,
+		},
+		{
 			name: "twice in an instant: the later counts", clock: wire.ClockSynced,
 			samples: []wire.Sample{{TimeMs: 1, Quantity: "power", Number: 5}, {TimeMs: 1, Quantity: "power", Number: 6}},
 			want:    []tsdb.Point{at(1, tsdb.Field{Key: "power_w", Value: 6.0})},

@@ -20,7 +20,7 @@ type Interval struct {
 	DurationS       float64      `json:"duration_s"`
 	EnergyWh        float64      `json:"energy_wh"`
 	EnergyEstimated bool         `json:"energy_estimated" doc:"Integrated from power, not read from a register"`
-	Quality         string       `json:"quality" enum:"measured,estimated,unknown" doc:"How far the interval can be trusted"`
+	Quality         string       `json:"quality" enum:"measured,estimated,bounded,unknown" doc:"How far the interval can be trusted. bounded: what happened is right and how long it took, but the gateway had no time then; when it was is known only to lie between its neighbours"`
 	Open            bool         `json:"open" doc:"Still growing"`
 	Cause           string       `json:"cause,omitempty" doc:"Of an unknown interval, as far as known"`
 	Sessions        []SessionRef `json:"sessions" nullable:"false" doc:"Who held the machine meanwhile"`
@@ -91,12 +91,19 @@ func (a *API) intervals(ctx context.Context, site, machine string, fromMs, toMs 
 	if err != nil {
 		return nil, a.fail(ctx, "list the sessions", err)
 	}
+	doubtful, err := a.bounded(ctx, site, machine, pieces)
+	if err != nil {
+		return nil, a.fail(ctx, "read the trust in times", err)
+	}
 	out := make([]Interval, len(pieces))
 	for i, p := range pieces {
 		out[i] = Interval{
 			State: p.State, Start: at(p.StartMs), End: at(p.EndMs), DurationS: seconds(p.EndMs - p.StartMs),
 			EnergyWh: wattHours(p.EnergyMilliWh), EnergyEstimated: p.EnergyEstimated, Quality: quality(p), Open: p.Open, Cause: p.Cause,
 			Sessions: overlapping(sessions, p.StartMs, p.EndMs),
+		}
+		if p.State != timeline.StateUnknown && doubtful.within(p.StartMs, p.EndMs) {
+			out[i].Quality = "bounded"
 		}
 	}
 	return out, nil

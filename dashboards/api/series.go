@@ -28,6 +28,8 @@ type Point struct {
 	Max  float64   `json:"max"`
 	Mean float64   `json:"mean"`
 	N    int64     `json:"n" doc:"Samples in the piece"`
+	// Bounded is of the time and not of the value.
+	Bounded bool `json:"bounded,omitempty" doc:"The gateway had no time then: when this was is known only to lie between its neighbours"`
 }
 
 type seriesInput struct {
@@ -102,6 +104,15 @@ func (a *API) series(ctx context.Context, site, machine string, q quantity.Quant
 	for i, b := range buckets {
 		points[i] = Point{T: at(b.FromMs), Min: b.Min, Max: b.Max, Mean: b.Mean, N: b.Count}
 	}
+	doubtful, err := read(tsdb.TimeBounded)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range doubtful {
+		if i, found := pieceAt(points, b.FromMs); found {
+			points[i].Bounded = true
+		}
+	}
 	for _, suffix := range []string{"_min", "_max"} {
 		window, ok := quantity.Get(q.Name + suffix)
 		if !ok {
@@ -112,7 +123,7 @@ func (a *API) series(ctx context.Context, site, machine string, q quantity.Quant
 			return nil, err
 		}
 		for _, b := range bounds {
-			i, found := slices.BinarySearchFunc(points, at(b.FromMs), func(p Point, t time.Time) int { return p.T.Compare(t) })
+			i, found := pieceAt(points, b.FromMs)
 			if !found {
 				continue
 			}
@@ -120,4 +131,9 @@ func (a *API) series(ctx context.Context, site, machine string, q quantity.Quant
 		}
 	}
 	return points, nil
+}
+
+// pieceAt finds the piece that begins at ms.
+func pieceAt(points []Point, ms int64) (int, bool) {
+	return slices.BinarySearchFunc(points, at(ms), func(p Point, t time.Time) int { return p.T.Compare(t) })
 }

@@ -18,6 +18,9 @@ const (
 	MachineHour = "machine_hour"
 )
 
+// TimeBounded is a field of Telemetry: 1 where the sample's time is only known to lie between its neighbours.
+const TimeBounded = "time_bounded"
+
 // Point is one stored point. Its identity is measurement, site, machine and time: writing it again replaces
 // the fields it names and changes nothing else.
 type Point struct {
