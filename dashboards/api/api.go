@@ -161,6 +161,8 @@ func (a *API) routes() error {
 	a.routeServices()
 	a.routeGateways()
 	a.routeCommands()
+	a.routeGaps()
+	a.routeQuarantine()
 	a.routeEnrol()
 	a.routeLive()
 	for _, item := range a.huma.OpenAPI().Paths {
@@ -191,7 +193,10 @@ type suffixMux struct{ *http.ServeMux }
 
 // HandleFunc registers pattern under its inner form.
 func (m *suffixMux) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
-	m.ServeMux.HandleFunc(strings.Replace(pattern, "}.csv", "}/csv", 1), handler)
+	if rest, ok := strings.CutSuffix(pattern, ".csv"); ok {
+		pattern = rest + "/csv"
+	}
+	m.ServeMux.HandleFunc(pattern, handler)
 }
 
 // ServeHTTP turns the outer form of a path into the inner one.

@@ -273,7 +273,7 @@ func TestGatewaysAndQuarantine(t *testing.T) {
 	list := get[struct{ Quarantined []api.Quarantined }](r, registry.RoleTechnician, base+"/quarantine").Quarantined
 	require.Len(t, list, 1)
 	require.Equal(t, "unknown-machine", list[0].Reason)
-	require.Equal(t, 9000, list[0].Bytes)
+	require.EqualValues(t, 9000, list[0].Bytes)
 	require.Len(t, list[0].Payload, 4096)
 }
 

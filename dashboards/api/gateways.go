@@ -39,34 +39,6 @@ type gatewaysOutput struct {
 	}
 }
 
-// Quarantined is a pack that could not be stored.
-type Quarantined struct {
-	ID       int64     `json:"id"`
-	Received time.Time `json:"received"`
-	Topic    string    `json:"topic"`
-	Gateway  string    `json:"gateway,omitempty"`
-	Machine  string    `json:"machine,omitempty"`
-	Reason   string    `json:"reason" doc:"not-senml, unknown-machine, unknown-unit, absurd-time, wrong-type, …"`
-	Detail   string    `json:"detail"`
-	Count    int64     `json:"count" doc:"How often the same bytes came"`
-	Bytes    int       `json:"bytes" doc:"Size of the payload"`
-	Payload  []byte    `json:"payload,omitempty" doc:"The first 4 kB of the payload, base64"`
-}
-
-type quarantineInput struct {
-	SiteInput
-	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100"`
-}
-
-type quarantineOutput struct {
-	Body struct {
-		Quarantined []Quarantined `json:"quarantined" nullable:"false" doc:"Newest first"`
-	}
-}
-
-// shownPayload bounds what of a quarantined payload is given out.
-const shownPayload = 4 << 10
-
 func (a *API) routeGateways() {
 	huma.Register(a.huma, operation("list-gateways", http.MethodGet, "/sites/{site}/gateways", "Gateways and what waits on them", ""),
 		func(ctx context.Context, in *SiteInput) (*gatewaysOutput, error) {
@@ -79,25 +51,6 @@ func (a *API) routeGateways() {
 			}
 			var out gatewaysOutput
 			out.Body.Gateways = rows
-			return &out, nil
-		})
-	huma.Register(a.huma, operation("list-quarantine", http.MethodGet, "/sites/{site}/quarantine", "Packs that could not be stored, and why", ""),
-		func(ctx context.Context, in *quarantineInput) (*quarantineOutput, error) {
-			if _, err := a.site(ctx, in.Site); err != nil {
-				return nil, err
-			}
-			rows, err := a.reg.QuarantinedList(ctx, in.Site, in.Limit)
-			if err != nil {
-				return nil, a.fail(ctx, "list the quarantine", err)
-			}
-			var out quarantineOutput
-			out.Body.Quarantined = make([]Quarantined, len(rows))
-			for i, q := range rows {
-				out.Body.Quarantined[i] = Quarantined{
-					ID: q.ID, Received: at(q.ReceivedMs), Topic: q.Topic, Gateway: q.Gateway, Machine: q.Machine, Reason: q.Reason,
-					Detail: q.Detail, Count: q.Count, Bytes: len(q.Payload), Payload: q.Payload[:min(len(q.Payload), shownPayload)],
-				}
-			}
 			return &out, nil
 		})
 }

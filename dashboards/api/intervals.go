@@ -22,7 +22,8 @@ type Interval struct {
 	EnergyEstimated bool         `json:"energy_estimated" doc:"Integrated from power, not read from a register"`
 	Quality         string       `json:"quality" enum:"measured,estimated,bounded,unknown" doc:"How far the interval can be trusted. bounded: what happened is right and how long it took, but the gateway had no time then; when it was is known only to lie between its neighbours"`
 	Open            bool         `json:"open" doc:"Still growing"`
-	Cause           string       `json:"cause,omitempty" doc:"Of an unknown interval, as far as known"`
+	Cause           string       `json:"cause,omitempty" doc:"Of an unknown interval: supply, link, gateway, sensor, unknown, or no-data before the first sample"`
+	Evidence        string       `json:"evidence,omitempty" doc:"What tells the cause, see GET …/gaps"`
 	Sessions        []SessionRef `json:"sessions" nullable:"false" doc:"Who held the machine meanwhile"`
 }
 
@@ -106,7 +107,7 @@ func (a *API) intervals(ctx context.Context, site, machine string, fromMs, toMs 
 			out[i].Quality = "bounded"
 		}
 	}
-	return out, nil
+	return out, a.explainUnknown(ctx, site, machine, out)
 }
 
 func quality(p timeline.Interval) string {

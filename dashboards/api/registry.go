@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"karkhana/analytics/billing"
+	"karkhana/analytics/gap"
 	"karkhana/analytics/utilisation"
 	"karkhana/internal/registry"
 )
@@ -14,6 +15,7 @@ import (
 type Registry interface {
 	utilisation.Registry
 	billing.Registry
+	gap.Reading
 
 	Sites(ctx context.Context) ([]registry.Site, error)
 	Site(ctx context.Context, id string) (registry.Site, error)
@@ -39,7 +41,11 @@ type Registry interface {
 	SaveStatement(ctx context.Context, s registry.Statement) (registry.Statement, error)
 	Statements(ctx context.Context, site, month string) ([]registry.Statement, error)
 	Statement(ctx context.Context, site string, id int64) (registry.Statement, error)
-	QuarantinedList(ctx context.Context, site string, limit int) ([]registry.Quarantined, error)
+	FindQuarantined(ctx context.Context, f registry.QuarantineFilter) ([]registry.Quarantined, error)
+	QuarantineCounts(ctx context.Context, site string) ([]registry.QuarantineCount, error)
+	QuarantineSummaries(ctx context.Context, site string, limit int) ([]registry.QuarantineSummary, error)
+	AskReplay(ctx context.Context, f registry.QuarantineFilter, atMs int64) (ids []int64, cut int64, err error)
+	DropQuarantined(ctx context.Context, f registry.QuarantineFilter) (int64, error)
 	TokenByHash(ctx context.Context, hash string) (registry.Token, error)
 	Audit(ctx context.Context, who, what, detail string) error
 }

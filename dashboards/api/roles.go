@@ -34,6 +34,8 @@ var access = map[string][]registry.Role{
 	"list-kpis":      {viewer, manager, technician, accountant},
 	"get-series":     {viewer, manager, technician, accountant},
 	"list-gateways":  {viewer, manager, technician, accountant},
+	"list-gaps":      {viewer, manager, technician, accountant},
+	"get-gaps-csv":   {viewer, manager, technician, accountant},
 	"list-alarms":    {viewer, manager, technician, accountant},
 	"list-baselines": {viewer, manager, technician, accountant},
 	"list-services":  {viewer, manager, technician, accountant},
@@ -43,6 +45,9 @@ var access = map[string][]registry.Role{
 	"shelve-alarm":      {manager, technician},
 	"unshelve-alarm":    {manager, technician},
 	"service-done":      {manager, technician},
+	"count-quarantine":  {manager, technician},
+	"replay-quarantine": {manager, technician},
+	"drop-quarantine":   {manager},
 	"list-quarantine":   {manager, technician},
 	"list-commands":     {manager, technician},
 	"send-command":      {manager, technician}, // technician: self-test only, see sendCommand

@@ -22,6 +22,8 @@ var wantAccess = map[string]string{
 	"list-gateways": "amtv", "list-alarms": "amtv", "list-baselines": "amtv", "list-services": "amtv",
 	"shelve-alarm": "mt", "unshelve-alarm": "mt", "service-done": "mt",
 	"acknowledge-alarm": "mt", "resolve-alarm": "mt", "list-quarantine": "mt", "list-commands": "mt", "send-command": "mt", "make-gateway-code": "m",
+	"count-quarantine": "mt", "replay-quarantine": "mt", "drop-quarantine": "m",
+	"list-gaps": "amtv", "get-gaps-csv": "amtv",
 	"list-groups": "agmt", "list-sessions": "agmt",
 	"list-statements": "agm", "get-statement": "agm", "get-statement-csv": "agm",
 	"make-statements": "am", "list-unattributed": "am",

@@ -64,7 +64,7 @@ func New(ctx context.Context, dir string) (*World, error) {
 		Store: tsdb.NewMemory(), Registry: db, Tokens: map[registry.Role]string{}, zone: zone,
 		nowMs: Begin.UnixMilli(), machines: machines(), energyWh: map[string]float64{},
 	}
-	for _, step := range []func(context.Context) error{w.apply, w.history, w.shaking, w.tokens, w.alarms, w.gateways} {
+	for _, step := range []func(context.Context) error{w.apply, w.history, w.shaking, w.tokens, w.alarms, w.gateways, w.gaps} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("make the test world: %w", err)
 		}
