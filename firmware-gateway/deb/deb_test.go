@@ -219,7 +219,7 @@ func TestLifeOfAPackage(t *testing.T) {
 	at := func(name string) string { return filepath.Join(d.root, name) }
 
 	said := d.run("", "--install", first)
-	require.Contains(t, said, "now fill in /etc/karkhana/gateway.yaml")
+	require.Contains(t, said, "sudo karkhana-gateway enrol --server URL")
 	require.Regexp(t, `(?m)^karkhana:`, d.read("etc/passwd"))
 	for _, group := range []string{"i2c", "spi", "gpio", "dialout"} {
 		require.Regexp(t, `(?m)^`+group+`:.*:karkhana$`, d.read("etc/group"))

@@ -34,7 +34,6 @@ type client struct {
 	http *http.Client
 	now  func() time.Time
 	date time.Time // of the server's last answer; zero: it did not say
-	open bool      // whether the call crosses a network unencrypted
 }
 
 func newClient(o Options) (*client, error) {
@@ -90,7 +89,7 @@ func (c *client) onlyNear(_, address string, _ syscall.RawConn) error {
 	}
 	host, _, _ = strings.Cut(host, "%") // zone of a link-local address
 	ip := net.ParseIP(host)
-	if ip == nil || !(ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast()) {
+	if ip == nil || !ip.IsLoopback() && !ip.IsPrivate() && !ip.IsLinkLocalUnicast() {
 		return fmt.Errorf("%w, and %s is none: use https://, or a VPN", errFar, host)
 	}
 	return nil
@@ -196,6 +195,9 @@ func (c *client) notReached(err error) error {
 		return fmt.Errorf("the server's certificate ended on %s and this computer's clock says %s: if the clock is wrong, set it (sudo date -u -s \"YYYY-MM-DD HH:MM\"); if it is right, the server needs a new certificate",
 			to.Format(time.RFC3339), now.Format(time.RFC3339))
 	}
+	if op := (*net.OpError)(nil); errors.Is(err, errFar) && errors.As(err, &op) {
+		return op.Err
+	}
 	return fmt.Errorf("%s was not reached: %w. Nothing is lost: run the same command again, with the same code", c.base.Host, explain(err))
 }
 
@@ -213,7 +215,7 @@ func explain(err error) error {
 	}
 	var timeout interface{ Timeout() bool }
 	switch {
-	case errors.Is(err, errFar), errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled):
 		return err
 	case errors.As(err, &unknown):
 		return fmt.Errorf("nobody whom this computer knows vouches for its certificate: give the certificate of its CA with --ca FILE (%w)", err)

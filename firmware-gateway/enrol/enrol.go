@@ -47,6 +47,14 @@ var ErrBroker = errors.New("joined, but the broker does not work yet")
 
 // Run joins. Its errors say what to do.
 func Run(ctx context.Context, o Options) error {
+	err := run(ctx, o)
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return errors.New("stopped before the end; the same command goes on from here, with the same code")
+	}
+	return err
+}
+
+func run(ctx context.Context, o Options) error {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -76,7 +84,7 @@ func Run(ctx context.Context, o Options) error {
 	if warning := c.warning(); warning != "" {
 		fmt.Fprintln(o.Out, warning)
 	}
-	answer, err := o.join(ctx, c, key)
+	answer, key, err := o.join(ctx, c, key, p.formerKey())
 	if err != nil {
 		return err
 	}
@@ -113,8 +121,9 @@ func (o Options) consent(ctx context.Context, p *place) error {
 	return fmt.Errorf("nothing was changed: %s is there already; answer y or give --yes to have it changed", p.config)
 }
 
-// join gets the answer of the server, asking for the code as often as it is refused.
-func (o Options) join(ctx context.Context, c *client, key string) (*enrol.JoinAnswer, error) {
+// join gets the answer of the server, asking for the code as often as it is refused, and the key that the server has
+// accepted: a code that this gateway used before, as far as the end, was used with its former key.
+func (o Options) join(ctx context.Context, c *client, key, former string) (*enrol.JoinAnswer, string, error) {
 	host, _ := os.Hostname()
 	if len(host) > 100 {
 		host = host[:100]
@@ -127,16 +136,23 @@ func (o Options) join(ctx context.Context, c *client, key string) (*enrol.JoinAn
 				if errors.Is(err, io.EOF) {
 					err = errors.New("no code was given: run this at a terminal, or give --code")
 				}
-				return nil, err
+				return nil, "", err
 			}
 			asked = true
 		}
-		answer, err := c.join(ctx, enrol.JoinRequest{Code: strings.TrimSpace(typed), KeySHA256: hashKey(key), Host: host, Version: o.Version})
+		request := enrol.JoinRequest{Code: typed, KeySHA256: hashKey(key), Host: host, Version: o.Version}
+		answer, err := c.join(ctx, request)
 		if err == nil {
-			return answer, nil
+			return answer, key, nil
+		}
+		if r := (*refusal)(nil); former != "" && errors.As(err, &r) && r.status == http.StatusConflict {
+			request.KeySHA256 = hashKey(former)
+			if answer, err := c.join(ctx, request); err == nil {
+				return answer, former, nil
+			}
 		}
 		if !asked || try == tries || !badCode(err) {
-			return nil, err
+			return nil, "", err
 		}
 		fmt.Fprintf(o.Out, "%v\n", err)
 	}

@@ -217,6 +217,19 @@ func TestGoesOnAfterACrash(t *testing.T) {
 		require.NoError(t, Run(t.Context(), o))
 		s.knows("gw-1", file)
 	})
+	t.Run("after its end", func(t *testing.T) {
+		s := newServer(t, brokerURL)
+		file := filepath.Join(t.TempDir(), "gateway.yaml")
+		p := &person{}
+		o := p.options(s.http(), file)
+		o.Code = s.code("gw-1")
+		require.NoError(t, Run(t.Context(), o))
+		key := s.knows("gw-1", file).Key
+		o.Yes = true
+		require.NoError(t, Run(t.Context(), o), "the key that used the code is there still")
+		require.Equal(t, key, s.knows("gw-1", file).Key)
+		require.Equal(t, []string{"command.pub", "gateway.key", "gateway.yaml", "site.salt"}, files(t, filepath.Dir(file)))
+	})
 	for _, name := range []string{"site.salt", "command.pub", "gateway.key", "gateway.yaml"} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, brokerURL)

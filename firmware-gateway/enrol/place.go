@@ -135,6 +135,15 @@ func (p *place) keepKey() (string, error) {
 	return key, nil
 }
 
+// formerKey is the key in force, "" when there is none.
+func (p *place) formerKey() string {
+	key, err := secret.Read(p.key.path)
+	if err != nil {
+		return ""
+	}
+	return key
+}
+
 func hashKey(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(sum[:])

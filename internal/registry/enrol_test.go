@@ -126,7 +126,7 @@ func TestCardSalt(t *testing.T) {
 		require.Equal(t, "the salt of old", again)
 		log, err := d.AuditLog(ctx, 1)
 		require.NoError(t, err)
-		require.Equal(t, `{"replaced":true,"site":"jodhpur-cfc"}`, log[0].Detail, "and not the salt")
+		require.JSONEq(t, `{"replaced":true,"site":"jodhpur-cfc"}`, log[0].Detail, "and not the salt")
 
 		_, err = d.CardSalt(ctx, "nowhere")
 		require.ErrorIs(t, err, ErrNotFound)
