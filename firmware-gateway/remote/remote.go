@@ -142,15 +142,16 @@ func (r *Remote) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case payload := <-r.inbox:
-			r.handle(ctx, payload)
-			r.o.Changed()
+			r.Handle(ctx, payload)
 		}
 	}
 }
 
 var errNoKey = errors.New("no server key: name a command_key_file in gateway.yaml that holds what `karkhana admin signing-key SITE` prints")
 
-func (r *Remote) handle(ctx context.Context, payload []byte) {
+// Handle does what a message asks for, and returns when it is done. Run calls it; it must not run twice at a time.
+func (r *Remote) Handle(ctx context.Context, payload []byte) {
+	defer r.o.Changed()
 	key := r.o.Key()
 	if key == nil {
 		r.refuse(errNoKey)

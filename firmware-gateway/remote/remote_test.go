@@ -67,7 +67,7 @@ func (g *rig) signed(c wire.Command) []byte {
 }
 
 func (g *rig) take(c wire.Command) wire.CommandOutcome {
-	g.r.handle(context.Background(), g.signed(c))
+	g.r.Handle(context.Background(), g.signed(c))
 	return g.last()
 }
 
@@ -128,7 +128,7 @@ func TestForgedIsCounted(t *testing.T) {
 	forged, err := c.Sign("s", "gw-1", key(2))
 	require.NoError(t, err)
 	for i, b := range [][]byte{other, elsewhere, forged, []byte("x"), nil} {
-		g.r.handle(t.Context(), b)
+		g.r.Handle(t.Context(), b)
 		require.Equal(t, uint64(i+1), g.r.Status().Refused)
 	}
 	require.Contains(t, g.r.Status().Reason, "not-a-command: ")
