@@ -38,6 +38,7 @@ type CLI struct {
 
 	Run      Run      `cmd:"" help:"Sample and send until stopped."`
 	Check    Check    `cmd:"" help:"Check a configuration and exit."`
+	Kits     Kits     `cmd:"" help:"The kits of the machine classes."`
 	Config   Sample   `cmd:"" help:"Print a configuration with every key explained."`
 	Spool    Spool    `cmd:"" help:"Look at the queue on disk."`
 	Enrol    Enrol    `cmd:"" help:"Join a server with a one-time code: makes this gateway's key and configuration."`
@@ -97,7 +98,11 @@ func (r *Run) Run(e *Env) error {
 }
 
 // Check checks a configuration.
-type Check struct{ file }
+type Check struct {
+	file
+	Wiring  bool   `help:"Print ports, pins, every wire and the parts of the kits."`
+	Diagram string `help:"Write the picture of the wiring to this file (SVG)." type:"path" placeholder:"FILE"`
+}
 
 // Run prints what the configuration holds, or fails with everything that is wrong, one line each.
 func (c *Check) Run(e *Env) error {
@@ -105,11 +110,18 @@ func (c *Check) Run(e *Env) error {
 	if err != nil {
 		return fmt.Errorf("configuration is not right:\n%w", err)
 	}
-	if len(g.Machines) == 0 {
-		fmt.Fprintln(e.Stdout, "no machines are configured yet: nothing will be sampled")
+	if _, err := fmt.Fprintf(e.Stdout, "%s: right: gateway %s of %s, %d machines, sends to %s\n", c.Path, g.Gateway, g.Site, len(g.Machines), g.Broker); err != nil {
+		return err
 	}
-	_, err = fmt.Fprintf(e.Stdout, "%s: right: gateway %s of %s, %d machines, sends to %s\n", c.Path, g.Gateway, g.Site, len(g.Machines), g.Broker)
-	return err
+	if c.Diagram != "" {
+		if err := drawWiring(c.Diagram, g); err != nil {
+			return err
+		}
+	}
+	if c.Wiring {
+		return wiring(e.Stdout, g)
+	}
+	return nil
 }
 
 // Sample prints the sample configuration.

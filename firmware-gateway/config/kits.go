@@ -188,9 +188,11 @@ func (c *checker) expand(at config.Path, g *Gateway, hangs *kit.Gateway, s kit.S
 		}
 		x.Meter, x.Line, x.Bus, x.Unit, x.Words, x.Timeout = s.Profile, l, "", s.Unit, o.Words, o.Timeout
 	case "mfrc522":
-		x.CardReader = s.Driver
-		if p, ok := s.Pins["reset"]; ok {
-			x.Reset = kit.Bus{Kind: kit.GPIO, Number: int(p)}.Periph()
+		x.CardReader, x.GainDB, x.ActiveLow = s.Driver, o.GainDB, o.ActiveLow
+		for name, pin := range map[string]*string{"reset": &x.Reset, "beep": &x.Beep, "led_ok": &x.LEDOK, "led_no": &x.LEDNo} {
+			if p, ok := s.Pins[name]; ok {
+				*pin = kit.Bus{Kind: kit.GPIO, Number: int(p)}.Periph()
+			}
 		}
 	case "supply":
 		x.Supply, x.Bus, x.PresentHigh = port, "", o.PresentHigh
@@ -228,8 +230,11 @@ func written(m Machine) *kit.Kit {
 			continue
 		}
 		x.Bus = b
-		if p, err := kit.ParsePin(s.Reset); err == nil {
-			x.Pins = map[string]kit.Pin{"reset": p}
+		x.Pins = map[string]kit.Pin{}
+		for name, pin := range map[string]string{"reset": s.Reset, "beep": s.Beep, "led_ok": s.LEDOK, "led_no": s.LEDNo} {
+			if p, err := kit.ParsePin(pin); err == nil {
+				x.Pins[name] = p
+			}
 		}
 		if at := fmt.Sprint(b, x.I2CAddress()); s.Chip == "ctclamp" {
 			if clamps[at] {

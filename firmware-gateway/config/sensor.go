@@ -58,8 +58,9 @@ type Sensor struct {
 	Channels     []string        `yaml:"channels"`
 	SilentAfter  config.Duration `yaml:"silent_after"`
 
-	Reset       string `yaml:"reset"` // card reader: pin at RST
-	Beep        string `yaml:"beep"`  // card reader: pin of a beeper; never of a relay
+	Reset       string `yaml:"reset"`   // card reader: pin at RST
+	GainDB      int    `yaml:"gain_db"` // card reader: 18, 23, 33, 38, 43 or 48; 0: 33
+	Beep        string `yaml:"beep"`    // card reader: pin of a beeper; never of a relay
 	LEDOK       string `yaml:"led_ok"`
 	LEDNo       string `yaml:"led_no"`
 	ActiveLow   bool   `yaml:"active_low"` // beeper and LEDs are on when their pin is low
@@ -134,7 +135,7 @@ var sensorKinds = map[string][]string{
 	"chip":        {"bus", "addr", "clock_mhz", "quantity", "quantities"}, // and those of the chip
 	"meter":       {"line", "unit", "words", "timeout", "quantities"},
 	"mqtt_meter":  {"broker", "user", "password", "password_file", "device", "channels", "silent_after", "quantities"},
-	"card_reader": {"bus", "clock_mhz", "reset", "beep", "led_ok", "led_no", "active_low"},
+	"card_reader": {"bus", "clock_mhz", "reset", "gain_db", "beep", "led_ok", "led_no", "active_low"},
 	"supply":      {"present_high"},
 	"s0":          {"imp_per_kwh", "closed_high", "quantities"},
 }
@@ -258,6 +259,9 @@ func (c *sensorChecker) complete(at config.Path, s *Sensor, kind string, salt bo
 		c.spi(at, s)
 		if s.Reset != "" {
 			c.pin(at.Then("reset"), &s.Reset)
+		}
+		if s.GainDB != 0 && !slices.Contains([]int{18, 23, 33, 38, 43, 48}, s.GainDB) {
+			c.fault(at.Then("gain_db"), "gain_db %d: use 18, 23, 33, 38, 43 or 48", s.GainDB)
 		}
 		for _, out := range []struct {
 			key string

@@ -92,6 +92,17 @@ func (n noted) Sense(ctx context.Context, at time.Time) ([]wire.Sample, error) {
 	return samples, err
 }
 
+// Rest returns what the source found last, noted, if it can say so (sampler.Rester).
+func (n noted) Rest(at time.Time) []wire.Sample {
+	r, ok := n.Source.(sampler.Rester)
+	if !ok {
+		return nil
+	}
+	samples := r.Rest(at)
+	n.machine.note(at, samples)
+	return samples
+}
+
 func (m *Machine) note(at time.Time, samples []wire.Sample) {
 	m.board.mu.Lock()
 	defer m.board.mu.Unlock()

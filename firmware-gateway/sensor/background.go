@@ -22,7 +22,7 @@ func (s *Set) watchVibration(ctx context.Context, m *item) {
 		window, cancel := context.WithTimeout(ctx, max(m.WindowEvery.Std(), 10*time.Second))
 		samples := m.read(window)
 		cancel()
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && (len(samples) == 0 || samples[0].IsFault()) {
 			return
 		}
 		m.inbox.put(s.now().UnixMilli(), false, samples)

@@ -27,7 +27,7 @@ const (
 // reader opens a card reader. Its sense gives a tap, or nothing.
 func (s *Set) reader(c config.Sensor) func() (device, error) {
 	return s.onSPI(c, func(p spi.Port) (device, error) {
-		o := mfrc522.Opts{Frequency: clock(c)}
+		o := mfrc522.Opts{Frequency: clock(c), GainDB: c.GainDB}
 		if c.Reset != "" {
 			pin, err := s.buses.Pin(c.Reset)
 			if err != nil {
@@ -91,7 +91,7 @@ func (s *Set) watchCards(ctx context.Context, m *item) {
 	var told time.Time
 	for {
 		samples := m.read(ctx)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && (len(samples) == 0 || samples[0].IsFault()) {
 			return
 		}
 		switch {

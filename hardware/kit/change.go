@@ -45,6 +45,7 @@ type OptionsChange struct {
 	BurdenOhm    *float64         `yaml:"burden_ohm"`
 	ImpPerKWh    *int             `yaml:"imp_per_kwh" was:"impulses_per_kwh"`
 	ClosedHigh   *bool            `yaml:"closed_high" was:"active_high"`
+	ActiveLow    *bool            `yaml:"active_low"`
 	PresentHigh  *bool            `yaml:"present_high"`
 	GainDB       *int             `yaml:"gain_db"`
 	Timeout      *config.Duration `yaml:"timeout"`

@@ -175,7 +175,7 @@ func (c *checker) options(at config.Path, s Sensor, d driver) {
 	given := map[string]bool{
 		"thermocouple": o.Thermocouple != "", "range_g": o.RangeG != 0, "window_every": o.WindowEvery != 0, "clock_mhz": o.ClockMHz != 0,
 		"ct_ratio": o.CTRatio != 0, "burden_ohm": o.BurdenOhm != 0, "imp_per_kwh": o.ImpPerKWh != 0,
-		"closed_high": o.ClosedHigh, "present_high": o.PresentHigh, "gain_db": o.GainDB != 0, "timeout": o.Timeout != 0, "words": o.Words != "",
+		"closed_high": o.ClosedHigh, "present_high": o.PresentHigh, "active_low": o.ActiveLow, "gain_db": o.GainDB != 0, "timeout": o.Timeout != 0, "words": o.Words != "",
 	}
 	for _, name := range sortedKeys(given) {
 		if given[name] && !slices.Contains(d.options, name) {

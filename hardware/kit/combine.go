@@ -84,6 +84,9 @@ func Combine(machines ...Placed) (*Gateway, error) {
 		}
 		g.Bill.add(m.Machine, m.Kit.Hardware)
 	}
+	if ma := g.MilliAmps(); ma > MostMilliAmps {
+		bad(config.At("machines", len(machines)-1), "all kits together may take %d mA of the header's 3V3, which gives %d: put readers on a second gateway", ma, MostMilliAmps)
+	}
 	if problems != nil {
 		return nil, problems
 	}

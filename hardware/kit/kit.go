@@ -78,6 +78,7 @@ type Options struct {
 	BurdenOhm    float64         `yaml:"burden_ohm"`                         // across the secondary
 	ImpPerKWh    int             `yaml:"imp_per_kwh" was:"impulses_per_kwh"` // of s0, as printed on the meter
 	ClosedHigh   bool            `yaml:"closed_high" was:"active_high"`      // of s0: the opto-coupler gives a high level for a closed contact
+	ActiveLow    bool            `yaml:"active_low"`                         // of a card reader: beeper and LEDs are on when their pin is low
 	PresentHigh  bool            `yaml:"present_high"`                       // of supply: a high level says that the mains is there
 	GainDB       int             `yaml:"gain_db"`                            // of a card reader: 18, 23, 33, 38, 43 or 48
 	Timeout      config.Duration `yaml:"timeout"`                            // for one answer of a meter

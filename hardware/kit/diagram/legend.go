@@ -86,6 +86,9 @@ func (p *picture) header(c *canvas, x, y float64) {
 	c.text(x, y+32, 12.5, "start", "", "पट्टी: पिन 1 (3V3) और 6 (GND) से भरी · the strip is fed from pin 1 (3V3) and pin 6 (GND)")
 	c.text(x, y+52, 12.5, "start", "", "* बस का साझा पिन, कई बोर्ड लग सकते हैं · pin of a bus, shared by all boards on it")
 	c.text(x, y+72, 12.5, "start", "", "अर्थ (हरा-पीला) MCB से मशीन तक बिना कटे · earth (green-yellow) unbroken from MCB to machine")
+	if p.kit.Class == "" { // several kits
+		return
+	}
 	c.text(x, y+92, 11.5, "start", fmt.Sprintf(`fill="%s"`, faint), fmt.Sprintf("hardware/kit/class/%s.yaml · docs/kits/%s.md", p.kit.Class, p.kit.Class))
 }
 

@@ -2,7 +2,6 @@ package page
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -52,21 +51,10 @@ func lines(n kit.Name) string {
 }
 
 // rupees writes whole rupees with Indian grouping: ₹1,23,456.
-func rupees(n int) string {
-	s := strconv.Itoa(n)
-	out := s
-	if len(s) > 3 {
-		out = s[len(s)-3:]
-		for s = s[:len(s)-3]; len(s) > 2; s = s[:len(s)-2] {
-			out = s[len(s)-2:] + "," + out
-		}
-		out = s + "," + out
-	}
-	return "₹" + out
-}
+func rupees(n int) string { return "₹" + kit.Rupees(n) }
 
 // grouped writes a whole number with Indian grouping.
-func grouped(n int) string { return strings.TrimPrefix(rupees(n), "₹") }
+func grouped(n int) string { return kit.Rupees(n) }
 
 // day writes a day as it is read in India: 22-11-2026.
 func day(iso string) string {
