@@ -18,7 +18,8 @@ import (
 const (
 	baselineSpan    = 7 * 24 * time.Hour // a machine's first days are its healthy ones
 	baselineMinutes = 240                // run minutes needed: four hours
-	baselineAgain   = time.Hour          // late data heals a known baseline; a missing one is looked for at each reload
+	baselineAgain   = time.Hour          // late data heals a known baseline
+	baselineRetry   = 10 * time.Minute   // one that has too few minutes yet is looked for so often
 	baselineMargin  = 1.2                // no limit lies closer than this to the 95th percentile of the healthy minutes
 	presentSpan     = 24 * time.Hour     // how far back the present value is looked for
 	presentMinutes  = 5
@@ -111,8 +112,14 @@ func (w *Watcher) refreshBaselines(ctx context.Context, m *machineWatch, now tim
 			w.mu.Unlock()
 			continue
 		}
-		if b := w.baseline(m, name); b.Known && now.Sub(b.madeAt) < baselineAgain && b.FromMs >= m.settings.BaselineFromMs {
-			continue
+		if b := w.baseline(m, name); b.FromMs > 0 && b.FromMs >= m.settings.BaselineFromMs {
+			again := baselineRetry
+			if b.Known {
+				again = baselineAgain
+			}
+			if now.Sub(b.madeAt) < again {
+				continue
+			}
 		}
 		b, err := LearnBaseline(ctx, w.o.Store, m.Site, m.ID, name, m.settings.BaselineFromMs, now)
 		if err != nil {

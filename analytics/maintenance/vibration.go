@@ -15,7 +15,7 @@ const (
 	CauseBearing   = "bearing"   // acceleration or kurtosis rose, velocity did not: a young fault of a bearing
 	CauseImbalance = "imbalance" // velocity rose and kurtosis did not: imbalance, a loose foot, a worn belt
 	CauseWear      = "wear"      // velocity and kurtosis rose: worn far, or loose
-	CauseShaking   = "shaking"   // acceleration rose and velocity is not judged: either
+	CauseShaking   = "shaking"   // velocity is not judged, so that it can be either: an unbalanced fan has a high kurtosis too
 )
 
 // Defaults of Settings.PersistOver and PersistOf.
@@ -45,14 +45,13 @@ type track struct {
 	recent  []mark
 	raised  bool
 	sinceMs int64   // begin of the first minute over the limit
-	value   float64 // of the newest judged minute
+	value   float64 // of the newest minute over the limit
 }
 
 func (t *track) step(l line, over, of int, atMs int64, v float64) {
 	t.recent = append(t.recent, mark{atMs, v >= l.limit, v < clearAt*l.limit})
 	t.recent = slices.DeleteFunc(t.recent, func(k mark) bool { return k.atMs <= atMs-maxAge.Milliseconds() })
 	t.recent = t.recent[max(0, len(t.recent)-of):]
-	t.value = v
 	now, overs, unders := t.recent[len(t.recent)-1], 0, 0
 	for _, k := range t.recent {
 		if k.over {
@@ -61,6 +60,9 @@ func (t *track) step(l line, over, of int, atMs int64, v float64) {
 		if k.under {
 			unders++
 		}
+	}
+	if now.over {
+		t.value = v
 	}
 	switch {
 	case !t.raised && now.over && overs >= over:
@@ -143,7 +145,7 @@ func causeOf(rises []registry.Rise, velocityJudged bool) string {
 		return CauseWear
 	case rose(quantity.Vibration):
 		return CauseImbalance
-	case rose(quantity.Kurtosis) || velocityJudged:
+	case velocityJudged:
 		return CauseBearing
 	default:
 		return CauseShaking

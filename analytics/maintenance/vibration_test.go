@@ -99,7 +99,7 @@ func TestCauses(t *testing.T) {
 	require.Equal(t, CauseImbalance, causeOf(rise("vibration", "acceleration"), true))
 	require.Equal(t, CauseBearing, causeOf(rise("acceleration"), true))
 	require.Equal(t, CauseShaking, causeOf(rise("acceleration"), false))
-	require.Equal(t, CauseBearing, causeOf(rise("kurtosis"), false))
+	require.Equal(t, CauseShaking, causeOf(rise("kurtosis"), false))
 	require.Equal(t, CauseWear, causeOf(rise("kurtosis", "vibration"), true))
 }
 
