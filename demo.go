@@ -71,7 +71,7 @@ func (c demoCmd) Run(e *env) error {
 	log := slog.New(slog.NewTextHandler(logFile, &slog.HandlerOptions{Level: slog.LevelInfo}))
 
 	s, err := newServer(e.ctx, serverOptions{
-		Stores: storeFlags{Data: c.Data}, Listen: c.Listen, MQTTListen: "127.0.0.1:0",
+		Stores: storeFlags{Data: c.Data}, Listen: c.Listen, Broker: brokerListen{MQTTListen: "127.0.0.1:0"},
 		Notifiers: notifiers, Log: log,
 	})
 	if err != nil {

@@ -65,7 +65,7 @@ func (f storeFlags) openInflux() (tsdb.Store, error) {
 
 // brokerFlags say how ingest reaches the broker.
 type brokerFlags struct {
-	Broker             string `help:"Broker by URL (mqtt://host:1883)." env:"KARKHANA_BROKER"`
+	Broker             string `help:"Broker by URL: mqtt://host:1883 (any MQTT broker, one ingest) or nats://host:4222,… (NATS with MQTT and JetStream, any number of ingest)." env:"KARKHANA_BROKER"`
 	BrokerUser         string `help:"User of ingest at the broker." default:"ingest"`
 	BrokerPasswordFile string `help:"File with that user's password." type:"path"`
 }

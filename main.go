@@ -25,6 +25,7 @@ type cli struct {
 
 	Up         upCmd         `cmd:"" help:"Run everything in one process: broker, store, ingest, analytics, pages."`
 	Demo       demoCmd       `cmd:"" help:"Run a simulated CFC: everything of up, two gateways, six machines, a month of history."`
+	Broker     brokerCmd     `cmd:"" help:"Run the broker for gateways alone (NATS server with MQTT and JetStream)."`
 	Ingest     ingestCmd     `cmd:"" help:"Run ingest alone, against a broker and stores given by URL."`
 	Analytics  analyticsCmd  `cmd:"" help:"Run analytics and maintenance alone."`
 	Dashboards dashboardsCmd `cmd:"" help:"Run the HTTP API and pages alone."`

@@ -236,7 +236,7 @@ func startLine(t *testing.T, siteFile string) *line {
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	s, err := newServer(ctx, serverOptions{
-		Stores: storeFlags{Data: filepath.Join(dir, "data")}, Listen: "127.0.0.1:0", MQTTListen: "127.0.0.1:0",
+		Stores: storeFlags{Data: filepath.Join(dir, "data")}, Listen: "127.0.0.1:0", Broker: brokerListen{MQTTListen: "127.0.0.1:0"},
 		Log: slog.New(slog.NewTextHandler(logFile, nil)),
 	})
 	require.NoError(t, err)

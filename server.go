@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,19 +24,14 @@ import (
 	"karkhana/internal/broker"
 	"karkhana/internal/influxd"
 	"karkhana/internal/registry"
-	"karkhana/internal/secret"
 	"karkhana/internal/tsdb"
-	"karkhana/internal/wire"
 )
-
-// ingestUser is the broker user of ingest.
-const ingestUser = "ingest"
 
 // serverOptions say how the all-in-one server runs.
 type serverOptions struct {
 	Stores        storeFlags
+	Broker        brokerListen
 	Listen        string // pages and API
-	MQTTListen    string // gateways
 	Announce      string // broker URL that gateways are told when they join; "" is found out from their call
 	Notifiers     []maintenance.Notifier
 	AnonymousRole registry.Role // what a page viewer without sign-in may do; "" is nothing
@@ -81,17 +75,16 @@ func newServer(ctx context.Context, o serverOptions) (_ *server, err error) {
 	} else if err = s.embedInflux(); err != nil {
 		return nil, err
 	}
-	if s.secret, err = secret.Keep(filepath.Join(o.Stores.Data, "ingest.key")); err != nil {
+	if s.secret, err = ingestKey(o.Stores.Data); err != nil {
 		return nil, err
 	}
-	s.broker, err = broker.New(broker.Options{
-		DataDir: filepath.Join(o.Stores.Data, "broker"), Listen: o.MQTTListen,
-		Authenticate: s.authenticate, Logger: o.Log,
-	})
-	if err != nil {
+	if s.broker, err = newBroker(o.Stores.Data, o.Broker, doorkeeper{db: s.db, ingest: s.secret, log: o.Log}, o.Log); err != nil {
 		return nil, err
 	}
-	return s, s.broker.Start(ctx)
+	if err := s.broker.Start(ctx); err != nil {
+		return nil, err
+	}
+	return s, forgetSessions(s.broker.URL(), s.secret)
 }
 
 // embedInflux prepares the InfluxDB that runs as a child of this process.
@@ -118,30 +111,6 @@ func (s *server) close() {
 	if s.db != nil {
 		_ = s.db.Close()
 	}
-}
-
-// authenticate lets gateways in with their own key and gives them only their own topics.
-func (s *server) authenticate(user, password string) (broker.Rights, bool) {
-	if user == ingestUser {
-		return broker.IngestRights(), subtle.ConstantTimeCompare([]byte(password), []byte(s.secret)) == 1
-	}
-	site, gateway, ok := strings.Cut(user, ".")
-	if !ok || wire.CheckID("site", site) != nil || wire.CheckID("gateway", gateway) != nil {
-		return broker.Rights{}, false
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	g, err := s.db.Gateway(ctx, site, gateway)
-	if err != nil {
-		if !errors.Is(err, registry.ErrNotFound) {
-			s.o.Log.Error("look up a gateway's key", "site", site, "gateway", gateway, "err", err)
-		}
-		return broker.Rights{}, false
-	}
-	if g.KeyHash == "" || subtle.ConstantTimeCompare([]byte(g.KeyHash), []byte(registry.HashSecret(password))) != 1 {
-		return broker.Rights{}, false
-	}
-	return broker.GatewayRights(site, gateway), true
 }
 
 // run serves until ctx ends, then stops in the order in which data flows, so that nothing accepted is left unwritten:
@@ -177,8 +146,16 @@ func (s *server) run(ctx context.Context) error {
 // runServices starts what stands on broker and store.
 func (s *server) runServices(ctx context.Context, g *errgroup.Group) error {
 	log := s.o.Log
+	in, err := ingest.New(ingest.Options{
+		InProcess: s.broker, Username: ingestUser, Password: s.secret, ClientID: "up",
+		Store: s.store, Registry: s.db, Commands: s.db, Logger: log, Registerer: s.metrics, Now: time.Now,
+	})
+	if err != nil {
+		return fmt.Errorf("ingest: %w", err)
+	}
 	pages, err := newPages(pagesOptions{
 		Stores: s.o.Stores, Store: s.store, Registry: s.db, Anonymous: s.o.AnonymousRole, Broker: s.brokerForGateways(), Metrics: s.metrics, Log: log,
+		BrokerCheck: in.Checks()["broker"],
 	})
 	if err != nil {
 		return err
@@ -186,13 +163,6 @@ func (s *server) runServices(ctx context.Context, g *errgroup.Group) error {
 	g.Go(func() error { return named("http", ctx, serveHTTP(s.pages, pages.Server())) })
 
 	// Before the store is ready: what gateways send while nobody is subscribed comes again only half a minute later.
-	in, err := ingest.New(ingest.Options{
-		Source: s.broker.URL(), Username: ingestUser, Password: s.secret, ClientID: "karkhana-ingest",
-		Store: s.store, Registry: s.db, Commands: s.db, Logger: log, Registerer: s.metrics, Now: time.Now,
-	})
-	if err != nil {
-		return fmt.Errorf("ingest: %w", err)
-	}
 	g.Go(func() error { return named("ingest", ctx, in.Run) })
 
 	if s.influx != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -52,8 +53,8 @@ func (f notifyFlags) notifiers() ([]maintenance.Notifier, error) {
 type upCmd struct {
 	storeFlags
 	notifyFlags
-	Listen     string `help:"Address of pages and API, HOST:PORT." default:"127.0.0.1:8080"`
-	MQTTListen string `name:"mqtt-listen" help:"Address for gateways, HOST:PORT." default:"127.0.0.1:1883"`
+	brokerListen
+	Listen string `help:"Address of pages and API, HOST:PORT." default:"127.0.0.1:8080"`
 	announceFlag
 }
 
@@ -69,7 +70,7 @@ func (c upCmd) Run(e *env) error {
 		return err
 	}
 	s, err := newServer(e.ctx, serverOptions{
-		Stores: c.storeFlags, Listen: c.Listen, MQTTListen: c.MQTTListen, Announce: c.AnnounceBroker, Notifiers: n, Log: e.log,
+		Stores: c.storeFlags, Listen: c.Listen, Broker: c.brokerListen, Announce: c.AnnounceBroker, Notifiers: n, Log: e.log,
 	})
 	if err != nil {
 		return err
@@ -82,7 +83,8 @@ func (c upCmd) Run(e *env) error {
 type ingestCmd struct {
 	storeFlags
 	brokerFlags
-	ClientID string `help:"MQTT client id: one for each ingest process." default:"karkhana-ingest"`
+	ClientID      string `help:"MQTT client id: with mqtt:// one for each ingest process." default:"karkhana-ingest"`
+	MetricsListen string `name:"metrics-listen" help:"Address of /metrics, /healthz and /readyz, HOST:PORT; port 0 takes a free one." default:"127.0.0.1:0"`
 }
 
 // Run takes packs from the broker until it is stopped.
@@ -100,14 +102,24 @@ func (c ingestCmd) Run(e *env) error {
 		return err
 	}
 	defer db.Close()
+	metrics := newMetrics()
 	in, err := ingest.New(ingest.Options{
 		Source: c.Broker, Username: c.BrokerUser, Password: password, ClientID: c.ClientID,
-		Store: store, Registry: db, Commands: db, Logger: e.log, Registerer: newMetrics(), Now: time.Now,
+		Store: store, Registry: db, Commands: db, Logger: e.log, Registerer: metrics, Now: time.Now,
 	})
 	if err != nil {
 		return err
 	}
-	return in.Run(e.ctx)
+	l, err := listen(c.MetricsListen)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.out, "metrics http://%s/metrics\n", l.Addr())
+	g, ctx := errgroup.WithContext(e.ctx)
+	watched := &http.Server{Handler: in.Handler(metrics), ReadHeaderTimeout: 10 * time.Second}
+	g.Go(func() error { return named("http", ctx, serveHTTP(l, watched)) })
+	g.Go(func() error { return named("ingest", ctx, in.Run) })
+	return g.Wait()
 }
 
 type analyticsCmd struct {

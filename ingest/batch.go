@@ -73,7 +73,7 @@ func (c *collector) add(ctx context.Context, b *batch, d *delivery) {
 	if err != nil {
 		it.refusal = &refusal{ReasonBadTopic, err.Error()}
 	} else if !c.pack(ctx, b, &it) {
-		d.done() // ctx has ended: the broker sends it again
+		d.drop() // ctx has ended: the broker sends it again
 		return
 	}
 	it.end = len(b.points)

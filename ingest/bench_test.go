@@ -44,7 +44,7 @@ func BenchmarkDecodeAndBatch(b *testing.B) {
 			}
 			topic := wire.PackTopic("s", "gw-1", "m1", wire.LaneLive)
 			c := &collector{in: in, lane: wire.LaneLive}
-			s := in.lanes[0].source
+			t := in.lanes[0].intake
 			values := 0
 			b.ReportAllocs()
 			bt := &batch{}
@@ -53,7 +53,7 @@ func BenchmarkDecodeAndBatch(b *testing.B) {
 					bt = &batch{}
 				}
 				before := bt.values
-				c.add(context.Background(), bt, &delivery{topic: topic, payload: payloads[i%300], source: s})
+				c.add(context.Background(), bt, &delivery{topic: topic, payload: payloads[i%300], intake: t})
 				values += bt.values - before
 			}
 			require.Equal(b, b.N*60, values, fmt.Sprint(bt.items[0].refusal))

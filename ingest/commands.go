@@ -341,8 +341,8 @@ func (in *Ingest) runCommands(ctx context.Context) {
 		return
 	}
 	publish := func(topic string, payload []byte) bool {
-		_, ok := in.lanes[0].source.publish(topic, payload)
-		return ok
+		_, err := in.source.publish(topic, 1, false, payload)
+		return err == nil
 	}
 	newCommander(in.opts.Commands, publish, in.opts.Logger, in.opts.Now).run(ctx)
 }

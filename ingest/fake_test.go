@@ -12,6 +12,7 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -202,6 +203,8 @@ func (s *fakeStore) dump(t testing.TB, machine string, fields ...string) []strin
 // world is a broker, a store, a registry and an ingest between them.
 type world struct {
 	broker   brokertest.Broker
+	reach    func(b brokertest.Broker, o *Options) // how ingest reaches the broker
+	change   []func(*Options)
 	store    *fakeStore
 	registry *fakeRegistry
 	now      time.Time
@@ -214,33 +217,53 @@ var brokerUsers = map[string]brokertest.User{
 	"ingest": {Password: "in", Rights: broker.IngestRights()},
 }
 
-func newWorld(t *testing.T, start func(*testing.T, map[string]brokertest.User) brokertest.Broker, change ...func(*Options)) *world {
+// sourceKind is a broker and how ingest takes packs from it.
+type sourceKind struct {
+	broker func(*testing.T, map[string]brokertest.User) brokertest.Broker
+	reach  func(b brokertest.Broker, o *Options)
+}
+
+// sources are what every test of the whole ingest passes on.
+var sources = map[string]sourceKind{
+	"embedded by mqtt": {brokertest.Embedded, func(brokertest.Broker, *Options) {}},
+	"mosquitto":        {brokertest.Mosquitto, func(brokertest.Broker, *Options) {}},
+	"embedded by nats": {brokertest.Embedded, func(b brokertest.Broker, o *Options) {
+		o.Source, o.InProcess = "", b.(nats.InProcessConnProvider)
+	}},
+	"nats cluster": {brokertest.Cluster, func(b brokertest.Broker, o *Options) {
+		o.Source = b.(interface{ NATS() string }).NATS()
+	}},
+}
+
+func newWorld(t *testing.T, start sourceKind, change ...func(*Options)) *world {
 	t.Helper()
 	w := &world{
-		broker: start(t, brokerUsers), store: &fakeStore{Memory: tsdb.NewMemory()}, registry: newFakeRegistry("m1", "m2"),
+		broker: start.broker(t, brokerUsers), reach: start.reach, change: change, store: &fakeStore{Memory: tsdb.NewMemory()}, registry: newFakeRegistry("m1", "m2"),
 		now: time.UnixMilli(baseMs + 3_600_000),
 	}
-	w.start(t, change...)
+	w.start(t)
 	t.Cleanup(func() { w.stop() })
 	return w
 }
 
 func (w *world) options() Options {
-	return Options{
-		Source: w.broker.URL(), Username: "ingest", Password: "in", ClientID: "test-ingest",
+	o := Options{
+		AckWait: time.Second,
+		Source:  w.broker.URL(), Username: "ingest", Password: "in", ClientID: "test-ingest",
 		Store: w.store, Registry: w.registry, Logger: quiet(), Registerer: prometheus.NewRegistry(),
 		Now:      func() time.Time { return w.now },
 		KnownFor: 50 * time.Millisecond, ReplayEvery: 50 * time.Millisecond, ReceiptEvery: 50 * time.Millisecond, BatchWait: 20 * time.Millisecond,
 	}
-}
-
-func (w *world) start(t *testing.T, change ...func(*Options)) {
-	t.Helper()
-	o := w.options()
-	for _, c := range change {
+	w.reach(w.broker, &o)
+	for _, c := range w.change {
 		c(&o)
 	}
-	in, err := New(o)
+	return o
+}
+
+func (w *world) start(t *testing.T) {
+	t.Helper()
+	in, err := New(w.options())
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -367,4 +390,10 @@ func wantLines(n int) []string {
 		}
 	}
 	return out
+}
+
+func (r *fakeRegistry) forgetGateways() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.gateways)
 }

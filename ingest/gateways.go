@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
-
-	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"karkhana/internal/registry"
 	"karkhana/internal/wire"
@@ -66,12 +65,15 @@ func (g *gateways) seen(site, gateway string) {
 }
 
 // take notes a message that is a status, and says whether it was one.
-func (g *gateways) take(m mqtt.Message) bool {
-	topic, err := wire.ParseTopic(m.Topic())
+func (g *gateways) take(name string, payload []byte, retained bool) bool {
+	if !strings.HasSuffix(name, "/"+string(wire.KindStatus)) {
+		return false
+	}
+	topic, err := wire.ParseTopic(name)
 	if err != nil || topic.Kind != wire.KindStatus {
 		return false
 	}
-	g.status(topic.Site, topic.Gateway, m.Payload(), m.Retained())
+	g.status(topic.Site, topic.Gateway, payload, retained)
 	return true
 }
 

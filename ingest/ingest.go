@@ -7,7 +7,7 @@
 // whatever dies in between only makes the gateway send again, and storing a pack twice changes nothing. It does not
 // own the bytes of a pack (package wire), the store (tsdb) nor the SQL (registry).
 //
-// Live packs and backlog each have a connection, a queue and writers of their own, so that a gateway with a week of
+// Live packs and backlog each have a subscription, a queue and writers of their own, so that a gateway with a week of
 // backlog delays nobody's live values. Memory is bounded: when the store is slow or down, no more is taken from the
 // broker, and when the broker is full the gateways keep their packs.
 package ingest
@@ -17,9 +17,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
@@ -50,9 +50,12 @@ var _ Registry = (*registry.DB)(nil)
 
 // Options of an ingest. Zero values of the lower half mean the default.
 type Options struct {
-	Source             string // where the packs come from: mqtt://host:port
+	// Source is where the packs come from: mqtt://host:port (any MQTT broker; one ingest process for each ClientID) or
+	// nats://host:port,… (a NATS server or cluster with MQTT and JetStream; any number of processes share the work).
+	Source             string
+	InProcess          nats.InProcessConnProvider // a NATS server in this process instead of Source; see package broker
 	Username, Password string
-	ClientID           string // stands for the persistent sessions at the broker: the same at each start, one process at a time
+	ClientID           string // mqtt://: stands for the persistent sessions at the broker, the same at each start, one process at a time
 	Store              tsdb.Store
 	Registry           Registry
 	Commands           Commands // nil: no commands and no lists of cards are sent
@@ -67,6 +70,7 @@ type Options struct {
 	Writers      int           // writes to the store at once in each lane; 0: 2
 	ReceiptEvery time.Duration // 0: 300 ms
 	KnownFor     time.Duration // how long an answer of the registry about a machine is believed; 0: 5 s
+	AckWait      time.Duration // nats://: when another ingest gets what one has not acknowledged; 0: 15 s
 	ReplayEvery  time.Duration // how often it is looked whether quarantined machines were registered; 0: 5 s
 }
 
@@ -78,7 +82,8 @@ type Ingest struct {
 	checker  *checker
 	receipts *receipts
 	gateways *gateways
-	lanes    []*lane
+	lanes    []*lane // live, history
+	source   source
 
 	replayed replayed
 	fill     *quarantineMetrics
@@ -89,21 +94,8 @@ func New(o Options) (*Ingest, error) {
 	if o.Store == nil || o.Registry == nil || o.Logger == nil || o.Registerer == nil {
 		return nil, errors.New("ingest: Store, Registry, Logger and Registerer must be set")
 	}
-	u, err := url.Parse(o.Source)
-	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("ingest: source %q is not an address: use mqtt://host:port", o.Source)
-	}
-	if u.Scheme != "mqtt" {
-		return nil, fmt.Errorf("ingest: source %q: only mqtt:// is served", o.Source)
-	}
-	if o.ClientID == "" {
-		return nil, errors.New("ingest: ClientID must be set, and stay the same from start to start")
-	}
 	setDefaults(&o)
-	m, err := newMetrics(o.Registerer)
-	if err != nil {
-		return nil, err
-	}
+	m := newMetrics()
 	in := &Ingest{opts: o, metrics: m}
 	if in.fill, err = newQuarantineMetrics(o.Registerer); err != nil {
 		return nil, err
@@ -115,7 +107,11 @@ func New(o Options) (*Ingest, error) {
 	for _, name := range []wire.Lane{wire.LaneLive, wire.LaneHistory} {
 		in.lanes = append(in.lanes, newLane(in, name))
 	}
-	return in, nil
+	var err error
+	if in.source, err = openSource(in); err != nil {
+		return nil, err
+	}
+	return in, m.register(o.Registerer)
 }
 
 func setDefaults(o *Options) {
@@ -143,6 +139,9 @@ func setDefaults(o *Options) {
 	if o.KnownFor == 0 {
 		o.KnownFor = 5 * time.Second
 	}
+	if o.AckWait == 0 {
+		o.AckWait = 15 * time.Second
+	}
 	if o.ReplayEvery == 0 {
 		o.ReplayEvery = 5 * time.Second
 	}
@@ -151,26 +150,26 @@ func setDefaults(o *Options) {
 // Run serves until ctx ends, and waits for what it started. An outage of broker, store or registry is waited out with
 // back-off, however long: it ends nothing and loses nothing.
 func (in *Ingest) Run(ctx context.Context) error {
-	// The sources outlive the rest by a moment: the last receipts still have to go out.
-	sources, stopSources := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopSources()
+	// The source outlives the rest by a moment: the last receipts still have to go out.
+	below, stopSource := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSource()
 	var outer errgroup.Group
-	for _, l := range in.lanes {
-		outer.Go(func() error { l.source.run(sources); return nil })
-	}
+	outer.Go(func() error { in.source.run(below); return nil })
 	g, ctx := errgroup.WithContext(ctx)
 	for _, l := range in.lanes {
 		g.Go(func() error { l.run(ctx); return nil })
 	}
-	g.Go(func() error { in.receipts.run(ctx, in.opts.ReceiptEvery, in.lanes[0].source); return nil })
+	g.Go(func() error { in.receipts.run(ctx, in.opts.ReceiptEvery, in.source); return nil })
 	g.Go(func() error { in.gateways.run(ctx); return nil })
 	g.Go(func() error { in.runCommands(ctx); return nil })
 	g.Go(func() error { in.replayLoop(ctx); return nil })
 	err := g.Wait()
-	for _, token := range in.receipts.flush(in.lanes[0].source) {
-		token.WaitTimeout(time.Second)
+	last, cancel := context.WithTimeout(below, 2*time.Second)
+	defer cancel()
+	for _, s := range in.receipts.flush(in.source) {
+		_ = s.wait(last) // a lost receipt costs a repeated pack
 	}
-	stopSources()
+	stopSource()
 	if outerErr := outer.Wait(); err == nil {
 		err = outerErr
 	}
@@ -179,12 +178,24 @@ func (in *Ingest) Run(ctx context.Context) error {
 
 // WaitReady returns when both lanes are subscribed at the broker, or with ctx's error.
 func (in *Ingest) WaitReady(ctx context.Context) error {
-	for _, l := range in.lanes {
-		select {
-		case <-l.source.ready:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	select {
+	case <-in.source.ready():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Publish sends a message to an MQTT topic through the source's broker and returns when the broker has acknowledged
+// it (QoS 1) or taken it (QoS 0). It fails when there is no connection just now, and on a retained message over
+// nats://. It may be called from many goroutines while Run runs.
+func (in *Ingest) Publish(ctx context.Context, topic string, qos byte, retain bool, payload []byte) error {
+	s, err := in.source.publish(topic, qos, retain, payload)
+	if err == nil {
+		err = s.wait(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("publish to %s: %w", topic, err)
 	}
 	return nil
 }

@@ -17,15 +17,11 @@ import (
 type lane struct {
 	in     *Ingest
 	name   wire.Lane
-	source *source
+	intake *intake
 }
 
 func newLane(in *Ingest, name wire.Lane) *lane {
-	filters := []string{wire.PackTopic("+", "+", "+", name)}
-	if name == wire.LaneLive {
-		filters = append(filters, wire.StatusTopic("+", "+"))
-	}
-	return &lane{in: in, name: name, source: newSource(in, string(name), filters, in.gateways.take)}
+	return &lane{in: in, name: name, intake: newIntake(name, in.opts.HeldBytes, in.metrics.held.WithLabelValues(string(name)))}
 }
 
 // run stores what the source delivers until ctx ends. One goroutine decodes while others wait for the store.
@@ -36,7 +32,7 @@ func (l *lane) run(ctx context.Context) {
 		defer close(batches)
 		c := &collector{in: l.in, lane: l.name}
 		for {
-			b := c.next(ctx, l.source.queue)
+			b := c.next(ctx, l.intake.queue)
 			if b == nil {
 				return nil
 			}
@@ -60,7 +56,7 @@ func (l *lane) finish(ctx context.Context, b *batch) {
 	defer func() {
 		for i := range b.items {
 			if d := b.items[i].delivery; d != nil {
-				d.done()
+				d.drop()
 			}
 		}
 	}()

@@ -17,14 +17,14 @@ type metrics struct {
 	held                                          *prometheus.GaugeVec
 }
 
-func newMetrics(r prometheus.Registerer) (*metrics, error) {
+func newMetrics() *metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "karkhana_ingest_" + name, Help: help}, labels)
 	}
 	single := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "karkhana_ingest_" + name, Help: help})
 	}
-	m := &metrics{
+	return &metrics{
 		received:   counter("packs_received_total", "Messages taken from the broker, repeated ones too.", "lane"),
 		stored:     counter("packs_stored_total", "Packs that the store has acknowledged.", "lane"),
 		values:     counter("values_stored_total", "Values in stored packs.", "lane"),
@@ -45,12 +45,15 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "karkhana_ingest_held_bytes", Help: "Messages in memory that are not acknowledged yet.",
 		}, []string{"lane"}),
 	}
+}
+
+func (m *metrics) register(r prometheus.Registerer) error {
 	var errs []error
 	for _, c := range []prometheus.Collector{m.received, m.stored, m.values, m.duplicates, m.refused, m.receipts, m.released, m.retries, m.write, m.lag, m.held} {
 		errs = append(errs, r.Register(c))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, fmt.Errorf("ingest: register metrics: %w", err)
+		return fmt.Errorf("ingest: register metrics: %w", err)
 	}
-	return m, nil
+	return nil
 }

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	mqtt "github.com/eclipse/paho.mqtt.golang"
-
 	"karkhana/internal/wire"
 )
 
@@ -64,7 +62,7 @@ func (r *receipts) add(it *item, note func(*pendingReceipt)) {
 }
 
 // run sends what has gathered, each time every is over.
-func (r *receipts) run(ctx context.Context, every time.Duration, s *source) {
+func (r *receipts) run(ctx context.Context, every time.Duration, s source) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
@@ -77,8 +75,8 @@ func (r *receipts) run(ctx context.Context, every time.Duration, s *source) {
 	}
 }
 
-// flush sends all pending receipts and returns their tokens. Without a connection they wait: nothing new comes in then.
-func (r *receipts) flush(s *source) (sent []mqtt.Token) {
+// flush sends all pending receipts and returns them. Without a connection they wait: nothing new comes in then.
+func (r *receipts) flush(s source) (out []sent) {
 	r.mu.Lock()
 	pending := r.pending
 	r.pending = map[spoolID]*pendingReceipt{}
@@ -90,16 +88,16 @@ func (r *receipts) flush(s *source) (sent []mqtt.Token) {
 				r.log.Error("receipt cannot be written", "site", id.site, "gateway", id.gateway, "err", err)
 				continue
 			}
-			token, ok := s.publish(wire.ReceiptTopic(id.site, id.gateway), payload)
-			if !ok {
+			m, err := s.publish(wire.ReceiptTopic(id.site, id.gateway), 1, false, payload)
+			if err != nil {
 				r.keep(id, p)
 				break
 			}
-			sent = append(sent, token)
+			out = append(out, m)
 			r.metrics.receipts.Inc()
 		}
 	}
-	return sent
+	return out
 }
 
 func (r *receipts) keep(id spoolID, p *pendingReceipt) {

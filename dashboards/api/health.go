@@ -12,8 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// routeHealth adds the calls for machines that watch this one: /healthz (the process lives), /readyz (store and
-// registry answer), /metrics (Prometheus; from this computer or with a token of role admin).
+// routeHealth adds the calls for machines that watch this one: /healthz (the process lives), /readyz (store,
+// registry and, when ingest runs here, its broker answer), /metrics (Prometheus; from this computer or with a token of role admin).
 func (a *API) routeHealth(mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -44,6 +44,12 @@ func (a *API) ready(w http.ResponseWriter, r *http.Request) {
 	}
 	if _, err := a.reg.Sites(ctx); err != nil {
 		answer["registry"], status = "does not answer", http.StatusServiceUnavailable
+	}
+	if a.brokerCheck != nil {
+		answer["broker"] = "ok"
+		if a.brokerCheck(ctx) != nil {
+			answer["broker"], status = "does not answer", http.StatusServiceUnavailable
+		}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

@@ -1,12 +1,12 @@
 // Package broker is the embedded MQTT 3.1.1 broker: a NATS server with its MQTT listener and JetStream, in our process.
+// Ingest reads its JetStream without a listener (InProcessConn); further ingest processes need the NATS listener.
 //
 // It owns the listener, who may connect and which topics they may use. It does not own the contract of the topics
 // (package wire) nor who knows which key (the caller's Authenticate). What it acknowledges lies in its files but is
 // not forced to disk at once: only ingest's receipt is proof of storage.
 //
-// The broker cannot tie an MQTT client id to a user: a gateway with a valid key that connects under another client's
-// id takes over that session (it still sees and writes only its own topics). Client ids should therefore not be
-// guessable; whatever is lost that way is sent again.
+// An MQTT client that connects under the id of another one takes over its session, as MQTT wants it. So that no
+// gateway does this to another or to ingest, ids belong to users: see Rights.ClientID.
 package broker
 
 import (
@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -45,6 +46,9 @@ const (
 type Options struct {
 	DataDir string // the broker's own directory; one process at a time
 	Listen  string // host:port of the MQTT listener; port 0 takes a free one
+	// NATSListen is host:port of a NATS listener for ingest in other processes; "" opens none. Only users with
+	// Rights.JetStream may connect there.
+	NATSListen string
 	// Authenticate says what a user may do, and false when user or password are wrong. It is called from many
 	// goroutines.
 	Authenticate  func(user, password string) (Rights, bool)
@@ -58,6 +62,8 @@ type Broker struct {
 	opts       Options
 	host       string
 	port       int
+	natsHost   string
+	natsPort   int
 	mu         sync.Mutex
 	server     *server.Server
 	serverOpts *server.Options
@@ -76,15 +82,29 @@ func New(o Options) (*Broker, error) {
 	if o.AckWait == 0 {
 		o.AckWait = defaultAckWait
 	}
-	host, portText, err := net.SplitHostPort(o.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("broker: listen address %q: want host:port, for example 127.0.0.1:1883: %w", o.Listen, err)
+	b := &Broker{opts: o}
+	var err error
+	if b.host, b.port, err = splitListen(o.Listen); err != nil {
+		return nil, err
 	}
-	port, err := strconv.ParseUint(portText, 10, 16)
-	if err != nil {
-		return nil, fmt.Errorf("broker: listen address %q: the port is not a number from 0 to 65535", o.Listen)
+	if o.NATSListen != "" {
+		if b.natsHost, b.natsPort, err = splitListen(o.NATSListen); err != nil {
+			return nil, err
+		}
 	}
-	return &Broker{opts: o, host: host, port: int(port)}, nil
+	return b, nil
+}
+
+func splitListen(listen string) (host string, port int, err error) {
+	host, portText, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", 0, fmt.Errorf("broker: listen address %q: want host:port, for example 127.0.0.1:1883: %w", listen, err)
+	}
+	n, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return "", 0, fmt.Errorf("broker: listen address %q: the port is not a number from 0 to 65535", listen)
+	}
+	return host, int(n), nil
 }
 
 // Start starts the broker and returns when it takes connections. The error says whether the port or the directory
@@ -165,9 +185,15 @@ func (b *Broker) serverOptions() *server.Options {
 	if port == 0 {
 		port = server.RANDOM_PORT
 	}
+	natsPort := b.natsPort
+	if natsPort == 0 {
+		natsPort = server.RANDOM_PORT
+	}
 	return &server.Options{
 		ServerName:                 "karkhana",
-		DontListen:                 true, // no NATS clients, only MQTT
+		DontListen:                 b.opts.NATSListen == "",
+		Host:                       b.natsHost,
+		Port:                       natsPort,
 		NoSigs:                     true,
 		JetStream:                  true,
 		StoreDir:                   b.opts.DataDir,
@@ -230,6 +256,26 @@ func (b *Broker) url() string {
 	return "mqtt://" + net.JoinHostPort(b.host, strconv.Itoa(b.serverOpts.MQTT.Port))
 }
 
+// NATSURL is where ingest in another process connects, nats://host:port; empty before Start and without NATSListen.
+func (b *Broker) NATSURL() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.server == nil || b.opts.NATSListen == "" {
+		return ""
+	}
+	return "nats://" + b.server.Addr().String()
+}
+
+// InProcessConn connects a NATS client of this process, which needs no listener (nats.InProcessServer).
+func (b *Broker) InProcessConn() (net.Conn, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.server == nil {
+		return nil, errors.New("broker: not started")
+	}
+	return b.server.InProcessConn()
+}
+
 // Stop closes all connections, writes what is held to the files and waits. It may be called at any time, also twice.
 func (b *Broker) Stop() {
 	b.mu.Lock()
@@ -273,7 +319,14 @@ func (a authenticator) Check(c server.ClientAuthentication) bool {
 		a.b.opts.Logger.Warn("broker refused a client: unknown user or wrong key", "user", printable(o.Username), "from", c.RemoteAddress().String())
 		return false
 	}
-	p, err := rights.permissions()
+	if clientID, mqtt := mqttClientID(c); mqtt && !rights.mayUse(clientID) {
+		a.b.opts.Logger.Warn("broker refused a client: the MQTT client id belongs to another user", "user", printable(o.Username), "client", printable(clientID))
+		return false
+	} else if !mqtt && !rights.JetStream {
+		a.b.opts.Logger.Warn("broker refused a client: this user may use MQTT only", "user", printable(o.Username))
+		return false
+	}
+	p, err := rights.Permissions()
 	if err != nil {
 		a.b.opts.Logger.Error("broker refused a client: its rights cannot be used", "user", printable(o.Username), "err", err)
 		return false
@@ -281,6 +334,28 @@ func (a authenticator) Check(c server.ClientAuthentication) bool {
 	c.RegisterUser(&server.User{Username: o.Username, Permissions: p})
 	return true
 }
+
+// mqttClientID returns the id of an MQTT client; false for clients of other protocols. The server shows it nowhere but
+// at the end of the connection's name: 127.0.0.1:1234 - mid:5 - "the-id". What looks otherwise counts as an id that
+// nobody may use.
+func mqttClientID(c server.ClientAuthentication) (string, bool) {
+	s, ok := c.(fmt.Stringer)
+	if !ok {
+		return unknownClientID, true
+	}
+	_, rest, isMQTT := strings.Cut(s.String(), " - mid")
+	if !isMQTT {
+		return "", false
+	}
+	_, quoted, _ := strings.Cut(rest, " - ")
+	if id, err := strconv.Unquote(quoted); err == nil {
+		return id, true
+	}
+	return unknownClientID, true
+}
+
+// unknownClientID belongs to nobody.
+const unknownClientID = "_"
 
 // printable cuts a name that a stranger chose.
 func printable(s string) string {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -245,4 +246,45 @@ func TestNoRights(t *testing.T) {
 	_ = brokertest.Wait(ingest.Publish(wire.ReceiptTopic("s", "g"), 1, false, "x"))
 	require.Empty(t, none.all())
 	require.Empty(t, in.all())
+}
+
+// A gateway with a valid key cannot take over the session of another one, nor ingest's, by using its client id.
+func TestClientIDsBelongToUsers(t *testing.T) {
+	b := brokertest.Embedded(t, users)
+	try := func(user, password, id string) error {
+		c := mqtt.NewClient(brokertest.ClientOptions(b, user, password, id))
+		defer c.Disconnect(0)
+		return brokertest.Wait(c.Connect())
+	}
+	for _, id := range []string{"s_gw-1", "s_gw-1_test", "anything"} {
+		require.NoError(t, try("s.gw-1", "one", id), id)
+	}
+	victim := brokertest.Connect(t, brokertest.ClientOptions(b, "s.gw-1", "one", "s_gw-1"))
+	for _, id := range []string{"s_gw-1", "s_gw-1_test", "karkhana-ingest-telemetry", "t_gw-2", "_", "a_b", `s_gw-1" - "s_gw-2`} {
+		require.Error(t, try("s.gw-2", "two", id), id)
+	}
+	require.NoError(t, try("ingest", "in", "karkhana-ingest-telemetry"))
+	require.NoError(t, try("ingest", "in", "any_id"))
+	require.True(t, victim.IsConnectionOpen())
+}
+
+// A gateway's key opens MQTT alone: over NATS it could write around the stream of messages.
+func TestGatewaysMayNotUseNATS(t *testing.T) {
+	b, err := broker.New(broker.Options{
+		DataDir: t.TempDir(), Listen: "127.0.0.1:0", NATSListen: "127.0.0.1:0", Logger: quiet(),
+		Authenticate: func(user, password string) (broker.Rights, bool) {
+			return users[user].Rights, users[user].Password == password
+		},
+	})
+	require.NoError(t, err)
+	require.Empty(t, b.NATSURL())
+	require.NoError(t, b.Start(t.Context()))
+	defer b.Stop()
+	_, err = nats.Connect(b.NATSURL(), nats.UserInfo("s.gw-1", "one"))
+	require.ErrorIs(t, err, nats.ErrAuthorization)
+	_, err = nats.Connect(b.NATSURL())
+	require.ErrorIs(t, err, nats.ErrAuthorization)
+	nc, err := nats.Connect(b.NATSURL(), nats.UserInfo("ingest", "in"))
+	require.NoError(t, err)
+	nc.Close()
 }

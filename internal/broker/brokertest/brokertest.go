@@ -58,6 +58,9 @@ type embedded struct {
 
 func (e *embedded) URL() string { return "mqtt://" + e.listen }
 
+// InProcessConn makes it a server for NATS clients of this process.
+func (e *embedded) InProcessConn() (net.Conn, error) { return e.b.InProcessConn() }
+
 func (e *embedded) Start(t *testing.T) {
 	t.Helper()
 	b, err := broker.New(broker.Options{

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"karkhana/internal/broker"
+	"karkhana/internal/registry"
+	"karkhana/internal/secret"
+	"karkhana/internal/wire"
+)
+
+// ingestUser is the broker user of ingest.
+const ingestUser = "ingest"
+
+// brokerListen says where the embedded broker listens.
+type brokerListen struct {
+	MQTTListen string `name:"mqtt-listen" help:"Address for gateways, HOST:PORT." default:"127.0.0.1:1883"`
+	NATSListen string `name:"nats-listen" help:"Address for ingest processes beside this one (nats://), HOST:PORT. Default: none."`
+}
+
+type brokerCmd struct {
+	storeFlags
+	brokerListen
+}
+
+// Run serves gateways and ingest until it is stopped.
+func (c brokerCmd) Run(e *env) error {
+	db, err := c.openRegistry(e.ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	key, err := ingestKey(c.Data)
+	if err != nil {
+		return err
+	}
+	b, err := newBroker(c.Data, c.brokerListen, doorkeeper{db: db, ingest: key, log: e.log}, e.log)
+	if err != nil {
+		return err
+	}
+	if err := b.Start(e.ctx); err != nil {
+		return err
+	}
+	defer b.Stop()
+	fmt.Fprintf(e.out, "gateways  %s\n", b.URL())
+	if u := b.NATSURL(); u != "" {
+		fmt.Fprintf(e.out, "ingest    %s (user %s, password in %s)\n", u, ingestUser, ingestKeyFile(c.Data))
+	}
+	<-e.ctx.Done()
+	return nil
+}
+
+func newBroker(data string, listen brokerListen, d doorkeeper, log *slog.Logger) (*broker.Broker, error) {
+	return broker.New(broker.Options{
+		DataDir: filepath.Join(data, "broker"), Listen: listen.MQTTListen, NATSListen: listen.NATSListen,
+		Authenticate: d.authenticate, Logger: log,
+	})
+}
+
+func ingestKeyFile(data string) string { return filepath.Join(data, "ingest.key") }
+
+// ingestKey is ingest's password at the embedded broker, made at the first start.
+func ingestKey(data string) (string, error) { return secret.Keep(ingestKeyFile(data)) }
+
+// doorkeeper knows who may connect to the broker.
+type doorkeeper struct {
+	db     *registry.DB
+	ingest string // ingest's password
+	log    *slog.Logger
+}
+
+// authenticate lets gateways in with their own key and gives them only their own topics.
+func (d doorkeeper) authenticate(user, password string) (broker.Rights, bool) {
+	if user == ingestUser {
+		return broker.IngestRights(), subtle.ConstantTimeCompare([]byte(password), []byte(d.ingest)) == 1
+	}
+	site, gateway, ok := strings.Cut(user, ".")
+	if !ok || wire.CheckID("site", site) != nil || wire.CheckID("gateway", gateway) != nil {
+		return broker.Rights{}, false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	g, err := d.db.Gateway(ctx, site, gateway)
+	if err != nil {
+		if !errors.Is(err, registry.ErrNotFound) {
+			d.log.Error("look up a gateway's key", "site", site, "gateway", gateway, "err", err)
+		}
+		return broker.Rights{}, false
+	}
+	if g.KeyHash == "" || subtle.ConstantTimeCompare([]byte(g.KeyHash), []byte(registry.HashSecret(password))) != 1 {
+		return broker.Rights{}, false
+	}
+	return broker.GatewayRights(site, gateway), true
+}
+
+// forgetSessions ends the MQTT sessions that ingest had at the embedded broker before it read JetStream: a session that
+// nobody reads gathers messages until the broker's files are full.
+func forgetSessions(url, password string) error {
+	for _, lane := range []wire.Lane{wire.LaneLive, wire.LaneHistory} {
+		c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(url).SetUsername(ingestUser).SetPassword(password).
+			SetClientID("karkhana-ingest-" + string(lane)).SetCleanSession(true).SetAutoReconnect(false).SetConnectTimeout(10 * time.Second))
+		token := c.Connect()
+		if !token.WaitTimeout(15 * time.Second) {
+			return errors.New("end ingest's former session at the broker: no answer")
+		}
+		if err := token.Error(); err != nil {
+			return fmt.Errorf("end ingest's former session at the broker: %w", err)
+		}
+		c.Disconnect(250)
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package ingest
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"karkhana/internal/broker/brokertest"
+	"karkhana/internal/tsdb"
+	"karkhana/internal/wire"
+)
+
+// natsSources are the sources that several ingest processes can share.
+var natsSources = []string{"embedded by nats", "nats cluster"}
+
+func TestSeveralIngestsShareTheWork(t *testing.T) {
+	for _, name := range natsSources {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, sources[name])
+			second := &world{broker: w.broker, reach: w.reach, store: w.store, registry: w.registry, now: w.now}
+			second.start(t)
+			t.Cleanup(func() { second.stop() })
+			g := newGateway(t, w)
+			all := packs(t, 200)
+			for seq := range uint64(200) {
+				g.send("m1", wire.LaneLive, all[seq+1])
+			}
+			g.deliver(all)
+			require.Equal(t, wantLines(200), w.store.dump(t, "m1", "power_w", "energy_wh"))
+			const stored = "karkhana_ingest_packs_stored_total"
+			require.Positive(t, metric(t, w, stored))
+			require.Positive(t, metric(t, second, stored))
+		})
+	}
+}
+
+// What an ingest holds when it stops goes to another one.
+func TestAnotherIngestTakesOver(t *testing.T) {
+	for _, name := range natsSources {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, sources[name])
+			w.store.setDown(true)
+			g := newGateway(t, w)
+			all := packs(t, 50)
+			for seq := range uint64(50) {
+				g.send("m1", wire.LaneLive, all[seq+1])
+			}
+			require.Eventually(t, func() bool { return metric(t, w, "karkhana_ingest_held_bytes") > 0 }, patience, every)
+			second := &world{broker: w.broker, reach: w.reach, store: &fakeStore{Memory: tsdb.NewMemory()}, registry: w.registry, now: w.now}
+			second.start(t)
+			t.Cleanup(func() { second.stop() })
+			w.stop()
+			require.Eventually(t, func() bool { n, _ := g.counts(); return n == 50 }, patience, every)
+			require.Equal(t, wantLines(50), second.store.dump(t, "m1", "power_w", "energy_wh"))
+		})
+	}
+}
+
+// A receipt reaches also a gateway that was away when it was sent, if it keeps its session, with QoS 1.
+func TestReceiptsReachPersistentSessions(t *testing.T) {
+	for name, kind := range sources {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, kind)
+			var got, qos atomic.Int32
+			session := func() mqtt.Client {
+				return brokertest.Connect(t, brokertest.ClientOptions(w.broker, "s.gw-1", "one", "s_gw-1").SetCleanSession(false).
+					SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) { qos.Store(int32(m.Qos())); got.Add(1) }))
+			}
+			c := session()
+			require.NoError(t, brokertest.Wait(c.Subscribe(wire.ReceiptTopic("s", "gw-1"), 1, nil)))
+			require.NoError(t, w.ingest.Publish(timeout(t, patience), wire.ReceiptTopic("s", "gw-1"), 1, false, []byte("here")))
+			require.Eventually(t, func() bool { return got.Load() == 1 }, patience, every)
+			c.Disconnect(100)
+			require.NoError(t, w.ingest.Publish(timeout(t, patience), wire.ReceiptTopic("s", "gw-1"), 1, false, []byte("away")))
+			session()
+			require.Eventually(t, func() bool { return got.Load() == 2 }, patience, every)
+			require.EqualValues(t, 1, qos.Load())
+		})
+	}
+}
+
+func TestPublishWithoutConnectionFails(t *testing.T) {
+	for name, source := range map[string]string{"mqtt": "mqtt://127.0.0.1:1", "nats": "nats://127.0.0.1:1"} {
+		t.Run(name, func(t *testing.T) {
+			in, err := New(Options{Source: source, ClientID: "c", Store: tsdb.NewMemory(), Registry: newFakeRegistry(), Logger: quiet(), Registerer: prometheus.NewRegistry()})
+			require.NoError(t, err)
+			require.ErrorIs(t, in.Publish(context.Background(), wire.CommandTopic("s", "g"), 1, false, nil), errNotConnected)
+			require.ErrorIs(t, in.Checks()["broker"](context.Background()), errNotConnected)
+		})
+	}
+}
+
+// A retained status that was written before ingest connected is taken, as old news.
+func TestRetainedStatusIsTakenAtTheStart(t *testing.T) {
+	for name, kind := range sources {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, kind)
+			w.stop()
+			g := newGateway(t, w)
+			b, err := (&wire.Status{Online: true, Version: "7", TimeMs: w.now.UnixMilli() - 60_000}).Encode()
+			require.NoError(t, err)
+			require.NoError(t, brokertest.Wait(g.client.Publish(wire.StatusTopic("s", "gw-1"), 1, true, b)))
+			w.registry.forgetGateways()
+			w.start(t)
+			require.Eventually(t, func() bool { return w.registry.gateway("s", "gw-1").Online }, patience, every)
+			require.Eventually(t, func() bool { return w.registry.gateway("s", "gw-1").SeenMs >= w.now.Add(-time.Minute).UnixMilli() }, patience, every)
+		})
+	}
+}

@@ -1,0 +1,334 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"karkhana/internal/wire"
+)
+
+// The NATS server keeps every QoS 1 message of an MQTT client in the stream $MQTT_msgs before it acknowledges it, under
+// the subject of its topic, and retained messages in $MQTT_rmsgs (nats-server, server/mqtt.go). We read these streams
+// where they are: nothing is stored twice, and what the gateway's PUBACK promises is what we read.
+const (
+	mqttStream          = "$MQTT_msgs"
+	mqttSubjects        = "$MQTT.msgs."
+	mqttRetained        = "$MQTT_rmsgs"
+	mqttRetainedPrefix  = "$MQTT.rmsgs."
+	mqttQoSHeader       = "Nmqtt-Pub" // tells the server the QoS at which MQTT clients get a message
+	consumerPrefix      = "karkhana-" // durable consumers karkhana-telemetry and karkhana-history
+	natsMaxAckPending   = 65_536
+	natsPullMessages    = 1024
+	natsPullBytes       = 1 << 20
+	natsHeartbeat       = 5 * time.Second
+	natsConnectTimeout  = 10 * time.Second
+	natsRetainedAtOnce  = 256
+	natsRetainedIdleFor = time.Minute
+)
+
+// natsSource takes packs from a NATS server's JetStream. Each lane is a durable pull consumer that all ingest
+// processes share: the server gives each message to one of them, and to another one when it is not acknowledged in
+// time. A lane whose intake is full asks for no more, the other one goes on.
+type natsSource struct {
+	in      *Ingest
+	options []nats.Option
+	url     string
+	log     *slog.Logger
+
+	readyOnce chan struct{}
+
+	mu sync.Mutex
+	js jetstream.JetStream // nil while not connected
+}
+
+var _ source = (*natsSource)(nil)
+
+func newNATSSource(in *Ingest) *natsSource {
+	o := in.opts
+	s := &natsSource{in: in, url: o.Source, log: o.Logger, readyOnce: make(chan struct{})}
+	s.options = []nats.Option{
+		nats.Name("karkhana ingest " + o.ClientID), nats.UserInfo(o.Username, o.Password),
+		nats.NoReconnect(), nats.Timeout(natsConnectTimeout), nats.PingInterval(15 * time.Second),
+	}
+	if o.InProcess != nil {
+		s.url = ""
+		s.options = append(s.options, nats.InProcessServer(o.InProcess))
+	}
+	return s
+}
+
+func (s *natsSource) run(ctx context.Context) { keepServing(ctx, s.log, s.serve) }
+
+func (s *natsSource) ready() <-chan struct{} { return s.readyOnce }
+
+func (s *natsSource) connected() error {
+	if s.connection() == nil {
+		return errNotConnected
+	}
+	return nil
+}
+
+func (s *natsSource) connection() jetstream.JetStream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.js
+}
+
+func (s *natsSource) setConnection(js jetstream.JetStream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.js = js
+	if js != nil {
+		select {
+		case <-s.readyOnce:
+		default:
+			close(s.readyOnce)
+		}
+	}
+}
+
+// serve connects, makes the consumers if they are not there, and takes messages until the connection is lost.
+func (s *natsSource) serve(ctx context.Context) (served bool, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	nc, err := nats.Connect(s.url, append(s.options,
+		nats.ClosedHandler(func(*nats.Conn) { cancel(errors.New("the connection was lost")) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.log.Warn("broker", "err", err) }),
+	)...)
+	if err != nil {
+		return false, fmt.Errorf("connect: %w", err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(natsConnectTimeout))
+	if err != nil {
+		return false, fmt.Errorf("jetstream: %w", err)
+	}
+	e := &sequences{open: map[uint64]struct{}{}}
+	var iterators []jetstream.MessagesContext
+	for _, l := range s.in.lanes {
+		it, err := s.pull(ctx, js, l.name, nc.MaxPayload())
+		if err != nil {
+			return false, err
+		}
+		defer it.Stop()
+		iterators = append(iterators, it)
+	}
+	if err := s.retained(ctx, js); err != nil {
+		return false, err
+	}
+	s.setConnection(js)
+	defer s.setConnection(nil)
+	s.log.Info("connected to the broker")
+	var g errgroup.Group
+	for i, l := range s.in.lanes {
+		g.Go(func() error {
+			err := s.take(ctx, iterators[i], l.intake, e)
+			cancel(err) // one lane alone is no service
+			return err
+		})
+	}
+	g.Go(func() error {
+		<-ctx.Done()
+		_ = nc.FlushTimeout(2 * time.Second) // the last acknowledgements and receipts
+		for _, it := range iterators {
+			it.Stop() // wakes take
+		}
+		return nil
+	})
+	_ = g.Wait() // the cause says more
+	return true, context.Cause(ctx)
+}
+
+// pull makes or finds the lane's consumer and begins to ask for messages.
+func (s *natsSource) pull(ctx context.Context, js jetstream.JetStream, lane wire.Lane, maxPayload int64) (jetstream.MessagesContext, error) {
+	filters := []string{mqttSubjects + subjectOf(wire.PackTopic("*", "*", "*", lane))}
+	if lane == wire.LaneLive {
+		filters = append(filters, mqttSubjects+subjectOf(wire.StatusTopic("*", "*")))
+	}
+	c, err := js.CreateOrUpdateConsumer(ctx, mqttStream, jetstream.ConsumerConfig{
+		Durable: consumerPrefix + string(lane), FilterSubjects: filters,
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: s.in.opts.AckWait, MaxAckPending: natsMaxAckPending, MaxDeliver: -1,
+	})
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return nil, errors.New("the NATS server has no MQTT messages yet: its MQTT listener and JetStream must be on, and a first gateway must have connected")
+	case err != nil:
+		return nil, fmt.Errorf("consumer of lane %s: %w", lane, err)
+	}
+	it, err := c.Messages(jetstream.PullMaxMessagesWithBytesLimit(natsPullMessages, max(natsPullBytes, int(maxPayload)+4096)),
+		jetstream.PullHeartbeat(natsHeartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(true))
+	if err != nil {
+		return nil, fmt.Errorf("pull lane %s: %w", lane, err)
+	}
+	return it, nil
+}
+
+// take puts messages into the intake until ctx ends or the connection is lost. It blocks while the intake is full.
+func (s *natsSource) take(ctx context.Context, it jetstream.MessagesContext, t *intake, e *sequences) error {
+	for {
+		m, err := it.Next()
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("take from lane %s: %w", t.lane, err)
+		}
+		topic := topicOf(strings.TrimPrefix(m.Subject(), mqttSubjects))
+		if s.in.gateways.take(topic, m.Data(), false) {
+			_ = m.Ack()
+			continue
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			continue // not from JetStream
+		}
+		h := natsHandle{m: m, sequence: meta.Sequence.Stream, e: e}
+		if !e.note(h.sequence) {
+			continue // sent again while we still hold it: the one acknowledgement will do
+		}
+		if !t.put(ctx, &delivery{topic: topic, payload: m.Data(), broker: h}) {
+			h.drop()
+			return nil
+		}
+	}
+}
+
+// natsHandle acknowledges one message. When the connection is gone that fails, and the server gives the message out
+// again: storing it again changes nothing.
+type natsHandle struct {
+	m        jetstream.Msg
+	sequence uint64
+	e        *sequences
+}
+
+func (h natsHandle) acknowledge() {
+	_ = h.m.Ack()
+	h.e.forget(h.sequence)
+}
+
+func (h natsHandle) drop() {
+	_ = h.m.Nak()
+	h.e.forget(h.sequence)
+}
+
+// sequences is the set of messages of one connection, by number in the stream, that are not acknowledged.
+type sequences struct {
+	mu   sync.Mutex
+	open map[uint64]struct{}
+}
+
+func (s *sequences) note(n uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, held := s.open[n]; held {
+		return false
+	}
+	s.open[n] = struct{}{}
+	return true
+}
+
+func (s *sequences) forget(n uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, n)
+}
+
+// retained takes the gateways' retained statuses, as an MQTT client gets them when it subscribes.
+func (s *natsSource) retained(ctx context.Context, js jetstream.JetStream) error {
+	c, err := js.CreateConsumer(ctx, mqttRetained, jetstream.ConsumerConfig{
+		FilterSubject: mqttRetainedPrefix + subjectOf(wire.StatusTopic("*", "*")),
+		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, AckPolicy: jetstream.AckNonePolicy,
+		InactiveThreshold: natsRetainedIdleFor, MemoryStorage: true,
+	})
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil // no MQTT client has connected yet
+	}
+	if err != nil {
+		return fmt.Errorf("retained statuses: %w", err)
+	}
+	for {
+		batch, err := c.FetchNoWait(natsRetainedAtOnce)
+		if err != nil {
+			return fmt.Errorf("retained statuses: %w", err)
+		}
+		n := 0
+		for m := range batch.Messages() {
+			n++
+			s.in.gateways.take(topicOf(strings.TrimPrefix(m.Subject(), mqttRetainedPrefix)), m.Data(), true)
+		}
+		if err := batch.Error(); err != nil {
+			return fmt.Errorf("retained statuses: %w", err)
+		}
+		if n == 0 {
+			return nil
+		}
+	}
+}
+
+// publish stores the message where MQTT sessions read QoS 1 messages from, so that a gateway with a persistent session
+// gets it also when it is away just now. QoS 0 goes straight to who listens.
+func (s *natsSource) publish(topic string, qos byte, retain bool, payload []byte) (sent, error) {
+	js := s.connection()
+	if js == nil {
+		return nil, errNotConnected
+	}
+	if retain {
+		return nil, fmt.Errorf("publish to %s: retained messages cannot be sent over nats://, use mqtt://", topic)
+	}
+	subject := subjectOf(topic)
+	if qos == 0 {
+		return natsSent{}, js.Conn().Publish(subject, payload)
+	}
+	f, err := js.PublishMsgAsync(&nats.Msg{Subject: mqttSubjects + subject, Data: payload, Header: nats.Header{mqttQoSHeader: {"1"}}})
+	if err != nil {
+		return nil, fmt.Errorf("publish to %s: %w", topic, err)
+	}
+	return natsSent{f}, nil
+}
+
+type natsSent struct{ future jetstream.PubAckFuture }
+
+func (n natsSent) wait(ctx context.Context) error {
+	if n.future == nil {
+		return nil
+	}
+	select {
+	case <-n.future.Ok():
+		return nil
+	case err := <-n.future.Err():
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// subjectOf is the NATS subject of a topic of the contract: its ids hold neither dots nor spaces.
+func subjectOf(topic string) string { return strings.ReplaceAll(topic, "/", ".") }
+
+// topicOf is the MQTT topic of a subject. The NATS server writes a dot in a topic as "//" and an empty level as "/".
+func topicOf(subject string) string {
+	b := make([]byte, 0, len(subject))
+	for i := 0; i < len(subject); i++ {
+		c := subject[i]
+		switch {
+		case c == '.':
+			c = '/'
+		case c == '/' && i+1 < len(subject) && subject[i+1] == '/':
+			c = '.'
+			i++
+		case c == '/':
+			continue
+		}
+		b = append(b, c)
+	}
+	return string(b)
+}
