@@ -213,8 +213,9 @@ type world struct {
 }
 
 var brokerUsers = map[string]brokertest.User{
-	"s.gw-1": {Password: "one", Rights: broker.GatewayRights("s", "gw-1")},
-	"ingest": {Password: "in", Rights: broker.IngestRights()},
+	"s.gw-1":  {Password: "one", Rights: broker.GatewayRights("s", "gw-1")},
+	"s.probe": {Password: "p", Rights: broker.GatewayRights("s", "probe")},
+	"ingest":  {Password: "in", Rights: broker.IngestRights()},
 }
 
 // sourceKind is a broker and how ingest takes packs from it.
@@ -278,6 +279,21 @@ func (w *world) start(t *testing.T) {
 	ready, cancelReady := context.WithTimeout(ctx, 20*time.Second)
 	defer cancelReady()
 	require.NoError(t, in.WaitReady(ready))
+	w.settle(t)
+}
+
+// settle returns when messages reach ingest. A cluster that has just made a consumer may still drop the first ones,
+// because a server does not know of the consumer yet; a gateway sends them again after its patience.
+func (w *world) settle(t *testing.T) {
+	t.Helper()
+	c := mqtt.NewClient(brokertest.ClientOptions(w.broker, "s.probe", "p", "probe"))
+	require.NoError(t, brokertest.Wait(c.Connect()))
+	defer c.Disconnect(50)
+	w.registry.forgetGateways()
+	require.Eventually(t, func() bool {
+		_ = brokertest.Wait(c.Publish(wire.StatusTopic("s", "probe"), 1, false, `{"online":true}`))
+		return w.registry.gateway("s", "probe").Online
+	}, patience, 100*time.Millisecond)
 }
 
 // gateway sends packs and gathers receipts. It connects anew when the broker went away and sends again what has no

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -113,14 +114,14 @@ func (s *natsSource) serve(ctx context.Context) (served bool, err error) {
 		return false, fmt.Errorf("jetstream: %w", err)
 	}
 	e := &sequences{open: map[uint64]struct{}{}}
-	var iterators []jetstream.MessagesContext
-	for _, l := range s.in.lanes {
+	iterators := make([]jetstream.MessagesContext, len(s.in.lanes))
+	for i, l := range slices.Backward(s.in.lanes) { // live last: when it delivers, both do
 		it, err := s.pull(ctx, js, l.name, nc.MaxPayload())
 		if err != nil {
 			return false, err
 		}
 		defer it.Stop()
-		iterators = append(iterators, it)
+		iterators[i] = it
 	}
 	if err := s.retained(ctx, js); err != nil {
 		return false, err
