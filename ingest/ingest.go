@@ -97,6 +97,7 @@ func New(o Options) (*Ingest, error) {
 	setDefaults(&o)
 	m := newMetrics()
 	in := &Ingest{opts: o, metrics: m}
+	var err error
 	if in.fill, err = newQuarantineMetrics(o.Registerer); err != nil {
 		return nil, err
 	}
@@ -107,7 +108,6 @@ func New(o Options) (*Ingest, error) {
 	for _, name := range []wire.Lane{wire.LaneLive, wire.LaneHistory} {
 		in.lanes = append(in.lanes, newLane(in, name))
 	}
-	var err error
 	if in.source, err = openSource(in); err != nil {
 		return nil, err
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"karkhana/internal/broker/brokertest"
 	"karkhana/internal/registry"
 	"karkhana/internal/wire"
 )
@@ -34,7 +33,7 @@ func (r *fakeRegistry) outcomes() []registry.QuarantineReplay {
 }
 
 func TestPacksAreTriedAgainWhenSomebodyAsks(t *testing.T) {
-	w := newWorld(t, brokertest.Embedded)
+	w := newWorld(t, sources["embedded by nats"])
 	put := func(machine, reason string, payload []byte) {
 		require.NoError(t, w.registry.Quarantine(t.Context(), registry.Quarantined{
 			Topic: wire.PackTopic("s", "gw-1", machine, wire.LaneLive), Site: "s", Gateway: "gw-1", Machine: machine, Reason: reason, Payload: payload,
@@ -57,7 +56,7 @@ func TestPacksAreTriedAgainWhenSomebodyAsks(t *testing.T) {
 }
 
 func TestTooLongMessageKeepsItsBeginning(t *testing.T) {
-	w := newWorld(t, brokertest.Embedded)
+	w := newWorld(t, sources["embedded by nats"])
 	payload := bytes.Repeat([]byte("[ "), wire.MaxPackBytes/2+1000)
 	g := newGateway(t, w)
 	g.send("m1", wire.LaneLive, payload)
