@@ -144,6 +144,28 @@ const steps = {
     await page.locator("select").last().selectOption("temperature");
     await page.getByText("तापमान, °C").waitFor();
   },
+  async "gap ledger and quarantine"() {
+    await open(phone, { token: "technician" });
+    await go("#/gaps", ".gap");
+    const text = await page.locator("main").innerText();
+    for (const word of ["गेटवे की ख़बर नहीं", "अभी जारी", "नेटवर्क नहीं था", "बाद में भर गया", "सेंसर ने ख़राबी बताई: fault:open", "बिजली नहीं थी"]) assert.ok(text.includes(word), `ledger says ${word}: ${text}`);
+    await sound("gaps-phone");
+    await page.locator("main select").selectOption("furnace-1");
+    await page.waitForFunction(() => document.querySelectorAll(".gap").length === 3);
+    await page.getByRole("link", { name: "जो डेटा रखा नहीं जा सका" }).click();
+    await page.locator('[data-reason="absurd-time"]').waitFor();
+    await sound("quarantine-phone");
+    await page.locator('[data-reason="absurd-time"] button').click();
+    await page.getByText("की फिर से कोशिश हो रही है").waitFor();
+    await open(desk, { token: "manager", lang: "en" });
+    await go("#/gaps", ".gap");
+    await sound("gaps-en");
+    await go("#/quarantine", ".gap");
+    await sound("quarantine-en");
+    await go("#/machine/polishing-2", ".chart");
+    await page.getByText("Gateway not heard").waitFor();
+    await sound("machine-unknown-en");
+  },
   async "sign-in by hand, wrong token first"() {
     await open(phone);
     await go("#/signin", "#token");

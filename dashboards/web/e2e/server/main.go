@@ -45,6 +45,9 @@ func serve(ctx context.Context, listen string) error {
 		return err
 	}
 	defer world.Registry.Close()
+	if err := refuse(ctx, world); err != nil {
+		return err
+	}
 	pages, err := web.FS()
 	if err != nil {
 		return err
@@ -104,4 +107,26 @@ func tick(ctx context.Context, world *apitest.World) error {
 			last = now
 		}
 	}
+}
+
+// refuse puts into quarantine what a badly set up gateway sends.
+func refuse(ctx context.Context, w *apitest.World) error {
+	w.Registry.LimitQuarantine(registry.QuarantineLimits{SitePacks: 40})
+	for i := range 60 {
+		q := registry.Quarantined{
+			ReceivedMs: w.Now().Add(time.Duration(i-60) * time.Minute).UnixMilli(), Site: apitest.Site, Gateway: "gw-1", Machine: "furnace-1",
+			Reason: "absurd-time", Detail: "temperature at 1970-01-01T00:02:11Z is too old to be true: the gateway's clock was wrong", Payload: fmt.Appendf(nil, "pack %d", i),
+		}
+		switch i % 6 {
+		case 4:
+			q.Machine, q.Reason, q.Detail = "lathe-9", "unknown-machine", "machine lathe-9 is not registered at site jodhpur-cfc: its packs are stored as soon as it is"
+		case 5:
+			q.Machine, q.Reason, q.Detail, q.Length, q.SHA256 = "hammer-1", "too-large", "10485760 bytes, a pack has at most 524288: send smaller packs", 10<<20, "ab"
+		}
+		q.Topic = "cfc/v1/" + apitest.Site + "/gw-1/" + q.Machine + "/telemetry"
+		if err := w.Registry.Quarantine(ctx, q); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -7,6 +7,7 @@ import { clock, clockSeconds, date, energy, isoDay, joined, midnight, monthDays,
 import { useWords, type Key } from "../i18n";
 import { Baselines } from "../parts/baselines";
 import { Chart } from "../parts/charts";
+import { GapCause } from "../parts/gap";
 import { StateBar, StatePill, stateWord, states, Symbol } from "../parts/state";
 import { Busy, Empty, Failed } from "../parts/status";
 import { dayMarks, freshness } from "./live";
@@ -106,7 +107,7 @@ function Day({ machine, day }: { machine: string; day: string }) {
             <tbody>
               {shown.map((i) => (
                 <tr key={i.start}>
-                  <td><StatePill state={i.state} /></td>
+                  <td><StatePill state={i.state} />{i.state === "unknown" ? <small><a href="#/gaps"><GapCause cause={i.cause} evidence={i.evidence} /></a></small> : null}</td>
                   <td>{clockSeconds(Date.parse(i.start), site.zone)}</td>
                   <td>{i.open ? t("machine.open") : clockSeconds(Date.parse(i.end), site.zone)}</td>
                   <td class="n">{duration(i.duration_s)}</td>
