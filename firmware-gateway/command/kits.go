@@ -144,10 +144,11 @@ func printWires(out io.Writer, g *kit.Gateway) error {
 			at = fmt.Sprintf("pin %d (%s)", c.From.Pin, c.From.Terminal)
 		}
 		if c.Mains {
-			note = "  ⚡ MAINS: licensed electrician, supply off"
+			note = "  ⚡ mains"
 		}
 		fmt.Fprintf(w, "  %s\t%s\t%s %s\t%s\t%s%s\n", c.From.Thing, at, c.To.Thing, c.To.Terminal, c.Colour.Name.En, c.Cable, note)
 	}
+	fmt.Fprintln(w, "  ⚡ mains: a licensed electrician only, supply off and locked")
 	return w.Flush()
 }
 

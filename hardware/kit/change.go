@@ -132,7 +132,9 @@ func (k *Kit) Apply(c Change) (*Kit, Problems) {
 				"the wires of the kit %s are those of %s; a %s on %s needs a kit file of its own", k.Class, was.Kind, id, change.Bus)})
 			continue
 		}
+		was := out.Sensors[i].Bus
 		out.Sensors[i].change(change)
+		out.moveLine(id, was, out.Sensors[i].Bus)
 	}
 	out.dropAlarms()
 	set(&out.Settings, c.Settings)

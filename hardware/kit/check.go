@@ -38,7 +38,7 @@ func (k *Kit) check(base *Base) Problems {
 	if len(k.Sensors) == 0 {
 		c.bad(config.At("sensors"), "a kit needs sensors")
 	}
-	c.hardware(k.Hardware, base.Hardware)
+	c.hardware(k.Hardware, base.withLines(k.Hardware).Hardware)
 	c.settings(k)
 	c.sampling(k.Sampling, k.Settings)
 	c.tasks(k.Maintenance)

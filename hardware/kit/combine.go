@@ -15,7 +15,7 @@ type Placed struct {
 
 // Gateway is what hangs on one gateway.
 type Gateway struct {
-	Base     *Base
+	Base     *Base // with an adapter for each line
 	Machines []Placed
 	Lines    []Line // in the order of their first meter
 	Bill     Bill   // base once, then each machine
@@ -44,6 +44,7 @@ func Combine(machines ...Placed) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	base = base.withLines(hardwares(machines)...)
 	g := &Gateway{Base: base, Machines: machines}
 	g.Bill.add("", base.Hardware)
 	var problems Problems

@@ -1,6 +1,7 @@
 package kit_test
 
 import (
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -151,6 +152,45 @@ func TestOverrideDriver(t *testing.T) {
 	p, _ := out.Sensor("probe")
 	require.Equal(t, kit.Options{}, p.Options)
 	require.Equal(t, []string{"temperature"}, p.Gives)
+}
+
+// A second line has its own adapter, and the wires of what hangs on it end there.
+func TestSecondLine(t *testing.T) {
+	second, err := load(t, "cutting").Override("c.yaml", []byte("sensors: {meter: {bus: rs485-2, unit: 1}}"))
+	require.NoError(t, err)
+	g, err := kit.Combine(kit.Placed{"f-1", load(t, "furnace")}, kit.Placed{"c-1", second})
+	require.NoError(t, err)
+	require.Len(t, g.Lines, 2)
+	base, err := kit.LoadBase()
+	require.NoError(t, err)
+	require.Equal(t, base.Bill().Rupees+1900, g.Base.Bill().Rupees, "another adapter")
+	whole := g.Whole()
+	connections, err := whole.Connections(g.Base.Hardware)
+	require.NoError(t, err)
+	at := map[string]int{}
+	for _, c := range connections {
+		if c.To.Thing == "f-1/meter" || c.To.Thing == "c-1/meter" {
+			at[c.From.Thing+" "+c.To.Thing]++
+		}
+	}
+	require.Equal(t, 3, at["rs485-1 f-1/meter"])
+	require.Equal(t, 3, at["rs485-2 c-1/meter"])
+}
+
+// Five readers are more than the 3V3 pins give.
+func TestCurrent(t *testing.T) {
+	g, err := kit.Combine(kit.Placed{"f-1", load(t, "furnace")})
+	require.NoError(t, err)
+	require.Equal(t, 1+3+100+30, g.MilliAmps(), "clock, thermocouple board, reader, beeper")
+	var all []kit.Placed
+	for i, bus := range []string{"spi0.0", "spi0.1", "spi1.0", "spi1.1", "spi1.2"} {
+		k, err := load(t, "cutting").Override("c.yaml", []byte(fmt.Sprintf("sensors: {meter: {unit: %d}, reader: {bus: %s, pins: {reset: gpio%d, beep: gpio%d}}}",
+			i+1, bus, []int{4, 5, 6, 12, 13}[i], []int{22, 23, 24, 25, 27}[i])))
+		require.NoError(t, err)
+		all = append(all, kit.Placed{Machine: fmt.Sprint("c-", i), Kit: k})
+	}
+	_, err = kit.Combine(all...)
+	require.EqualError(t, err, "machines[4]: all kits together may take 651 mA of the header's 3V3, which gives 500: put readers on a second gateway")
 }
 
 // Another meter gives what it has of what the kit takes.
