@@ -176,7 +176,7 @@ func (b *block) newKey(root *yaml.Node, _ string) {
 	if (&block{lines: b.lines}).key(root, "machines") {
 		m := block{lines: b.lines}
 		m.key(root, "machines")
-		for at = m.from; at > 0 && strings.HasPrefix(b.lines[at-1], "#"); at-- { //nolint:revive // counts
+		for at = m.from; at > 0 && strings.HasPrefix(b.lines[at-1], "#"); at-- {
 		}
 	}
 	b.from, b.to = at, at

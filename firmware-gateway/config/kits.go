@@ -49,8 +49,18 @@ func (c *checker) kits(g *Gateway) {
 	}
 	hangs, err := kit.Combine(all...)
 	if problems, ok := errors.AsType[kit.Problems](err); ok {
+		told := map[int]bool{}
 		for _, p := range problems {
-			c.problem(at[p.Path[1].(int)], kit.Problem{Path: p.Path[2:], Text: p.Text})
+			i := p.Path[1].(int)
+			c.problem(at[i], kit.Problem{Path: p.Path[2:], Text: p.Text})
+			if i >= len(placed) || told[i] {
+				continue
+			}
+			told[i] = true
+			others := slices.Delete(slices.Clone(all), i, i+1)
+			if change, ok := kit.Room(placed[i].Kit, others...); ok && len(change.Sensors) > 0 {
+				c.fault(at[i].Then("kit"), "%s fits beside the others with change: %s", placed[i].Machine, flow(change.Sensors))
+			}
 		}
 		return
 	}
@@ -68,6 +78,33 @@ func (c *checker) kits(g *Gateway) {
 			}
 		}
 	}
+}
+
+// flow writes changes as they stand in a file.
+func flow(changes map[string]kit.SensorChange) string {
+	var sensors []string
+	for _, id := range slices.Sorted(maps.Keys(changes)) {
+		c := changes[id]
+		var keys []string
+		if c.Unit != nil {
+			keys = append(keys, fmt.Sprintf("unit: %d", *c.Unit))
+		}
+		if c.Bus != nil {
+			keys = append(keys, fmt.Sprintf("bus: %s", *c.Bus))
+		}
+		if c.Address != nil {
+			keys = append(keys, fmt.Sprintf("addr: 0x%02x", *c.Address))
+		}
+		var pins []string
+		for _, name := range slices.Sorted(maps.Keys(c.Pins)) {
+			pins = append(pins, fmt.Sprintf("%s: %s", name, c.Pins[name]))
+		}
+		if pins != nil {
+			keys = append(keys, "pins: {"+strings.Join(pins, ", ")+"}")
+		}
+		sensors = append(sensors, id+": {"+strings.Join(keys, ", ")+"}")
+	}
+	return "{" + strings.Join(sensors, ", ") + "}"
 }
 
 // kit loads the kit of a machine with its changes, and takes over how it is sampled; nil when something is wrong.

@@ -100,8 +100,8 @@ func (g *Gateway) join(machine string, s Sensor) string {
 	if err != nil {
 		return err.Error()
 	}
-	if s.Options.Words != "" {
-		p = p.In(meter.Words(s.Options.Words))
+	if s.Words != "" {
+		p = p.In(meter.Words(s.Words))
 	}
 	baud, parity := s.Baud, s.Parity
 	if baud == 0 {

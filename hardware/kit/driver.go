@@ -11,7 +11,7 @@ import (
 type driver struct {
 	buses     []BusKind
 	addresses []uint16 // of I2C; the first is the default
-	modes     []int    // of SPI
+	modes     []int    // of SPI that the driver uses
 	readOnly  bool     // SPI without a line to the chip
 	pins      []string // that may be given besides the bus
 	options   []string
@@ -30,9 +30,9 @@ var drivers = map[string]driver{
 		options: []string{"ct_ratio", "burden_ohm"}},
 	"adxl345": {buses: []BusKind{SPI, I2C}, mA: 1, addresses: []uint16{0x53, 0x1d}, modes: []int{3}, gives: vibration,
 		options: []string{"range_g", "window_every", "clock_mhz"}},
-	"lis3dh": {buses: []BusKind{SPI, I2C}, mA: 1, addresses: []uint16{0x18, 0x19}, modes: []int{0, 3}, gives: vibration,
+	"lis3dh": {buses: []BusKind{SPI, I2C}, mA: 1, addresses: []uint16{0x18, 0x19}, modes: []int{3}, gives: vibration,
 		options: []string{"range_g", "window_every", "clock_mhz"}},
-	"iis3dwb": {buses: []BusKind{SPI}, mA: 2, modes: []int{0, 3}, gives: vibration, options: []string{"range_g", "window_every", "clock_mhz"}},
+	"iis3dwb": {buses: []BusKind{SPI}, mA: 2, modes: []int{3}, gives: vibration, options: []string{"range_g", "window_every", "clock_mhz"}},
 	"mfrc522": {buses: []BusKind{SPI}, mA: 100, modes: []int{0}, pins: []string{"reset", "beep", "led_ok", "led_no"}, gives: []string{"card"},
 		options: []string{"gain_db", "clock_mhz", "active_low"}},
 	"ds3231": {buses: []BusKind{I2C}, mA: 1, addresses: []uint16{0x68}, gives: []string{}},

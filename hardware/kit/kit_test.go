@@ -224,7 +224,7 @@ maintenance:
 	require.Equal(t, before, k, "the kit itself stays")
 	m, _ := out.Sensor("meter")
 	require.Equal(t, uint8(12), m.Unit)
-	require.Equal(t, "low-first", m.Options.Words)
+	require.Equal(t, "low-first", m.Words)
 	require.Equal(t, "rs485-1", m.Bus.String(), "what is not given stays")
 	require.InDelta(t, 3500, out.Settings.RunAbove, 0)
 	require.InDelta(t, 40, out.Settings.IdleAbove, 0)
