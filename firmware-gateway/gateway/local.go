@@ -133,7 +133,7 @@ func (g *Gateway) servePage(ctx context.Context) {
 	if c == nil {
 		return
 	}
-	page.Serve(ctx, page.Options{Gateway: g, Listen: c.Listen, PINFile: c.PINFile, Logger: g.log})
+	page.Serve(ctx, page.Options{Gateway: g, Listen: c.Listen, PINFile: c.PINFile, Logger: g.log, Setup: page.Setup{File: g.config().File, Reload: g.Reload}})
 }
 
 // serveLocal lets commands beside the gateway look at it until ctx ends. Without its socket they don't work, all else does.

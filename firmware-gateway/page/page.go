@@ -32,6 +32,7 @@ type Options struct {
 	Gateway local.Gateway
 	Listen  string // host:port; decides how far the PIN is asked for
 	PINFile string
+	Setup   Setup // without its file machines can't be set up here
 	Logger  *slog.Logger
 	Now     func() time.Time // nil: time.Now
 	// Hostname is this computer's name, by which it may be called beside its addresses; "": none.
@@ -46,6 +47,7 @@ type Page struct {
 	door      *door
 	texts     map[string]texts
 	templates *template.Template
+	saving    sync.Mutex
 	jobs      sync.WaitGroup
 	scan      job[*scanResult]
 	test      job[*testResult]
@@ -107,6 +109,7 @@ func (p *Page) Handler() http.Handler {
 	write("POST /setup/scan", p.startScan)
 	write("GET /setup/test", p.showTest)
 	write("POST /setup/test", p.startTest)
+	p.machineRoutes(write)
 	return p.guard(http.NewCrossOriginProtection().Handler(p.language(mux)))
 }
 

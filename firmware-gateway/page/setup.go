@@ -113,15 +113,6 @@ func (p *Page) renderJob(w http.ResponseWriter, r *http.Request, name string, d 
 	p.render(w, http.StatusOK, name+".html", d)
 }
 
-// setupPage leads to what an installer does.
-type setupPage struct {
-	base
-}
-
-func (p *Page) setup(w http.ResponseWriter, r *http.Request) {
-	p.render(w, http.StatusOK, "setup.html", setupPage{base: p.base(r, "setup")})
-}
-
 // failure says why a job gave nothing.
 func (t texts) failure(err error) string {
 	switch {
