@@ -48,11 +48,16 @@ if [ "${1:-}" = inside ]; then # run by the systemd that was booted
 	}
 	sandbox '/bin/touch /var/lib/karkhana/x'
 	refused sandbox '/bin/touch /usr/x'
-	refused sandbox '/bin/touch /etc/karkhana/x'
+	sandbox '/bin/touch /etc/karkhana/x' # the local page saves gateway.yaml there
+	rm /etc/karkhana/x
 	refused sandbox '/bin/date --set=2020-01-01'
 	if command -v python3 >/dev/null; then
 		sandbox "/usr/bin/env python3 -c 'import ctypes,sys; sys.exit(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512)) < 0)'"
 	fi
+	step the commands beside the running gateway: for root and its group only
+	[ "$(stat -c '%a %U %G' /run/karkhana/gateway.sock)" = "660 karkhana karkhana" ]
+	karkhana-gateway watch --once -c /etc/karkhana/gateway.yaml | grep -q '^furnace-1 *power '
+	refused setpriv --reuid=nobody --clear-groups karkhana-gateway scan --units 1
 	sleep 6
 	karkhana-gateway health -c /etc/karkhana/gateway.yaml
 

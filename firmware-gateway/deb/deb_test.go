@@ -226,7 +226,7 @@ func TestLifeOfAPackage(t *testing.T) {
 	}
 	info, err := os.Stat(at("etc/karkhana"))
 	require.NoError(t, err)
-	require.Equal(t, os.FileMode(0o750)|os.ModeDir|os.ModeSetgid, info.Mode())
+	require.Equal(t, os.FileMode(0o770)|os.ModeDir|os.ModeSetgid, info.Mode())
 	config, err := os.Stat(at("etc/karkhana/gateway.yaml"))
 	require.NoError(t, err)
 	require.Equal(t, info.Sys().(*syscall.Stat_t).Gid, config.Sys().(*syscall.Stat_t).Gid, "the gateway can read it, also after chmod 640")

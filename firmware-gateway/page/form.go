@@ -1,9 +1,11 @@
 package page
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,7 +13,7 @@ import (
 	"karkhana/firmware-gateway/config"
 	"karkhana/hardware/kit"
 	"karkhana/hardware/meter"
-	base "karkhana/internal/config"
+	strict "karkhana/internal/config"
 )
 
 // form is what can be chosen of a machine with a kit.
@@ -56,20 +58,31 @@ type choice struct {
 }
 
 var choices = []choice{
-	{"bus", func(s kit.Sensor) bool { return s.Bus.Kind == kit.RS485 || s.Bus.Kind == kit.SPI || s.Bus.Kind == kit.GPIO },
+	{"bus", func(s kit.Sensor) bool {
+		return s.Bus.Kind == kit.RS485 || s.Bus.Kind == kit.SPI || s.Bus.Kind == kit.GPIO
+	},
 		func(s kit.Sensor) string { return s.Bus.String() }, buses, false},
 	{"addr", func(s kit.Sensor) bool { return s.Bus.Kind == kit.I2C }, func(s kit.Sensor) string { return fmt.Sprintf("0x%02x", s.I2CAddress()) }, nil, true},
 	{"profile", isMeter, func(s kit.Sensor) string { return s.Profile }, func(kit.Sensor) []string { return meter.Profiles() }, false},
 	{"unit", isMeter, func(s kit.Sensor) string { return strconv.Itoa(int(s.Unit)) }, nil, true},
-	{"baud", isMeter, func(s kit.Sensor) string { return strconv.Itoa(int(s.Baud)) }, nil, true},
-	{"parity", isMeter, func(s kit.Sensor) string { return s.Parity }, func(kit.Sensor) []string { return []string{"none", "even", "odd"} }, false},
+	{"baud", isMeter, func(s kit.Sensor) string { baud, _ := speed(s); return strconv.Itoa(int(baud)) }, nil, true},
+	{"parity", isMeter, func(s kit.Sensor) string { _, parity := speed(s); return parity }, func(kit.Sensor) []string { return []string{"none", "even", "odd"} }, false},
 	{"ct_ratio", func(s kit.Sensor) bool { return s.Options.CTRatio > 0 }, func(s kit.Sensor) string { return strconv.FormatFloat(s.Options.CTRatio, 'f', -1, 64) }, nil, true},
-	{"imp_per_kwh", func(s kit.Sensor) bool { return s.Options.ImpulsesPerKWh > 0 }, func(s kit.Sensor) string { return strconv.Itoa(s.Options.ImpulsesPerKWh) }, nil, true},
+	{"imp_per_kwh", func(s kit.Sensor) bool { return s.Options.ImpPerKWh > 0 }, func(s kit.Sensor) string { return strconv.Itoa(s.Options.ImpPerKWh) }, nil, true},
 	{"thermocouple", func(s kit.Sensor) bool { return s.Options.Thermocouple != "" }, func(s kit.Sensor) string { return s.Options.Thermocouple },
 		func(kit.Sensor) []string { return []string{"K", "N", "R", "S"} }, false},
 }
 
 func isMeter(s kit.Sensor) bool { return s.Driver == "meter" }
+
+// speed is how a meter talks: as set, or as it comes from the factory.
+func speed(s kit.Sensor) (baud uint, parity string) {
+	p, err := meter.LoadProfile(s.Profile)
+	if err != nil { // the shipped ones are tested
+		return s.Baud, s.Parity
+	}
+	return cmp.Or(s.Baud, p.Baud), cmp.Or(s.Parity, p.Parity)
+}
 
 // buses are the places of a kind at the Pi.
 func buses(s kit.Sensor) []string {
@@ -172,7 +185,7 @@ func (f *form) wrong() bool {
 
 // edits are what the file must say. What is as in the kit is not written.
 func (f *form) edits(id, class string) []config.Edit {
-	at := base.At("machines", id)
+	at := strict.At("machines", id)
 	out := []config.Edit{{Path: at.Then("kit"), Value: class}}
 	if f.class != class {
 		out = append(out, config.Edit{Path: at.Then("change")})
@@ -202,7 +215,7 @@ func (f *form) edits(id, class string) []config.Edit {
 	}
 	for _, x := range f.Ports {
 		if x.Value != x.plain && x.Value != "" {
-			out = append(out, config.Edit{Path: base.At("ports", x.key), Value: x.Value})
+			out = append(out, config.Edit{Path: strict.At("ports", x.key), Value: x.Value})
 		}
 	}
 	return out
@@ -212,10 +225,10 @@ func (f *form) edits(id, class string) []config.Edit {
 func (f *form) place(file, id, class string, err error) (rest []string) {
 	lines := f.lines(file, id, class)
 	for _, e := range flatten(err) {
-		var fault *base.Fault
+		var fault *strict.Fault
 		text := e.Error()
 		if errors.As(e, &fault) {
-			text = fault.Text
+			text = place.ReplaceAllString(fault.Text, "") // the page says where
 			if x := f.best(lines, fault); x != nil {
 				*x = joined(*x, text)
 				continue
@@ -226,8 +239,11 @@ func (f *form) place(file, id, class string, err error) (rest []string) {
 	return rest
 }
 
+// place is where in the file a fault is, in front of some texts.
+var place = regexp.MustCompile(`^machines\[\d+\][^ ]*: `)
+
 // best finds where a fault is shown: the field in its line, or else the sensor and value that it names.
-func (f *form) best(lines map[string]int, fault *base.Fault) *string {
+func (f *form) best(lines map[string]int, fault *strict.Fault) *string {
 	var at *string
 	most := 0
 	words := strings.FieldsFunc(fault.Text, func(r rune) bool { return strings.ContainsRune(" .:,;\"[]{}()'", r) })
@@ -263,7 +279,7 @@ func (f *form) best(lines map[string]int, fault *base.Fault) *string {
 // lines are where the changed file would have each field.
 func (f *form) lines(file, id, class string) map[string]int {
 	out := map[string]int{}
-	old, err := base.Read(file)
+	old, err := strict.Read(file)
 	if err != nil {
 		return out
 	}
@@ -272,7 +288,7 @@ func (f *form) lines(file, id, class string) map[string]int {
 		return out
 	}
 	g := config.Default()
-	src, err := base.Decode(file, text, &g)
+	src, err := strict.Decode(file, text, &g)
 	if err != nil {
 		return out
 	}
@@ -280,20 +296,20 @@ func (f *form) lines(file, id, class string) map[string]int {
 	if i < 0 {
 		return out
 	}
-	note := func(name string, path base.Path) {
+	note := func(name string, path strict.Path) {
 		if src.Has(path...) {
 			out[name] = src.Line(path...)
 		}
 	}
 	for _, s := range f.Sensors {
-		change := base.At("machines", i, "change", s.ID)
+		change := strict.At("machines", i, "change", s.ID)
 		note(s.ID, change)
 		for _, x := range s.Fields {
 			note(x.Name, change.Then(x.key))
 		}
 	}
 	for _, x := range f.Ports {
-		note(x.Name, base.At("ports", x.key))
+		note(x.Name, strict.At("ports", x.key))
 	}
 	return out
 }

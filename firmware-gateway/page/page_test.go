@@ -101,9 +101,12 @@ type visitor struct {
 }
 
 // open serves a page as if it listened at an address.
-func open(t *testing.T, g local.Gateway, listen string) (*visitor, *Page, Options) {
+func open(t *testing.T, g local.Gateway, listen string, setup ...Setup) (*visitor, *Page, Options) {
 	t.Helper()
 	o := Options{Gateway: g, Listen: listen, PINFile: filepath.Join(t.TempDir(), "page.pin"), Hostname: "gw-1", Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	if len(setup) > 0 {
+		o.Setup = setup[0]
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	p, err := New(ctx, o)
 	require.NoError(t, err)

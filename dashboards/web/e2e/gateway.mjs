@@ -105,6 +105,30 @@ try {
   await page.getByText("1 सेंसर पर ध्यान दें").waitFor();
   await sound("gateway-test-hi");
 
+  // A new machine: a kit, a unit that is taken, then a free one on a port that is given.
+  await page.getByRole("link", { name: "वापस" }).click();
+  await page.locator("#id").fill("saw-1");
+  await page.locator("#kit").selectOption("cutting");
+  await page.getByRole("button", { name: "आगे" }).click();
+  await page.locator('[id="meter.unit"]').waitFor();
+  await page.waitForFunction(() => document.querySelector(".pic img").scrollIntoView() ?? document.querySelector(".pic img").naturalWidth > 0);
+  await sound("gateway-machine-hi");
+  const was = readFileSync(config, "utf8");
+  await page.locator('[id="meter.unit"]').fill("300");
+  await page.getByRole("button", { name: "सहेजें" }).click();
+  await page.locator(".why").first().waitFor();
+  await sound("gateway-machine-wrong-hi");
+  assert.equal(readFileSync(config, "utf8"), was, "a bad choice changes nothing");
+  await page.locator('[id="meter.unit"]').fill("7");
+  await page.locator('[id="reader.fitted"], [name="reader.fitted"]').uncheck();
+  await page.locator('[id="port.rs485-1"]').fill("tcp://127.0.0.1:2");
+  await page.getByRole("button", { name: "सहेजें" }).click();
+  await page.getByText("सहेज लिया").waitFor();
+  await sound("gateway-machine-saved-hi");
+  await page.getByRole("link", { name: "अभी", exact: true }).click();
+  await page.locator('[data-machine="saw-1"] .f').first().waitFor();
+  await page.goto(`${base}/setup/test`);
+
   await page.getByRole("link", { name: "English" }).click();
   await page.getByText("1 sensors need attention").waitFor();
   await sound("gateway-test-en");
@@ -119,7 +143,7 @@ try {
   const still = await plain.newPage();
   await still.goto(base);
   assert.match(await still.locator("main").innerText(), /तापमान/, "reads without a script");
-  console.log("e2e: the gateway's page: 8 pages seen, sound");
+  console.log("e2e: the gateway's page: 11 pages seen, sound");
 } catch (e) {
   failed = true;
   console.error(e);
