@@ -58,7 +58,11 @@ func (c *checker) kits(g *Gateway) {
 			}
 			told[i] = true
 			others := slices.Delete(slices.Clone(all), i, i+1)
-			if change, ok := kit.Room(placed[i].Kit, others...); ok && len(change.Sensors) > 0 {
+			change, ok := kit.Room(placed[i].Kit, others...)
+			if !ok { // the others may be at odds among themselves
+				change, ok = kit.Room(placed[i].Kit, placed[:i]...)
+			}
+			if ok && len(change.Sensors) > 0 {
 				c.fault(at[i].Then("kit"), "%s fits beside the others with change: %s", placed[i].Machine, flow(change.Sensors))
 			}
 		}
