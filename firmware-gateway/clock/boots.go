@@ -275,8 +275,22 @@ func place(boots []*boot, lower *int64, upper int64) {
 
 func abs(v int64) int64 { return max(v, -v) }
 
-func appendMark(mono int64, t pack.Tail) []byte {
-	return pack.AppendTail(binary.AppendVarint(nil, mono), t)
+// appendMark writes more as rows of a pack, which readers of former versions pass over.
+func appendMark(mono int64, more []wire.Sample, t pack.Tail) []byte {
+	return pack.AppendTail(pack.AppendRow(binary.AppendVarint(nil, mono), more), t)
+}
+
+// MarkSamples returns what was given to [Keeper.Mark] as more.
+func MarkSamples(b []byte) []wire.Sample {
+	_, n := binary.Varint(b)
+	if n <= 0 {
+		return nil
+	}
+	s, err := pack.Parse(b[n:])
+	if err != nil {
+		return nil
+	}
+	return s.Samples
 }
 
 // ParseMark reads what [Keeper.Mark] returned: the boot, the ms since it, and what a pack's tail would have been.

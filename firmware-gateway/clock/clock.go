@@ -313,8 +313,8 @@ func (k *Keeper) Stamp(machine string, first, last int64) pack.Tail {
 var ErrMark = errors.New("mark of the clock can't be read")
 
 // Mark returns what the next start wants to know of this moment, to be kept with the samples: when it was and what the
-// tail of a pack would be.
-func (k *Keeper) Mark() []byte {
+// tail of a pack would be; and more, which [MarkSamples] gives back.
+func (k *Keeper) Mark(more ...wire.Sample) []byte {
 	t := pack.Tail{Boot: k.Boot(), Known: k.trusted, Clock: wire.ClockSynced}
 	if !k.trusted {
 		k.mu.Lock()
@@ -323,5 +323,5 @@ func (k *Keeper) Mark() []byte {
 		}
 		k.mu.Unlock()
 	}
-	return appendMark(k.monoMs(), t)
+	return appendMark(k.monoMs(), more, t)
 }

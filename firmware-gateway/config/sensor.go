@@ -27,6 +27,7 @@ type Sensor struct {
 	Supply     string `yaml:"supply"`         // pin
 	S0         string `yaml:"s0" was:"pulse"` // pin
 
+	ID         string   `yaml:"id"` // 1-Wire
 	Bus        string   `yaml:"bus"`
 	Addr       uint16   `yaml:"addr" was:"address"`     // I2C
 	ClockMHz   float64  `yaml:"clock_mhz"`              // SPI; 0: the driver's
@@ -95,6 +96,8 @@ func (s Sensor) Name() string {
 		return "s0 at " + s.S0
 	case s.CardReader != "":
 		return s.CardReader + " at " + s.Bus
+	case s.ID != "":
+		return s.Chip + " " + s.ID
 	case s.Addr != 0:
 		at := fmt.Sprintf("%s at %s 0x%02x", s.Chip, s.Bus, s.Addr)
 		if s.Input != "" {
@@ -108,6 +111,7 @@ func (s Sensor) Name() string {
 // chip says what a chip needs.
 type chip struct {
 	spi       bool
+	oneWire   bool
 	addresses []uint16 // I2C; the first is the usual one
 	keys      []string
 	gives     []string
@@ -124,6 +128,7 @@ var chips = map[string]chip{
 		keys: []string{"input", "ct_ratio", "burden_ohm", "noise_a", "volts", "power_factor"}},
 	"adxl345": {spi: true, addresses: []uint16{0x53, 0x1d}, keys: []string{"range_g", "samples", "window_every"}, gives: vibration, samples: [2]int{4096, 1024}},
 	"lis3dh":  {spi: true, addresses: []uint16{0x18, 0x19}, keys: []string{"range_g", "samples", "window_every"}, gives: vibration, samples: [2]int{2048, 2048}},
+	"ds18b20": {oneWire: true, keys: []string{"id"}, gives: []string{quantity.Temperature}},
 	"iis3dwb": {spi: true, keys: []string{"range_g", "samples", "window_every"}, gives: vibration, samples: [2]int{32768}},
 }
 
@@ -304,6 +309,10 @@ func (c *sensorChecker) choose(at config.Path, s *Sensor, can []string) {
 
 func (c *sensorChecker) chip(at config.Path, s *Sensor) {
 	known := chips[s.Chip]
+	if known.oneWire {
+		c.oneWire(at, s, known)
+		return
+	}
 	bus, isSPI := busName(s.Bus)
 	switch {
 	case s.Bus == "":

@@ -50,7 +50,7 @@ func (g *Gateway) commit(ctx context.Context) error {
 // sync makes everything appended so far durable, then the positions that led to it.
 func (g *Gateway) sync() error {
 	marks := g.progress.take()
-	g.spool.SetMark(g.clock.Mark())
+	g.spool.SetMark(g.clock.Mark(g.counts.Samples()...))
 	refs, err := g.spool.Sync()
 	g.board.Synced(len(refs), err)
 	if err == nil {

@@ -70,6 +70,7 @@ type Gateway struct {
 	cfg      atomic.Pointer[config.Gateway] // that runs
 	log      *slog.Logger
 	clock    *clock.Keeper
+	counts   *sensor.Counts // of S0 inputs
 	spool    *spool.Spool
 	uplink   atomic.Pointer[uplink.Uplink]
 	progress *progress
@@ -144,6 +145,7 @@ func (g *Gateway) wire() error {
 	if err != nil {
 		return err
 	}
+	g.counts = sensor.NewCounts(clock.MarkSamples(g.spool.LastMark()))
 	if err := g.recoverOpen(); err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func (g *Gateway) rtc(c *config.RTC) clock.RTC {
 // newSensors plans what a group of machines has; nothing is opened yet.
 func (g *Gateway) newSensors(c *config.Gateway, group []config.Machine) (*sensor.Set, error) {
 	return sensor.New(sensor.Options{
-		Machines: group, Buses: g.o.Buses, Card: source.HashCards(c.CardSalt), Answer: g.remote.Answer, Logger: g.log, Now: g.clock.Now,
+		Machines: group, Buses: g.o.Buses, Card: source.HashCards(c.CardSalt), Answer: g.remote.Answer, Logger: g.log, Now: g.clock.Now, Counts: g.counts,
 	})
 }
 

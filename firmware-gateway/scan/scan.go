@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"karkhana/firmware-gateway/sensor"
+	"karkhana/hardware/chip/ds18b20"
 	"karkhana/hardware/chip/ds3231"
 	"karkhana/hardware/chip/max31855"
 	"karkhana/hardware/meter"
@@ -183,6 +184,9 @@ func OneWire(root fs.FS) ([]Found, error) {
 		f := Found{Bus: "1-Wire", At: e.Name(), Looks: oneWire[family]}
 		if f.Looks == "" {
 			f.Looks = "family " + family
+		}
+		if ds18b20.CheckID(e.Name()) == nil {
+			f.Use = fmt.Sprintf("{chip: ds18b20, id: %s}", e.Name())
 		}
 		if t, err := fs.ReadFile(root, path.Join(dir, e.Name(), "temperature")); err == nil {
 			var milli int

@@ -80,7 +80,7 @@ func TestOneWire(t *testing.T) {
 		"sys/bus/w1/devices/w1_bus_master1/x":            {},
 	})
 	require.NoError(t, err)
-	require.Equal(t, []Found{{Bus: "1-Wire", At: "28-0316a2795bff", Looks: "DS18B20 thermometer, 23.6 °C", Use: ""}}, found)
+	require.Equal(t, []Found{{Bus: "1-Wire", At: "28-0316a2795bff", Looks: "DS18B20 thermometer, 23.6 °C", Use: "{chip: ds18b20, id: 28-0316a2795bff}"}}, found)
 	found, err = OneWire(fstest.MapFS{})
 	require.NoError(t, err)
 	require.Empty(t, found)

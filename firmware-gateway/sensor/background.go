@@ -34,8 +34,27 @@ func (s *Set) watchVibration(ctx context.Context, m *item) {
 	}
 }
 
-// pulses opens an S0 input. Its sense is quick; its counting runs until close.
-func (s *Set) pulses(c config.Sensor) (device, error) {
+// watchSlow reads a sensor as often as its machine until ctx ends, or as often as its bus can.
+func (s *Set) watchSlow(ctx context.Context, m *item) {
+	defer m.shut()
+	tick := time.NewTicker(s.every[m.machine])
+	defer tick.Stop()
+	for {
+		samples := m.read(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		m.inbox.put(s.now().UnixMilli(), false, samples)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// pulses opens an S0 input. Its sense is quick; its counting runs until close. The register goes on where it was.
+func (s *Set) pulses(machine string, c config.Sensor) (device, error) {
 	p, err := s.buses.Pin(c.S0)
 	if err != nil {
 		return device{}, err
@@ -47,8 +66,23 @@ func (s *Set) pulses(c config.Sensor) (device, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
+	for i := 0; i < 100; i++ { // until it counts: the first reading is no fault
+		if _, err := d.Sense(ctx); !errors.Is(err, s0.ErrNotRunning) {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	key := countKey(machine, c)
+	s.counts.open(key, func() int64 {
+		r, err := d.Sense(context.Background())
+		if err != nil { // stuck, or not counting yet: as it was
+			return 0
+		}
+		return r.Pulses
+	})
 	return device{
 		close: func() error {
+			s.counts.shut(key)
 			stop()
 			err := <-done
 			if errors.Is(err, context.Canceled) {
@@ -62,9 +96,10 @@ func (s *Set) pulses(c config.Sensor) (device, error) {
 				return nil, err
 			}
 			// Pulses are lost while the gateway is down: a register made of them is an estimate.
+			total := s.counts.get(key)
 			out := []wire.Sample{
-				{Quantity: quantity.Pulses, Number: float64(r.Pulses)},
-				{Quantity: quantity.Energy, Number: float64(r.Energy) / 1000, Quality: estimated},
+				{Quantity: quantity.Pulses, Number: float64(total)},
+				{Quantity: quantity.Energy, Number: float64(total*1e6/int64(c.ImpPerKWh)) / 1000, Quality: estimated},
 			}
 			if r.Interval > 0 {
 				out = append(out, wire.Sample{Quantity: quantity.Power, Number: round(float64(r.Power)/float64(physic.Watt), 10)})

@@ -3,6 +3,8 @@ package sensor
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"sync"
 
 	"karkhana/hardware/meter"
@@ -24,6 +26,14 @@ type Buses interface {
 	Pin(name string) (gpio.PinIO, error)
 	// Line opens nothing yet: a line that is not there shows at the first reading.
 	Line(l meter.Line) (meter.Registers, error)
+}
+
+// oneWire is where the kernel shows what is on 1-Wire: of buses that have a place of their own (OneWire() fs.FS), theirs.
+func oneWire(b Buses) fs.FS {
+	if own, ok := b.(interface{ OneWire() fs.FS }); ok {
+		return own.OneWire()
+	}
+	return os.DirFS("/sys/bus/w1/devices")
 }
 
 // Host are the buses of this computer, through periph.io. Its zero value is ready and safe for concurrent use.

@@ -14,6 +14,7 @@ import (
 	"karkhana/hardware/chip/ads1115"
 	"karkhana/hardware/chip/adxl345"
 	"karkhana/hardware/chip/ctclamp"
+	"karkhana/hardware/chip/ds18b20"
 	"karkhana/hardware/chip/iis3dwb"
 	"karkhana/hardware/chip/lis3dh"
 	"karkhana/hardware/chip/max31855"
@@ -58,6 +59,14 @@ func (s *Set) chip(c config.Sensor) func() (device, error) {
 		})
 	case "ctclamp":
 		return func() (device, error) { return s.clamp(c) }
+	case "ds18b20":
+		return func() (device, error) {
+			d, err := ds18b20.New(oneWire(s.buses), c.ID, nil)
+			return thermocouple(func(ctx context.Context) (physic.Temperature, error) {
+				r, err := d.Sense(ctx)
+				return r.Temperature, err
+			}), err
+		}
 	}
 	if strings.HasPrefix(c.Bus, "SPI") {
 		return s.onSPI(c, func(p spi.Port) (device, error) { return s.accelSPI(c, p) })

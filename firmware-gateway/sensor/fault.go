@@ -9,6 +9,7 @@ import (
 	"karkhana/hardware/chip/accel"
 	"karkhana/hardware/chip/ads1115"
 	"karkhana/hardware/chip/ctclamp"
+	"karkhana/hardware/chip/ds18b20"
 	"karkhana/hardware/chip/max31855"
 	"karkhana/hardware/chip/max31856"
 	"karkhana/hardware/chip/mfrc522"
@@ -49,6 +50,12 @@ var causes = []struct {
 	{ads1115.ErrNoChip, CauseNoChip},
 	{accel.ErrNoChip, CauseNoChip},
 	{mfrc522.ErrNoChip, CauseNoChip},
+	{ds18b20.ErrNoChip, CauseNoChip},
+	{ds18b20.ErrShort, "short-gnd"},
+	{ds18b20.ErrCRC, "disturbed"},
+	{ds18b20.ErrPowerOn, "reset"},
+	{ds18b20.ErrRange, "implausible"},
+	{ds18b20.ErrFormat, CauseBus},
 	{max31856.ErrReset, "reset"},
 	{ads1115.ErrReset, "reset"},
 	{mfrc522.ErrReset, "reset"},

@@ -29,6 +29,7 @@ type Options struct {
 	Answer func(hash string) feedback.Answer
 	Logger *slog.Logger
 	Now    func() time.Time // the gateway's clock
+	Counts *Counts          // of S0 inputs; nil: they begin at 0
 	Clock  accel.Clock      // of accelerometers; nil: the computer's monotonic one
 }
 
@@ -40,6 +41,7 @@ type Set struct {
 	log     *slog.Logger
 	now     func() time.Time
 	clock   accel.Clock
+	counts  *Counts
 	openADC func(b i2c.Bus, addr uint16) (ctclamp.ADC, error) // tests give one that keeps its own time
 	every   map[string]time.Duration                          // machine → between readings
 	items   []*item
@@ -59,6 +61,9 @@ func New(o Options) (*Set, error) {
 	if o.Buses == nil {
 		o.Buses = &Host{}
 	}
+	if o.Counts == nil {
+		o.Counts = NewCounts(nil)
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -66,7 +71,7 @@ func New(o Options) (*Set, error) {
 		o.Answer = func(string) feedback.Answer { return feedback.Recorded }
 	}
 	s := &Set{
-		buses: o.Buses, card: o.Card, answer: o.Answer, log: o.Logger, now: o.Now, clock: o.Clock, openADC: openADS1115, every: map[string]time.Duration{},
+		buses: o.Buses, card: o.Card, answer: o.Answer, log: o.Logger, now: o.Now, clock: o.Clock, counts: o.Counts, openADC: openADS1115, every: map[string]time.Duration{},
 		i2cs: map[string]i2c.Bus{}, adcs: map[string]*adc{},
 	}
 	for _, m := range o.Machines {
@@ -84,7 +89,7 @@ func New(o Options) (*Set, error) {
 			case c.Supply != "":
 				it.open = func() (device, error) { return s.mains(c) }
 			case c.S0 != "":
-				it.open = func() (device, error) { return s.pulses(c) }
+				it.open = func() (device, error) { return s.pulses(m.ID, c) }
 			}
 			s.items = append(s.items, it)
 		}
@@ -111,6 +116,8 @@ func (s *Set) Run(ctx context.Context) {
 		switch {
 		case m.CardReader != "":
 			all.Go(func() { s.watchCards(ctx, m) })
+		case m.isSlow():
+			all.Go(func() { s.watchSlow(ctx, m) })
 		case m.isVibration():
 			all.Go(func() { s.watchVibration(ctx, m) })
 		}
@@ -147,7 +154,13 @@ func (s *Set) States() []State {
 func (m *item) isVibration() bool { return m.Samples > 0 }
 
 // atOnce tells whether the sensor is read in Sense.
-func (m *item) atOnce() bool { return m.open != nil && m.CardReader == "" && !m.isVibration() }
+func (m *item) atOnce() bool {
+	return m.open != nil && m.CardReader == "" && !m.isVibration() && !m.isSlow()
+}
+
+// isSlow tells whether a reading takes so long that Sense does not wait for it: the bus is shared and the kernel asks one
+// device after the other.
+func (m *item) isSlow() bool { return m.ID != "" }
 
 // Source reads one machine. It is a sampler.Source.
 type Source struct {
