@@ -161,7 +161,7 @@ func TestCommandsToTheShippedGateway(t *testing.T) {
 	require.Equal(t, 10_000, again.AllowList.Cards)
 	require.Equal(t, outcome, *again.Commands.Last, "the last outcome is known")
 	m.send(m.sign(wire.Command{ID: outcome.ID, Kind: wire.CommandReload}, uplinktest.Site, uplinktest.Gateway, m.key))
-	require.False(t, strings.Contains(m.order(wire.CommandReplay, "").Detail, "stopped"))
+	require.NotContains(t, m.order(wire.CommandReplay, "").Detail, "stopped")
 
 	// Without a key nothing is obeyed, and the work goes on.
 	require.NoError(t, cmd.Process.Kill())

@@ -211,7 +211,7 @@ func (w word) last() wire.CommandOutcome {
 
 // obstacle says why an online gateway will take no command, "" when it will.
 func (w word) obstacle(key ed25519.PrivateKey) string {
-	pub := key.Public().(ed25519.PublicKey) //nolint:errcheck // it is one, by its documentation
+	pub := key.Public().(ed25519.PublicKey) // it is one, by its documentation
 	switch {
 	case w.Status == nil || !w.Online:
 		return ""

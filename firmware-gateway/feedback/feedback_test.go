@@ -34,8 +34,8 @@ func (r *recorder) Out(l gpio.Level) error {
 		return r.err
 	}
 	on := l != gpio.Level(r.low)
-	if bool(on) != bool(r.level) {
-		r.said += fmt.Sprintf("%d%s ", time.Since(r.begin).Milliseconds(), map[bool]string{true: "+", false: "-"}[bool(on)])
+	if on != bool(r.level) {
+		r.said += fmt.Sprintf("%d%s ", time.Since(r.begin).Milliseconds(), map[bool]string{true: "+", false: "-"}[on])
 	}
 	r.level = gpio.Level(on)
 	return nil

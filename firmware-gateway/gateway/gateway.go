@@ -156,9 +156,7 @@ func (g *Gateway) wire() error {
 	if moved {
 		g.log.Error("progress of recordings could not be read and was moved aside: they begin anew")
 	}
-	if err := g.openRemote(); err != nil {
-		return err
-	}
+	g.openRemote()
 	if g.link, err = g.newLink(nil, c); err != nil {
 		return err
 	}

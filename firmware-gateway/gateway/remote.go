@@ -23,9 +23,8 @@ const linkWait = 20 * time.Second
 const selfTestLasts = 10 * time.Second
 
 // openRemote reads what is kept of commands and of the list of cards.
-func (g *Gateway) openRemote() error {
-	var err error
-	g.remote, err = remote.Open(remote.Options{
+func (g *Gateway) openRemote() {
+	g.remote = remote.Open(remote.Options{
 		Site: g.config().Site, Gateway: g.config().Gateway, Dir: filepath.Join(g.config().Data, "remote"),
 		Key: func() ed25519.PublicKey { return g.config().CommandKey },
 		Do: map[string]func(context.Context, []byte) (string, error){
@@ -35,7 +34,6 @@ func (g *Gateway) openRemote() error {
 		},
 		Date: g.clock.UTC, Changed: g.sayStatus, Logger: g.log,
 	})
-	return err
 }
 
 // sayStatus lets the status be said now.

@@ -55,9 +55,7 @@ func (r *Remote) KeyChanged() {
 	c.list = nil
 	c.problem = fmt.Sprintf("the list that was kept is not right and was moved aside: %v", err)
 	r.o.Logger.Error("the list of cards that was kept is not right: taps are recorded without it until the server sends one", "file", r.path(listFile)+aside, "err", err)
-	if err := moveAside(r.path(listFile)); err != nil {
-		r.o.Logger.Error("list of cards", "err", err)
-	}
+	r.moveAside(listFile)
 }
 
 // listOf reads the list in a command.

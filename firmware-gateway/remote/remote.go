@@ -66,8 +66,9 @@ type Remote struct {
 }
 
 // Open reads what is kept. A file that can't be read is moved aside: of the list it means that there is none, of the
-// last command that an old one could be done once more until it expires.
-func Open(o Options) (*Remote, error) {
+// last command that an old one could be done once more until it expires. A disk that fails costs the commands, never the
+// samples.
+func Open(o Options) *Remote {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -76,22 +77,20 @@ func Open(o Options) (*Remote, error) {
 	}
 	r := &Remote{o: o, inbox: make(chan []byte, 4)}
 	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
-		return nil, fmt.Errorf("commands: %w", err)
+		o.Logger.Error("nothing can be kept of commands and cards: no command is done", "err", err)
 	}
-	if err := r.readState(); err != nil {
-		return nil, err
-	}
+	r.readState()
 	r.KeyChanged()
-	return r, nil
+	return r
 }
 
 func (r *Remote) path(name string) string { return filepath.Join(r.o.Dir, name) }
 
 // readState reads which command was the last one. One that had begun is not begun again.
-func (r *Remote) readState() error {
+func (r *Remote) readState() {
 	b, err := readFile(r.path(stateFile), maxState)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return
 	}
 	if err == nil {
 		if err = json.Unmarshal(b, &r.state); err == nil && (r.state.List < 0 || r.state.Last != nil && r.state.Last.ID < 1) {
@@ -101,13 +100,13 @@ func (r *Remote) readState() error {
 	if err != nil {
 		r.state = state{}
 		r.o.Logger.Error("the last command can't be read, its file is kept aside", "file", r.path(stateFile)+aside, "err", err)
-		return moveAside(r.path(stateFile))
+		r.moveAside(stateFile)
+		return
 	}
 	if last := r.state.Last; last != nil && !last.Done {
 		last.Done, last.OK, last.Detail = true, false, "the gateway stopped while it was at it"
-		r.keep()
+		_ = r.keep() // said by it
 	}
-	return nil
 }
 
 // keep writes the state; mu is held, or nobody else is there yet.
@@ -268,9 +267,8 @@ func readFile(path string, most int64) ([]byte, error) {
 }
 
 // moveAside keeps a file that can't be read for whoever wants to look at it.
-func moveAside(path string) error {
-	if err := os.Rename(path, path+aside); err != nil {
-		return fmt.Errorf("commands: %s can't be read nor moved aside: %w", path, err)
+func (r *Remote) moveAside(name string) {
+	if err := os.Rename(r.path(name), r.path(name)+aside); err != nil {
+		r.o.Logger.Error("a file that can't be read can't be moved aside", "err", err)
 	}
-	return nil
 }

@@ -55,9 +55,7 @@ func newRig(t require.TestingT, dir string) *rig {
 
 // open is a start of the gateway.
 func (g *rig) open() {
-	var err error
-	g.r, err = Open(g.o)
-	require.NoError(g.t, err)
+	g.r = Open(g.o)
 }
 
 func (g *rig) signed(c wire.Command) []byte {
@@ -160,8 +158,14 @@ func TestInterrupted(t *testing.T) {
 	require.Empty(t, g.done)
 }
 
-// Without the disk nothing is done: it could be done twice.
+// Without the disk nothing is done: it could be done twice. The gateway starts all the same.
 func TestDiskFails(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	nowhere := newRig(t, filepath.Join(file, "remote"))
+	require.Contains(t, nowhere.take(wire.Command{ID: 3, Kind: "reload"}).Detail, "can't be noted on the disk")
+	require.Contains(t, nowhere.r.List().Problem, "not a directory")
+	require.Empty(t, nowhere.done)
 	g := newRig(t, t.TempDir())
 	require.NoError(t, os.Mkdir(filepath.Join(g.o.Dir, stateFile+".tmp"), 0o700))
 	require.Contains(t, g.take(wire.Command{ID: 3, Kind: "reload"}).Detail, "can't be noted on the disk")

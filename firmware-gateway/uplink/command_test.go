@@ -2,7 +2,6 @@ package uplink_test
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -69,7 +68,7 @@ func TestCommandsForbidden(t *testing.T) {
 			rights.Subscribe = rights.Subscribe[:1]
 			users[user] = brokertest.User{Password: uplinktest.Key, Rights: rights}
 			b := start(t, users)
-			l := newLine(t, b, b.URL(), func(o *uplink.Options) { o.Command = func(p []byte) { t.Error(fmt.Sprint("command ", p)) } })
+			l := newLine(t, b, b.URL(), func(o *uplink.Options) { o.Command = func(p []byte) { t.Errorf("command %q", p) } })
 			l.server.Answer(true)
 			l.add(3, 0)
 			require.Eventually(t, func() bool { return l.spool.Len() == 0 }, soon, often)
