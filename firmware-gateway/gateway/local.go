@@ -41,7 +41,7 @@ func (g *Gateway) View() local.View {
 			Broker: c.Broker, Connected: up.Connected, ForS: int64(time.Since(up.Since) / time.Second),
 			Error: up.Failure, Trouble: up.Trouble,
 		},
-		Config: local.Config{Hash: c.Hash, Error: status.ConfigError},
+		Config: local.Config{Hash: c.Hash, Error: status.ConfigError}, AllowList: status.AllowList,
 	}
 	for _, m := range c.Machines {
 		v.Machines = append(v.Machines, local.Machine{ID: m.ID, Source: m.Source, Values: g.values.Values(m.ID)})

@@ -120,7 +120,7 @@ func (g *Gateway) doSelfTest(ctx context.Context, _ []byte) (string, error) {
 	return lines, nil
 }
 
-var errSelfTest = errors.New("something needs attention; `karkhana-gateway selftest` tests more, with sampling stopped")
+var errSelfTest = errors.New("something needs attention")
 
 // answered lets the taps of a simulated machine be answered as those at a reader.
 type answered struct {

@@ -42,6 +42,8 @@ type View struct {
 	Link     Link          `json:"link"`
 	System   health.System `json:"system"`
 	Config   Config        `json:"config"`
+
+	AllowList *wire.AllowListStatus `json:"allow_list,omitempty"` // nil: this gateway has no list of cards
 }
 
 // Machine is one machine with its newest values.

@@ -67,9 +67,9 @@ var choices = []choice{
 	{"unit", isMeter, func(s kit.Sensor) string { return strconv.Itoa(int(s.Unit)) }, nil, true},
 	{"baud", isMeter, func(s kit.Sensor) string { baud, _ := speed(s); return strconv.Itoa(int(baud)) }, nil, true},
 	{"parity", isMeter, func(s kit.Sensor) string { _, parity := speed(s); return parity }, func(kit.Sensor) []string { return []string{"none", "even", "odd"} }, false},
-	{"ct_ratio", func(s kit.Sensor) bool { return s.Options.CTRatio > 0 }, func(s kit.Sensor) string { return strconv.FormatFloat(s.Options.CTRatio, 'f', -1, 64) }, nil, true},
-	{"imp_per_kwh", func(s kit.Sensor) bool { return s.Options.ImpPerKWh > 0 }, func(s kit.Sensor) string { return strconv.Itoa(s.Options.ImpPerKWh) }, nil, true},
-	{"thermocouple", func(s kit.Sensor) bool { return s.Options.Thermocouple != "" }, func(s kit.Sensor) string { return s.Options.Thermocouple },
+	{"ct_ratio", func(s kit.Sensor) bool { return s.CTRatio > 0 }, func(s kit.Sensor) string { return strconv.FormatFloat(s.CTRatio, 'f', -1, 64) }, nil, true},
+	{"imp_per_kwh", func(s kit.Sensor) bool { return s.ImpPerKWh > 0 }, func(s kit.Sensor) string { return strconv.Itoa(s.ImpPerKWh) }, nil, true},
+	{"thermocouple", func(s kit.Sensor) bool { return s.Thermocouple != "" }, func(s kit.Sensor) string { return s.Thermocouple },
 		func(kit.Sensor) []string { return []string{"K", "N", "R", "S"} }, false},
 }
 
@@ -316,7 +316,7 @@ func (f *form) lines(file, id, class string) map[string]int {
 
 // flatten returns the errors that one consists of.
 func flatten(err error) []error {
-	many, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the parts are wanted
+	many, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return []error{err}
 	}

@@ -117,6 +117,9 @@ func (t texts) queue(q local.Queue) []fact {
 
 func (t texts) computer(v local.View) []fact {
 	out := []fact{{t.T("pi.version"), v.Version}, {t.T("pi.config"), v.Config.Hash}}
+	if a := v.AllowList; a != nil && a.Version > 0 {
+		out = append(out, fact{t.T("pi.cards"), t.T("pi.cards.n", "n", a.Cards, "v", a.Version)})
+	}
 	if th := v.System.Throttled; th != nil {
 		text := t.T("pi.supply.good")
 		if *th&(health.UndervoltedNow|health.UndervoltedOnce) != 0 {
@@ -163,6 +166,9 @@ func (t texts) problems(v local.View) []string {
 	}
 	if v.Queue.Thinned > 0 {
 		out = append(out, t.T("problem.thinned", "n", v.Queue.Thinned))
+	}
+	if a := v.AllowList; a != nil && a.Problem != "" && a.Version > 0 {
+		out = append(out, t.T("problem.cards", "e", a.Problem))
 	}
 	if v.Config.Error != "" {
 		out = append(out, t.T("problem.config", "e", v.Config.Error))

@@ -2,7 +2,6 @@ package sensor
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -129,7 +128,7 @@ func TestLookLeavesAlone(t *testing.T) {
 	require.NoError(t, bus.Tx(0x53, nil, nil))
 	require.Equal(t, map[uint16]int{0x53: 1}, asked)
 	_, err = Look(s.buses, []*Set{s}).Pin("GPIO4")
-	require.True(t, errors.Is(err, ErrInUse))
+	require.ErrorIs(t, err, ErrInUse)
 }
 
 // counting is a bus on which everything answers.

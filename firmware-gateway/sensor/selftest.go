@@ -114,7 +114,7 @@ func judge(st State, seen map[string]wire.Sample, lasts time.Duration) Verdict {
 		hint(code, what, format, args...)
 	}
 	for _, f := range st.Findings {
-		bad(string(f.Kind), f.Name, "%s", f.Detail)
+		bad(f.Kind, f.Name, "%s", f.Detail)
 	}
 	if st.Err != nil {
 		bad(wire.Fault+causeOf(st.Err), "", "%v", st.Err)
