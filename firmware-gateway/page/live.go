@@ -35,6 +35,19 @@ type machine struct {
 	Rows []row
 }
 
+// add adds a row; what has no value for the same reason stands in one.
+func (m *machine) add(r row) {
+	if r.Bad {
+		for i := range m.Rows {
+			if m.Rows[i].Bad && m.Rows[i].Quality == r.Quality {
+				m.Rows[i].Name += ", " + r.Name
+				return
+			}
+		}
+	}
+	m.Rows = append(m.Rows, r)
+}
+
 // fact is a line of a list.
 type fact struct{ Name, Value string }
 
@@ -75,7 +88,7 @@ func (p *Page) livePage(r *http.Request) livePage {
 		}
 		slices.SortStableFunc(m.Values, func(a, b live.Value) int { return rank(a.Quantity) - rank(b.Quantity) })
 		for _, q := range m.Values {
-			x.Rows = append(x.Rows, t.row(q, newest))
+			x.add(t.row(q, newest))
 		}
 		switch {
 		case m.Source == config.SourceReplay:

@@ -165,8 +165,9 @@ var oneWire = map[string]string{
 	"28": "DS18B20 thermometer", "10": "DS18S20 thermometer", "22": "DS1822 thermometer", "3b": "MAX31850 thermocouple", "26": "DS2438 battery monitor",
 }
 
-// OneWire lists the devices that the kernel has found. root is "/". A computer without 1-Wire has none.
-func OneWire(root fs.FS) ([]Found, error) {
+// OneWire lists the devices that the kernel has found. root is "/". A computer without 1-Wire has none. read says whether
+// temperatures are read, too: each keeps the bus for most of a second.
+func OneWire(root fs.FS, read bool) ([]Found, error) {
 	const dir = "sys/bus/w1/devices"
 	entries, err := fs.ReadDir(root, dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -187,6 +188,10 @@ func OneWire(root fs.FS) ([]Found, error) {
 		}
 		if ds18b20.CheckID(e.Name()) == nil {
 			f.Use = fmt.Sprintf("{chip: ds18b20, id: %s}", e.Name())
+		}
+		if !read {
+			out = append(out, f)
+			continue
 		}
 		if t, err := fs.ReadFile(root, path.Join(dir, e.Name(), "temperature")); err == nil {
 			var milli int

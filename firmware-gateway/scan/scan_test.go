@@ -12,6 +12,7 @@ import (
 	"periph.io/x/conn/v3/i2c"
 	"periph.io/x/conn/v3/spi"
 
+	"karkhana/firmware-gateway/sensor"
 	"karkhana/hardware/chip/accel/acceltest"
 	"karkhana/hardware/chip/ads1115/ads1115test"
 	"karkhana/hardware/chip/adxl345/adxl345test"
@@ -75,15 +76,21 @@ func TestSPI(t *testing.T) {
 }
 
 func TestOneWire(t *testing.T) {
-	found, err := OneWire(fstest.MapFS{
+	devices := fstest.MapFS{
 		"sys/bus/w1/devices/28-0316a2795bff/temperature": {Data: []byte("23562\n")},
 		"sys/bus/w1/devices/w1_bus_master1/x":            {},
-	})
+	}
+	found, err := OneWire(devices, true)
 	require.NoError(t, err)
 	require.Equal(t, []Found{{Bus: "1-Wire", At: "28-0316a2795bff", Looks: "DS18B20 thermometer, 23.6 °C", Use: "{chip: ds18b20, id: 28-0316a2795bff}"}}, found)
-	found, err = OneWire(fstest.MapFS{})
+	found, err = OneWire(fstest.MapFS{}, true)
 	require.NoError(t, err)
 	require.Empty(t, found)
+	sweeper := Sweeper{Buses: buses{}, I2C: []string{}, SPI: []string{}, Root: devices, InUse: []sensor.Use{{Bus: sensor.OneWire, At: "28-0316a2795bff", Machine: "kiln-1"}}}
+	r, err := sweeper.Sweep(t.Context(), Ask{Lines: []string{}})
+	require.NoError(t, err)
+	require.Equal(t, "kiln-1", r.Found[0].Machine)
+	require.Equal(t, "DS18B20 thermometer", r.Found[0].Looks, "not read beside the gateway's readings")
 }
 
 func TestModbus(t *testing.T) {

@@ -100,7 +100,7 @@ func (s *Sweeper) Sweep(ctx context.Context, a Ask) (*Report, error) {
 			add(SPI(s.Buses, b))
 		}
 	}
-	add(OneWire(s.Root))
+	s.oneWire(add)
 	lines := s.lines(a)
 	r.Lines = len(lines)
 	for _, url := range lines {
@@ -121,6 +121,21 @@ func (s *Sweeper) host() error {
 		s.SPI = append(s.SPI, r.Name)
 	}
 	return nil
+}
+
+// oneWire lists what is on 1-Wire. While the gateway reads something there, nothing else is.
+func (s *Sweeper) oneWire(add func([]Found, error)) {
+	reads := map[string]string{}
+	for _, u := range s.InUse {
+		if u.Bus == sensor.OneWire {
+			reads[u.At] = u.Machine
+		}
+	}
+	found, err := OneWire(s.Root, len(reads) == 0)
+	for i := range found {
+		found[i].Machine = reads[found[i].At]
+	}
+	add(found, err)
 }
 
 // used names what the gateway reads on a bus. Several readings of one chip are one.

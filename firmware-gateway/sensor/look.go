@@ -15,11 +15,14 @@ import (
 
 // Use is a place on a bus that a set reads.
 type Use struct {
-	Bus     string // I2C1, SPI0.0, or the URL of a line
-	At      string // address (0x48) or unit (unit 3); "-" on SPI
+	Bus     string // I2C1, SPI0.0, OneWire, or the URL of a line
+	At      string // address (0x48), unit (unit 3) or id (28-…); "-" on SPI
 	Machine string
 	Sensor  string // what it is
 }
+
+// OneWire is the bus of 1-Wire devices, of which a computer has one for all.
+const OneWire = "1-Wire"
 
 // Uses lists what the set reads on buses where something can be looked for, in the order of the configuration.
 func (s *Set) Uses() []Use {
@@ -29,6 +32,8 @@ func (s *Set) Uses() []Use {
 		switch {
 		case m.Meter != "":
 			u.Bus, u.At, u.Sensor = m.Line.URL, fmt.Sprintf("unit %d", m.Unit), m.Meter
+		case m.ID != "":
+			u.Bus, u.At, u.Sensor = OneWire, m.ID, m.Chip
 		case strings.HasPrefix(m.Bus, "SPI"):
 			u.At, u.Sensor = "-", m.Chip+m.CardReader
 		case m.Bus != "":
