@@ -19,7 +19,7 @@ const (
 	baselineSpan    = 7 * 24 * time.Hour // a machine's first days are its healthy ones
 	baselineMinutes = 240                // run minutes needed: four hours
 	baselineAgain   = time.Hour          // late data heals a known baseline
-	baselineRetry   = 10 * time.Minute   // one that has too few minutes yet is looked for so often
+	baselineRetry   = time.Minute        // one that has too few minutes yet is looked for so often
 	baselineMargin  = 1.2                // no limit lies closer than this to the 95th percentile of the healthy minutes
 	presentSpan     = 24 * time.Hour     // how far back the present value is looked for
 	presentMinutes  = 5

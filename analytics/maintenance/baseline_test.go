@@ -123,9 +123,9 @@ func TestNoBaselineNoAlarmButSaysSo(t *testing.T) {
 	require.Equal(t, "lathe", b[0].Machine)
 	require.Equal(t, 180, b[0].RunMinutes)
 	require.Equal(t, 240, b[0].NeedMinutes)
-	// The backlog arrives: the baseline is found within ten minutes.
+	// The backlog arrives: the baseline is found within a minute.
 	r.healthyDays(20, 60)
-	r.pass(661, func() { r.hot(20); r.shake(800, 1) })
+	r.pass(61, func() { r.hot(20); r.shake(800, 1) })
 	require.True(t, r.w.Baselines()[0].Known)
 }
 

@@ -182,6 +182,9 @@ func (w *Watcher) evaluateVibration(ctx context.Context, m *machineWatch, newest
 		return nil
 	}
 	lines := w.vibrationLines(m)
+	if !slices.ContainsFunc(lines[:], func(l line) bool { return l.known }) {
+		return nil // once a baseline is found, the last minutes are judged by it
+	}
 	over, of := persistOver, persistOf
 	if m.settings.PersistOver > 0 && m.settings.PersistOf > 0 {
 		over, of = int(m.settings.PersistOver), int(m.settings.PersistOf)
