@@ -74,7 +74,7 @@ func undisturbed(t *testing.T, sources []played) map[string]string {
 	t.Helper()
 	calm := newUpServer(t, faultsSiteFile)
 	calm.start(t)
-	calm.find(t, `connected to the broker" lane=(history)`) // what is sent before comes again only half a minute later
+	calm.find(t, `(connected to the broker)`) // what is sent before comes again only half a minute later
 	machines := ""
 	for _, p := range sources {
 		machines += p.config("max")

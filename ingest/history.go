@@ -119,7 +119,7 @@ func (h *history) status(id gatewayID, st *wire.Status, heardMs, nowMs int64) {
 
 // change queues an event unless the newest one says the same; the lock is held.
 func (h *history) change(s subject, kind string, atMs int64) {
-	if h.last[s] == kind {
+	if h.last[s] == kind && kind != registry.GatewayStopped {
 		return
 	}
 	if len(h.last) >= maxCached {

@@ -175,7 +175,10 @@ func (s *site) explain(g registry.Gap) Gap {
 // explainOpen explains a gap that goes on. Whether the gateway or its link is out can't be told before it is back.
 func (s *site) explainOpen(g registry.Gap, out Gap, say func(cause, evidence string, sinceMs int64) Gap) Gap {
 	gw, ok := s.gateways[out.Gateway]
+	came, back := s.cameBack(g, out.Gateway)
 	switch {
+	case ok && Hear(gw) == HeardNow && back && gw.SeenMs-came < s.tolerance(g.Machine):
+		return say(CauseUnknown, EvidenceBacklog, came) // it has only just come back
 	case ok && Hear(gw) == HeardNow && gw.SeenMs > g.FromMs+s.tolerance(g.Machine):
 		return say(CauseSensor, EvidenceGatewayOnline, gw.SeenMs)
 	case !ok:
@@ -185,6 +188,16 @@ func (s *site) explainOpen(g registry.Gap, out Gap, say func(cause, evidence str
 		return say(CauseGateway, EvidenceStopped, ms)
 	}
 	return say(CauseUnknown, EvidenceNotHeard, gw.SeenMs)
+}
+
+// cameBack is when the gateway came online last, if that was after the gap began.
+func (s *site) cameBack(g registry.Gap, gateway string) (atMs int64, ok bool) {
+	for _, e := range s.Events {
+		if e.Gateway == gateway && e.Kind == registry.GatewayOnline && e.AtMs > g.FromMs && e.AtMs > atMs {
+			atMs, ok = e.AtMs, true
+		}
+	}
+	return atMs, ok
 }
 
 // supplyOut reports whether a sensor or a status says that the mains were out when the gap began.

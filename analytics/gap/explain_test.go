@@ -97,6 +97,10 @@ func TestCauses(t *testing.T) {
 			k.Events = append(k.Events, event("ga", registry.GatewayStopped, 0))
 		}, []registry.Gap{hole("a1", 0, 0), hole("a2", 0, 0)}, CauseGateway, EvidenceStopped, noon},
 		{"all silent while the gateway speaks", nil, []registry.Gap{hole("a1", 0, 0), hole("a2", 0, 0)}, CauseSensor, EvidenceGatewayOnline, noon + 600*minute},
+		{"only just back, nothing of this machine yet", func(k *Known) {
+			k.Gateways[0] = status("ga", true, 61, "{}")
+			k.Events = append(k.Events, event("ga", registry.GatewayOnline, 60))
+		}, []registry.Gap{hole("a1", 0, 0), hole("a2", 0, 60)}, CauseUnknown, EvidenceBacklog, noon + 60*minute},
 		{"back, its backlog on the way", func(k *Known) {
 			k.Gateways[0] = status("ga", true, 61, `{"spool_packs":900,"oldest_age_s":3000,"time_ms":1795003660000}`)
 		}, []registry.Gap{hole("a1", 0, 60), hole("a2", 0, 60)}, CauseUnknown, EvidenceBacklog, 1795003660000 - 3000_000},

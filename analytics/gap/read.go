@@ -43,7 +43,7 @@ func Read(ctx context.Context, store tsdb.Store, reg Reading, site, machine stri
 	}
 	// Beyond the asked time the holes of neighbours are not known, but what was asked for is whole: ask for all of it.
 	out := slices.DeleteFunc(Explain(k), func(g Gap) bool {
-		return machine != "" && g.Machine != machine || g.FromMs >= toMs || endOf(g.Gap) <= fromMs
+		return machine != "" && g.Machine != machine || g.FilledMs != 0 && g.ToMs-g.FromMs < lateAfterMs || g.FromMs >= toMs || endOf(g.Gap) <= fromMs
 	})
 	return out, nil
 }

@@ -33,7 +33,7 @@ func TestGapLedger(t *testing.T) {
 	require.NoError(t, r.Advance(t.Context(), 10*time.Minute))
 	mine := get[struct{ Gaps []api.Gap }](r, registry.RoleViewer, base+"/gaps?machine=polishing-2&"+days).Gaps
 	require.Len(t, mine, 2)
-	require.Equal(t, 3000.0, mine[1].DurationS)
+	require.InDelta(t, 3000, mine[1].DurationS, 0.001)
 
 	csv := r.call(http.MethodGet, base+"/gaps.csv?"+days, "", r.as(registry.RoleManager))
 	require.Equal(t, http.StatusOK, csv.Code)

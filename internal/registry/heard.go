@@ -83,7 +83,7 @@ func (d *DB) MachineBoots(ctx context.Context, site string, toMs int64) ([]Machi
 }
 
 // NoteGatewayEvent notes an event unless the gateway's newest one of the same subject (link or supply) before it says the
-// same. Only the newest events of a gateway are kept.
+// same; a farewell is a fact of its own, whatever came before. Only the newest events of a gateway are kept.
 func (d *DB) NoteGatewayEvent(ctx context.Context, e GatewayEvent) error {
 	subject := []any{GatewayOnline, GatewayLost, GatewayStopped}
 	if e.Kind == GatewaySupplyLost || e.Kind == GatewaySupplyBack {
@@ -97,7 +97,7 @@ func (d *DB) NoteGatewayEvent(ctx context.Context, e GatewayEvent) error {
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		if newest == e.Kind {
+		if newest == e.Kind && e.Kind != GatewayStopped {
 			return nil
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO gateway_event (site, gateway, at_ms, kind) VALUES ($1, $2, $3, $4)
