@@ -10,6 +10,7 @@ WEB := dashboards/web
 WEB_SOURCES := $(shell find $(WEB) -type f -not -path '$(WEB)/node_modules/*' -not -path '$(WEB)/dist/*' -not -name '*.go') dashboards/api/openapi.json
 LISTEN ?= 127.0.0.1:8080
 DATA ?= data/demo
+COUNTRY_FOR ?= 5m
 GOLANGCI_VERSION := v2.15.0
 NFPM_VERSION := v2.45.2
 
@@ -87,6 +88,26 @@ fuzz: ## run each fuzz target for FUZZTIME (default 20s)
 .PHONY: bench
 bench: build ## benchmarks of the hot paths, with shares of the store's own limit
 	@tools/bench.sh
+
+.PHONY: bench-ingest
+bench-ingest: build bin/benchingest ## broker + ingest + influxd as processes, beside the store's own limit (INGEST_BENCH="-rounds 5 -for 30s")
+	bin/benchingest compare $(INGEST_BENCH)
+
+.PHONY: bench-country
+bench-country: build bin/benchingest ## 120,000 values/s of 20,000 machines for five minutes, with analytics (COUNTRY_FOR=1m)
+	bin/benchingest country -for $(COUNTRY_FOR) $(INGEST_BENCH)
+
+.PHONY: bench-growth
+bench-growth: build bin/benchingest ## 1,000 to 20,000 machines and 1 to 3 ingest processes, as a table
+	bin/benchingest growth $(INGEST_BENCH)
+
+.PHONY: bench-lanes
+bench-lanes: build bin/benchingest ## live packs while 50 gateways drain a backlog
+	bin/benchingest lanes $(INGEST_BENCH)
+
+bin/benchingest: $(GO_FILES) go.mod
+	@mkdir -p bin
+	go build -trimpath -o $@ ./tools/benchingest
 
 .PHONY: packages
 packages: bin/nfpm ## Debian packages of the gateway for arm64, armv7 and amd64 into dist/

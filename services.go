@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -87,6 +89,9 @@ type ingestCmd struct {
 	MetricsListen string `name:"metrics-listen" help:"Address of /metrics, /healthz and /readyz, HOST:PORT; port 0 takes a free one." default:"127.0.0.1:0"`
 }
 
+// ingestMemory is from where on ingest alone collects garbage harder; it needs about half of it.
+const ingestMemory = 36 << 20
+
 // Run takes packs from the broker until it is stopped.
 func (c ingestCmd) Run(e *env) error {
 	password, err := c.password()
@@ -102,6 +107,9 @@ func (c ingestCmd) Run(e *env) error {
 		return err
 	}
 	defer db.Close()
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(ingestMemory)
+	}
 	metrics := newMetrics()
 	in, err := ingest.New(ingest.Options{
 		Source: c.Broker, Username: c.BrokerUser, Password: password, ClientID: c.ClientID,

@@ -19,22 +19,31 @@ type item struct {
 	refusal  *refusal
 	touched  registry.Touched
 	values   int
-	end      int // its points are points[end of the item before : end]
+	end      int // its points are lines[end of the item before : end]
 }
 
 // batch is what one write to the store carries, with the refused packs that came in between.
 type batch struct {
 	items  []item
-	points []tsdb.Point
+	lines  tsdb.Lines
 	values int
 	bytes  int64
+}
+
+// reset empties a batch and keeps its memory.
+func (b *batch) reset() {
+	clear(b.items) // lets go of the payloads
+	b.items, b.values, b.bytes = b.items[:0], 0, 0
+	b.lines.Reset()
 }
 
 // collector fills batches from a queue.
 type collector struct {
 	in      *Ingest
-	lane    wire.Lane
-	builder pointBuilder
+	counted laneMetrics
+	decoder wire.Decoder
+	builder lineBuilder
+	free    chan *batch // done with, their memory is used again
 	seen    recentPacks
 }
 
@@ -43,7 +52,13 @@ const maxBatchBytes = 4 << 20
 
 // next waits for a message and gathers more until the batch is full or BatchWait is over. nil: ctx has ended.
 func (c *collector) next(ctx context.Context, queue <-chan *delivery) *batch {
-	b := &batch{}
+	var b *batch
+	select {
+	case b = <-c.free:
+		b.reset()
+	default:
+		b = &batch{}
+	}
 	select {
 	case d := <-queue:
 		c.add(ctx, b, d)
@@ -68,7 +83,7 @@ func (c *collector) next(ctx context.Context, queue <-chan *delivery) *batch {
 // add checks a message and puts it into the batch.
 func (c *collector) add(ctx context.Context, b *batch, d *delivery) {
 	topic, err := wire.ParseTopic(d.topic)
-	c.in.metrics.received.WithLabelValues(string(c.lane)).Inc()
+	c.counted.received.Inc()
 	it := item{delivery: d, topic: topic}
 	if err != nil {
 		it.refusal = &refusal{ReasonBadTopic, err.Error()}
@@ -76,7 +91,7 @@ func (c *collector) add(ctx context.Context, b *batch, d *delivery) {
 		d.drop() // ctx has ended: the broker sends it again
 		return
 	}
-	it.end = len(b.points)
+	it.end = b.lines.Len()
 	b.items = append(b.items, it)
 	b.values += it.values
 	b.bytes += d.size
@@ -84,10 +99,10 @@ func (c *collector) add(ctx context.Context, b *batch, d *delivery) {
 
 // pack decodes and checks a pack and adds its points. False: ctx ended before the registry could be asked.
 func (c *collector) pack(ctx context.Context, b *batch, it *item) bool {
-	p, refusal, err := c.in.checker.check(ctx, it.topic, it.delivery.payload)
+	p, refusal, err := c.in.checker.check(ctx, &c.decoder, it.topic, it.delivery.payload)
 	if err != nil { // the registry does not answer
 		err = c.in.untilDone(ctx, "check a pack", func() (err error) {
-			p, refusal, err = c.in.checker.check(ctx, it.topic, it.delivery.payload)
+			p, refusal, err = c.in.checker.check(ctx, &c.decoder, it.topic, it.delivery.payload)
 			return err
 		})
 	}
@@ -101,9 +116,9 @@ func (c *collector) pack(ctx context.Context, b *batch, it *item) bool {
 		return true
 	}
 	if c.seen.again(p) {
-		c.in.metrics.duplicates.WithLabelValues(string(c.lane)).Inc()
+		c.counted.duplicates.Inc()
 	}
-	b.points, it.values = c.builder.append(b.points, p)
+	it.values = c.builder.append(&b.lines, p)
 	it.touched, it.boot = stretch(p), p.Boot
 	return true
 }

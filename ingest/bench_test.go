@@ -43,7 +43,7 @@ func BenchmarkDecodeAndBatch(b *testing.B) {
 				payloads = append(payloads, encode(b, tenSeconds(seq+1, "m1"), f))
 			}
 			topic := wire.PackTopic("s", "gw-1", "m1", wire.LaneLive)
-			c := &collector{in: in, lane: wire.LaneLive}
+			c := &collector{in: in, counted: in.lanes[0].counted}
 			t := in.lanes[0].intake
 			values := 0
 			b.ReportAllocs()
@@ -65,11 +65,18 @@ func BenchmarkDecodeAndBatch(b *testing.B) {
 // discard is a store that acknowledges at once and keeps nothing.
 type discard struct{ *tsdb.Memory }
 
-func (discard) Write(context.Context, []tsdb.Point) error { return nil }
+func (discard) WriteLines(context.Context, *tsdb.Lines) error { return nil }
 
 // BenchmarkThroughBroker sends packs through the embedded broker (in this process, as is the sender) and waits until
 // ingest has acknowledged them.
 func BenchmarkThroughBroker(b *testing.B) {
+	b.Run("mqtt", func(b *testing.B) {
+		throughBroker(b, func(br *broker.Broker, o *Options) { o.Source = br.URL() })
+	})
+	b.Run("nats", func(b *testing.B) { throughBroker(b, func(br *broker.Broker, o *Options) { o.InProcess = br }) })
+}
+
+func throughBroker(b *testing.B, reach func(*broker.Broker, *Options)) {
 	dir := b.TempDir()
 	br, err := broker.New(broker.Options{DataDir: dir, Listen: "127.0.0.1:0", Logger: quiet(), Authenticate: func(user, _ string) (broker.Rights, bool) {
 		if user == "ingest" {
@@ -80,10 +87,12 @@ func BenchmarkThroughBroker(b *testing.B) {
 	require.NoError(b, err)
 	require.NoError(b, br.Start(b.Context()))
 	defer br.Stop()
-	in, err := New(Options{
-		Source: br.URL(), Username: "ingest", ClientID: "b", Store: discard{tsdb.NewMemory()}, Registry: newFakeRegistry("m1"),
+	o := Options{
+		Username: "ingest", ClientID: "b", Store: discard{tsdb.NewMemory()}, Registry: newFakeRegistry("m1"),
 		Logger: quiet(), Registerer: prometheus.NewRegistry(), Now: func() time.Time { return time.UnixMilli(baseMs + 3_600_000) },
-	})
+	}
+	reach(br, &o)
+	in, err := New(o)
 	require.NoError(b, err)
 	ctx, cancel := context.WithCancel(b.Context())
 	done := make(chan error, 1)

@@ -28,13 +28,13 @@ type checker struct {
 }
 
 // check reads the payload. The pack is never nil, but complete only when there is no refusal; it may then still hold
-// the identity for the receipt. The error means that the registry could not be asked.
-func (c *checker) check(ctx context.Context, topic wire.Topic, payload []byte) (*wire.Pack, *refusal, error) {
-	p, err := wire.Decode(payload)
+// the identity for the receipt. It is valid until d is used again. The error means that the registry could not be asked.
+func (c *checker) check(ctx context.Context, d *wire.Decoder, topic wire.Topic, payload []byte) (*wire.Pack, *refusal, error) {
+	p, err := d.Decode(payload)
 	if err != nil {
-		var d *wire.DecodeError
-		if errors.As(err, &d) {
-			return p, &refusal{d.Reason, d.Detail}, nil
+		var bad *wire.DecodeError
+		if errors.As(err, &bad) {
+			return p, &refusal{bad.Reason, bad.Detail}, nil
 		}
 		return p, &refusal{wire.ReasonNotSenML, err.Error()}, nil
 	}

@@ -28,7 +28,7 @@ func FuzzCheck(f *testing.F) {
 		if err != nil {
 			return
 		}
-		p, refused, err := c.check(context.Background(), topic, payload)
+		p, refused, err := c.check(context.Background(), &wire.Decoder{}, topic, payload)
 		require.NoError(t, err)
 		require.NotNil(t, p)
 		if refused != nil {
@@ -38,8 +38,8 @@ func FuzzCheck(f *testing.F) {
 			return
 		}
 		require.Equal(t, [2]string{"s", "m1"}, [2]string{p.Site, p.Machine})
-		var b pointBuilder
-		points, values := b.append(nil, p)
+		var b lineBuilder
+		points, values := pointsOf(t, &b, p)
 		require.LessOrEqual(t, values, 2*len(p.Samples))
 		for _, pt := range points {
 			require.NotEmpty(t, pt.Fields)

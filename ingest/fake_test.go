@@ -181,14 +181,14 @@ func (s *fakeStore) setDown(down bool) {
 	s.down = down
 }
 
-func (s *fakeStore) Write(ctx context.Context, points []tsdb.Point) error {
+func (s *fakeStore) WriteLines(ctx context.Context, l *tsdb.Lines) error {
 	s.mu.Lock()
 	down := s.down
 	s.mu.Unlock()
 	if down {
 		return errDown
 	}
-	return s.Memory.Write(ctx, points)
+	return s.Memory.WriteLines(ctx, l)
 }
 
 // dump is all that is stored of a machine, as text.

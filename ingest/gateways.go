@@ -31,6 +31,7 @@ type gatewayState struct {
 	status  string // not yet written, "" when there is none
 	seenMs  int64
 	written int64 // seenMs in the registry
+	oldestS int64 // age of its oldest pack without a receipt, as it last said
 }
 
 const (
@@ -94,6 +95,7 @@ func (g *gateways) status(site, gateway string, payload []byte, retained bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := g.get(site, gateway)
+	s.oldestS = st.OldestAgeS
 	s.online, s.status, s.seenMs = st.Online, string(payload), max(s.seenMs, heard)
 }
 

@@ -64,9 +64,9 @@ type Options struct {
 	Now                func() time.Time // nil: time.Now
 
 	MinTimeMs    int64         // samples before are refused as absurd-time; 0: wire.MinTimeMs. Replays of old recordings lower it
-	BatchValues  int           // values that make a full batch; 0: 20,000
+	BatchValues  int           // values that make a full batch; 0: 40,000
 	BatchWait    time.Duration // longest wait for a batch to fill; 0: 200 ms
-	HeldBytes    int64         // payloads held unacknowledged in each lane; 0: 16 MiB
+	HeldBytes    int64         // payloads held unacknowledged in each lane; 0: 8 MiB
 	Writers      int           // writes to the store at once in each lane; 0: 2
 	ReceiptEvery time.Duration // 0: 300 ms
 	KnownFor     time.Duration // how long an answer of the registry about a machine is believed; 0: 5 s
@@ -111,6 +111,9 @@ func New(o Options) (*Ingest, error) {
 	if in.source, err = openSource(in); err != nil {
 		return nil, err
 	}
+	if err := o.Registerer.Register(newSpoolAges(in.gateways)); err != nil {
+		return nil, fmt.Errorf("ingest: register metrics: %w", err)
+	}
 	return in, m.register(o.Registerer)
 }
 
@@ -122,13 +125,13 @@ func setDefaults(o *Options) {
 		o.MinTimeMs = wire.MinTimeMs
 	}
 	if o.BatchValues == 0 {
-		o.BatchValues = 20_000
+		o.BatchValues = 40_000
 	}
 	if o.BatchWait == 0 {
 		o.BatchWait = 200 * time.Millisecond
 	}
 	if o.HeldBytes == 0 {
-		o.HeldBytes = 16 << 20
+		o.HeldBytes = 8 << 20
 	}
 	if o.Writers == 0 {
 		o.Writers = 2

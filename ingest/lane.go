@@ -15,22 +15,26 @@ import (
 
 // lane is the way of live packs or of backlog from the broker to the store.
 type lane struct {
-	in     *Ingest
-	name   wire.Lane
-	intake *intake
+	in      *Ingest
+	name    wire.Lane
+	intake  *intake
+	counted laneMetrics
 }
 
 func newLane(in *Ingest, name wire.Lane) *lane {
-	return &lane{in: in, name: name, intake: newIntake(name, in.opts.HeldBytes, in.metrics.held.WithLabelValues(string(name)))}
+	return &lane{in: in, name: name, counted: in.metrics.of(name), intake: newIntake(name, in.opts.HeldBytes, in.metrics.held.WithLabelValues(string(name)))}
 }
 
-// run stores what the source delivers until ctx ends. One goroutine decodes while others wait for the store.
+// run stores what the source delivers until ctx ends. One goroutine decodes, Writers wait for the store, and one notes
+// in the registry and answers: while the registry works for some batches the next ones gather, and share its next
+// transaction.
 func (l *lane) run(ctx context.Context) {
-	batches := make(chan *batch)
-	var g errgroup.Group
+	batches, written := make(chan *batch), make(chan *batch, l.in.opts.Writers)
+	free := make(chan *batch, 2*l.in.opts.Writers+2)
+	var g, writers errgroup.Group
 	g.Go(func() error {
 		defer close(batches)
-		c := &collector{in: l.in, lane: l.name}
+		c := &collector{in: l.in, counted: l.counted, free: free}
 		for {
 			b := c.next(ctx, l.intake.queue)
 			if b == nil {
@@ -40,29 +44,60 @@ func (l *lane) run(ctx context.Context) {
 		}
 	})
 	for range l.in.opts.Writers {
-		g.Go(func() error {
+		writers.Go(func() error {
 			for b := range batches {
-				l.finish(ctx, b)
+				if l.store(ctx, b) {
+					written <- b
+				} else {
+					drop(b.items)
+				}
 			}
 			return nil
 		})
 	}
+	g.Go(func() error {
+		defer close(written)
+		return writers.Wait()
+	})
+	g.Go(func() error {
+		var items []item
+		for b := range written {
+			items = append(items[:0], b.items...)
+			for l.recycle(b, free); ; l.recycle(b, free) {
+				more := false
+				select {
+				case b, more = <-written:
+				default:
+				}
+				if !more {
+					break
+				}
+				items = append(items, b.items...)
+			}
+			l.finish(ctx, items)
+			clear(items) // lets go of the payloads
+		}
+		return nil
+	})
 	_ = g.Wait() // they return no errors
 }
 
-// finish stores a batch and answers for each of its packs. When ctx ends before, nothing is acknowledged and the
-// broker sends again what is not yet.
-func (l *lane) finish(ctx context.Context, b *batch) {
-	defer func() {
-		for i := range b.items {
-			if d := b.items[i].delivery; d != nil {
-				d.drop()
-			}
-		}
-	}()
-	refused, err := l.in.write(ctx, b.points)
+// recycle gives a batch back whose items have been taken over.
+func (*lane) recycle(b *batch, free chan<- *batch) {
+	select {
+	case free <- b:
+	default:
+	}
+}
+
+// store writes a batch and notes which packs the store refuses. False: ctx has ended.
+func (l *lane) store(ctx context.Context, b *batch) bool {
+	if b.values > 0 {
+		l.counted.batch.Observe(float64(b.values))
+	}
+	refused, err := l.in.write(ctx, &b.lines)
 	if err != nil {
-		return
+		return false
 	}
 	begin := 0
 	for i := range b.items {
@@ -74,12 +109,29 @@ func (l *lane) finish(ctx context.Context, b *batch) {
 		}
 		begin = it.end
 	}
-	if l.in.noteBoots(ctx, b.items) != nil || l.in.touch(ctx, touches(b.items)) != nil {
+	return true
+}
+
+// finish notes stored packs in the registry and answers for each. When ctx ends before, nothing more is acknowledged
+// and the broker sends again what is not yet.
+func (l *lane) finish(ctx context.Context, items []item) {
+	defer drop(items)
+	if l.in.noteBoots(ctx, items) != nil || l.in.touch(ctx, touches(items)) != nil {
 		return
 	}
-	for i := range b.items {
-		if !l.answer(ctx, &b.items[i]) {
+	for i := range items {
+		if !l.answer(ctx, &items[i]) {
 			return
+		}
+	}
+}
+
+// drop frees what has not been acknowledged.
+func drop(items []item) {
+	for i := range items {
+		if d := items[i].delivery; d != nil {
+			d.drop()
+			items[i].delivery = nil
 		}
 	}
 }
@@ -94,10 +146,10 @@ func (l *lane) answer(ctx context.Context, it *item) bool {
 		m.refused.WithLabelValues(it.refusal.reason).Inc()
 		l.in.receipts.refused(it)
 	} else {
-		m.stored.WithLabelValues(string(l.name)).Inc()
-		m.values.WithLabelValues(string(l.name)).Add(float64(it.values))
+		l.counted.stored.Inc()
+		l.counted.values.Add(float64(it.values))
 		if it.values > 0 {
-			m.lag.WithLabelValues(string(l.name)).Observe(float64(l.in.opts.Now().UnixMilli()-it.touched.ToMs) / 1000)
+			l.counted.lag.Observe(float64(l.in.opts.Now().UnixMilli()-it.touched.ToMs) / 1000)
 		}
 		l.in.receipts.stored(it)
 	}
@@ -129,13 +181,13 @@ func touches(items []item) []registry.Touched {
 }
 
 // write stores points, however long the store is down, and returns those it will never keep, by index.
-func (in *Ingest) write(ctx context.Context, points []tsdb.Point) (refused map[int]string, err error) {
-	if len(points) == 0 {
+func (in *Ingest) write(ctx context.Context, lines *tsdb.Lines) (refused map[int]string, err error) {
+	if lines.Len() == 0 {
 		return nil, nil
 	}
 	err = in.untilDone(ctx, "write to the time-series store", func() error {
 		start := time.Now()
-		err := in.opts.Store.Write(ctx, points)
+		err := in.opts.Store.WriteLines(ctx, lines)
 		in.metrics.write.Observe(time.Since(start).Seconds())
 		var bad *tsdb.PointsError
 		if errors.As(err, &bad) {

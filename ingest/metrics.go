@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"karkhana/internal/wire"
 )
 
 // metrics are built for each instance on the registerer that was passed, so that two can live in one process.
@@ -13,7 +15,7 @@ type metrics struct {
 	received, stored, values, duplicates, refused *prometheus.CounterVec
 	receipts, released, retries                   prometheus.Counter
 	write                                         prometheus.Histogram
-	lag                                           *prometheus.HistogramVec
+	lag, batch                                    *prometheus.HistogramVec
 	held                                          *prometheus.GaugeVec
 }
 
@@ -41,15 +43,34 @@ func newMetrics() *metrics {
 			Name: "karkhana_ingest_lag_seconds", Help: "Age of a pack's newest sample when it was stored.",
 			Buckets: []float64{0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 600, 3600, 86400, 604800},
 		}, []string{"lane"}),
+		batch: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "karkhana_ingest_batch_values", Help: "Values in one write to the time-series store.",
+			Buckets: prometheus.ExponentialBuckets(10, 4, 7),
+		}, []string{"lane"}),
 		held: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "karkhana_ingest_held_bytes", Help: "Messages in memory that are not acknowledged yet.",
 		}, []string{"lane"}),
 	}
 }
 
+// laneMetrics are the metrics of one lane, found once: packs are counted one by one.
+type laneMetrics struct {
+	received, stored, values, duplicates prometheus.Counter
+	lag                                  prometheus.Observer
+	batch                                prometheus.Observer
+}
+
+func (m *metrics) of(lane wire.Lane) laneMetrics {
+	l := string(lane)
+	return laneMetrics{
+		received: m.received.WithLabelValues(l), stored: m.stored.WithLabelValues(l), values: m.values.WithLabelValues(l),
+		duplicates: m.duplicates.WithLabelValues(l), lag: m.lag.WithLabelValues(l), batch: m.batch.WithLabelValues(l),
+	}
+}
+
 func (m *metrics) register(r prometheus.Registerer) error {
 	var errs []error
-	for _, c := range []prometheus.Collector{m.received, m.stored, m.values, m.duplicates, m.refused, m.receipts, m.released, m.retries, m.write, m.lag, m.held} {
+	for _, c := range []prometheus.Collector{m.received, m.stored, m.values, m.duplicates, m.refused, m.receipts, m.released, m.retries, m.write, m.lag, m.batch, m.held} {
 		errs = append(errs, r.Register(c))
 	}
 	if err := errors.Join(errs...); err != nil {

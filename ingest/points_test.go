@@ -70,9 +70,9 @@ func TestPointsOfAPack(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var b pointBuilder
-			b.append(nil, packOf(1, "m")) // scratch of another pack
-			got, values := b.append(nil, &wire.Pack{Site: "s", Machine: "m", Clock: tt.clock, Samples: tt.samples})
+			var b lineBuilder
+			pointsOf(t, &b, packOf(1, "m")) // scratch of another pack
+			got, values := pointsOf(t, &b, &wire.Pack{Site: "s", Machine: "m", Clock: tt.clock, Samples: tt.samples})
 			require.Empty(t, cmp.Diff(tt.want, got))
 			require.Equal(t, tt.values, values)
 		})
@@ -92,8 +92,8 @@ func TestPointsDoNotDependOnOrder(t *testing.T) {
 			p.Samples = append(p.Samples, s)
 		}
 		lines := func() (out []string) {
-			var b pointBuilder
-			points, _ := b.append(nil, p)
+			var b lineBuilder
+			points, _ := pointsOf(t, &b, p)
 			for _, pt := range points {
 				for _, f := range pt.Fields {
 					out = append(out, fmt.Sprint(pt.TimeMs, f.Key, f.Value))
@@ -110,4 +110,13 @@ func TestPointsDoNotDependOnOrder(t *testing.T) {
 		p.Samples = rapid.Permutation(p.Samples).Draw(t, "order")
 		require.Equal(t, first, lines())
 	})
+}
+
+// pointsOf reads back what a pack becomes.
+func pointsOf(t require.TestingT, b *lineBuilder, p *wire.Pack) ([]tsdb.Point, int) {
+	var l tsdb.Lines
+	values := b.append(&l, p)
+	points, err := l.Points()
+	require.NoError(t, err)
+	return points, values
 }

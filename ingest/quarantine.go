@@ -139,7 +139,7 @@ func (in *Ingest) replayMachine(ctx context.Context, site, machine string) error
 // that reason.
 func (in *Ingest) release(ctx context.Context, q registry.Quarantined) error {
 	topic := wire.Topic{Site: q.Site, Gateway: q.Gateway, Machine: q.Machine}
-	p, r, err := in.checker.check(ctx, topic, q.Payload)
+	p, r, err := in.checker.check(ctx, &wire.Decoder{}, topic, q.Payload)
 	if err != nil {
 		return err
 	}
@@ -161,12 +161,13 @@ func (in *Ingest) release(ctx context.Context, q registry.Quarantined) error {
 }
 
 func (in *Ingest) storeReleased(ctx context.Context, topic wire.Topic, p *wire.Pack) (*refusal, error) {
-	var builder pointBuilder
-	points, values := builder.append([]tsdb.Point(nil), p)
+	var builder lineBuilder
+	var lines tsdb.Lines
+	values := builder.append(&lines, p)
 	if values == 0 {
 		return nil, nil
 	}
-	refused, err := in.write(ctx, points)
+	refused, err := in.write(ctx, &lines)
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func (in *Ingest) tryAgain(ctx context.Context, q registry.Quarantined) (*refusa
 	if err != nil {
 		return &refusal{ReasonBadTopic, err.Error()}, nil
 	}
-	p, r, err := in.checker.check(ctx, topic, q.Payload)
+	p, r, err := in.checker.check(ctx, &wire.Decoder{}, topic, q.Payload)
 	if err != nil {
 		return nil, err
 	}

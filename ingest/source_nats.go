@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -26,9 +25,9 @@ const (
 	mqttRetained        = "$MQTT_rmsgs"
 	mqttRetainedPrefix  = "$MQTT.rmsgs."
 	mqttQoSHeader       = "Nmqtt-Pub" // tells the server the QoS at which MQTT clients get a message
-	consumerPrefix      = "karkhana-" // durable consumers karkhana-telemetry and karkhana-history
+	consumerPrefix      = "karkhana-" // durable consumers karkhana-telemetry, karkhana-history and karkhana-status
 	natsMaxAckPending   = 65_536
-	natsPullMessages    = 1024
+	natsPullMessages    = 8192 // more than the bytes allow: a full channel loses messages until AckWait is over
 	natsPullBytes       = 1 << 20
 	natsHeartbeat       = 5 * time.Second
 	natsConnectTimeout  = 10 * time.Second
@@ -114,14 +113,18 @@ func (s *natsSource) serve(ctx context.Context) (served bool, err error) {
 		return false, fmt.Errorf("jetstream: %w", err)
 	}
 	e := &sequences{open: map[uint64]struct{}{}}
-	iterators := make([]jetstream.MessagesContext, len(s.in.lanes))
-	for i, l := range slices.Backward(s.in.lanes) { // live last: when it delivers, both do
-		it, err := s.pull(ctx, js, l.name, nc.MaxPayload())
-		if err != nil {
+	// A consumer of its own for statuses: with two filters a consumer looks through all subjects of the stream for each
+	// message, which took three quarters of the broker's time with a thousand machines.
+	kinds := []pulled{{string(wire.KindStatus), wire.StatusTopic("*", "*"), nil}}
+	for _, l := range s.in.lanes {
+		kinds = append(kinds, pulled{string(l.name), wire.PackTopic("*", "*", "*", l.name), l.intake})
+	}
+	iterators := make([]jetstream.MessagesContext, len(kinds))
+	for i, k := range kinds {
+		if iterators[i], err = s.pull(ctx, js, k, nc.MaxPayload()); err != nil {
 			return false, err
 		}
-		defer it.Stop()
-		iterators[i] = it
+		defer iterators[i].Stop()
 	}
 	if err := s.retained(ctx, js); err != nil {
 		return false, err
@@ -130,9 +133,9 @@ func (s *natsSource) serve(ctx context.Context) (served bool, err error) {
 	defer s.setConnection(nil)
 	s.log.Info("connected to the broker")
 	var g errgroup.Group
-	for i, l := range s.in.lanes {
+	for i, k := range kinds {
 		g.Go(func() error {
-			err := s.take(ctx, iterators[i], l.intake, e)
+			err := s.take(ctx, iterators[i], k, e)
 			cancel(err) // one lane alone is no service
 			return err
 		})
@@ -149,42 +152,45 @@ func (s *natsSource) serve(ctx context.Context) (served bool, err error) {
 	return true, context.Cause(ctx)
 }
 
-// pull makes or finds the lane's consumer and begins to ask for messages.
-func (s *natsSource) pull(ctx context.Context, js jetstream.JetStream, lane wire.Lane, maxPayload int64) (jetstream.MessagesContext, error) {
-	filters := []string{mqttSubjects + subjectOf(wire.PackTopic("*", "*", "*", lane))}
-	if lane == wire.LaneLive {
-		filters = append(filters, mqttSubjects+subjectOf(wire.StatusTopic("*", "*")))
-	}
+// pulled is what a durable consumer gives: the packs of a lane, or the statuses, which need no place in an intake.
+type pulled struct {
+	name, topics string
+	intake       *intake
+}
+
+// pull makes or finds the consumer and begins to ask for messages.
+func (s *natsSource) pull(ctx context.Context, js jetstream.JetStream, k pulled, maxPayload int64) (jetstream.MessagesContext, error) {
 	c, err := js.CreateOrUpdateConsumer(ctx, mqttStream, jetstream.ConsumerConfig{
-		Durable: consumerPrefix + string(lane), FilterSubjects: filters,
+		Durable: consumerPrefix + k.name, FilterSubject: mqttSubjects + subjectOf(k.topics),
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: s.in.opts.AckWait, MaxAckPending: natsMaxAckPending, MaxDeliver: -1,
 	})
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return nil, errors.New("the NATS server has no MQTT messages yet: its MQTT listener and JetStream must be on, and a first gateway must have connected")
 	case err != nil:
-		return nil, fmt.Errorf("consumer of lane %s: %w", lane, err)
+		return nil, fmt.Errorf("consumer of %s: %w", k.name, err)
 	}
 	it, err := c.Messages(jetstream.PullMaxMessagesWithBytesLimit(natsPullMessages, max(natsPullBytes, int(maxPayload)+4096)),
 		jetstream.PullHeartbeat(natsHeartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(true))
 	if err != nil {
-		return nil, fmt.Errorf("pull lane %s: %w", lane, err)
+		return nil, fmt.Errorf("pull %s: %w", k.name, err)
 	}
 	return it, nil
 }
 
 // take puts messages into the intake until ctx ends or the connection is lost. It blocks while the intake is full.
-func (s *natsSource) take(ctx context.Context, it jetstream.MessagesContext, t *intake, e *sequences) error {
+func (s *natsSource) take(ctx context.Context, it jetstream.MessagesContext, k pulled, e *sequences) error {
 	for {
 		m, err := it.Next()
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
-			return fmt.Errorf("take from lane %s: %w", t.lane, err)
+			return fmt.Errorf("take from %s: %w", k.name, err)
 		}
 		topic := topicOf(strings.TrimPrefix(m.Subject(), mqttSubjects))
-		if s.in.gateways.take(topic, m.Data(), false) {
+		if k.intake == nil {
+			s.in.gateways.take(topic, m.Data(), false)
 			_ = m.Ack()
 			continue
 		}
@@ -196,7 +202,7 @@ func (s *natsSource) take(ctx context.Context, it jetstream.MessagesContext, t *
 		if !e.note(h.sequence) {
 			continue // sent again while we still hold it: the one acknowledgement will do
 		}
-		if !t.put(ctx, &delivery{topic: topic, payload: m.Data(), broker: h}) {
+		if !k.intake.put(ctx, &delivery{topic: topic, payload: m.Data(), broker: h}) {
 			h.drop()
 			return nil
 		}

@@ -28,6 +28,7 @@ func (x *Influx) Write(ctx context.Context, points []Point) error {
 	const usualLine = 128 // bytes; the body grows where lines are longer
 	w := batchWriter{
 		store: x, points: points, refused: map[int]string{},
+		line: func(b []byte, i int) []byte { return appendLine(b, &points[i]) },
 		body: make([]byte, 0, min(len(points), maxBatchPoints)*usualLine),
 	}
 	for i := range points {
@@ -51,7 +52,8 @@ func (x *Influx) Write(ctx context.Context, points []Point) error {
 // batchWriter gathers lines of one Write.
 type batchWriter struct {
 	store   *Influx
-	points  []Point
+	points  []Point                      // of Write
+	line    func(b []byte, i int) []byte // appends the line of point i
 	refused map[int]string
 	body    []byte
 	indexes []int // of the points in body
@@ -106,7 +108,7 @@ func (w *batchWriter) send(ctx context.Context, indexes []int, body []byte) erro
 	for _, part := range [][]int{indexes[:half], indexes[half:]} {
 		var again []byte
 		for _, i := range part {
-			again = appendLine(again, &w.points[i])
+			again = w.line(again, i)
 		}
 		if err := w.send(ctx, part, again); err != nil {
 			return err

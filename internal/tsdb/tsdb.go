@@ -79,6 +79,8 @@ type Store interface {
 	// that can never be stored (for example a wrong field type); the others of the batch have been stored.
 	// Any other error means that nothing is known to be stored and the caller tries again.
 	Write(ctx context.Context, points []Point) error
+	// WriteLines is Write for points that are line protocol already. It does not keep l.
+	WriteLines(ctx context.Context, l *Lines) error
 	// Read streams the rows of one machine to fn, stopping at fn's first error, which it returns.
 	Read(ctx context.Context, q Query, fn func(Row) error) error
 	// Last returns for each machine (or the one named) the newest row in the range with the newest value of each

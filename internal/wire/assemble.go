@@ -57,7 +57,7 @@ func (a *assembler) add(rec *record) *DecodeError {
 
 // local takes the site and machine off a name; they must be the same in the whole pack.
 func (a *assembler) local(name []byte) ([]byte, *DecodeError) {
-	if a.prefix == nil {
+	if len(a.prefix) == 0 {
 		parts := bytes.SplitN(name, []byte{'/'}, 3)
 		if len(parts) != 3 {
 			return nil, refuse(ReasonBadRecord, "name %.100q: want {site}/{machine}/{quantity}, so bn is {site}/{machine}/", name)
@@ -66,7 +66,7 @@ func (a *assembler) local(name []byte) ([]byte, *DecodeError) {
 			return nil, refuse(ReasonBadRecord, "name %.100q: %v", name, err)
 		}
 		a.pack.Site, a.pack.Machine = string(parts[0]), string(parts[1])
-		a.prefix = []byte(a.pack.Site + "/" + a.pack.Machine + "/")
+		a.prefix = append(a.prefix, name[:len(parts[0])+len(parts[1])+2]...)
 	}
 	rest, ok := bytes.CutPrefix(name, a.prefix)
 	if !ok {

@@ -56,14 +56,39 @@ func refuse(reason, format string, args ...any) *DecodeError {
 // Every error is a *DecodeError. The pack returned with an error is not nil: it holds what could be read of the
 // pack's identity (Spool, Seq, Site, Machine), so that a refusal can name it, and no samples.
 func Decode(payload []byte) (*Pack, error) {
-	var a assembler
-	a.pack.Samples = make([]Sample, 0, min(len(payload)/usualSampleBytes, MaxRecords))
+	var d Decoder
+	d.a.pack.Samples = make([]Sample, 0, min(len(payload)/usualSampleBytes, MaxRecords))
+	return d.Decode(payload)
+}
+
+// Decoder is Decode for many packs, one after the other, in the same memory. The zero value is ready. It is not safe
+// for concurrent use.
+type Decoder struct{ a assembler }
+
+// maxKeptSamples bounds the memory that a Decoder keeps after an odd pack.
+const maxKeptSamples = 2048
+
+// Decode is like the function of that name, but its pack is only valid until the next call.
+func (d *Decoder) Decode(payload []byte) (*Pack, error) {
+	samples := d.a.pack.Samples[:0]
+	if cap(samples) > maxKeptSamples {
+		samples = nil
+	}
+	d.a = assembler{
+		pack:     Pack{Samples: samples},
+		resolver: resolver{bn: d.a.resolver.bn[:0], bu: d.a.resolver.bu[:0], name: d.a.resolver.name[:0]},
+		prefix:   d.a.prefix[:0],
+	}
+	a := &d.a
 	err := readRecords(payload, a.add)
 	if err == nil {
 		err = a.finish()
 	}
 	if err != nil || len(a.pack.Samples) == 0 {
-		a.pack.Samples = nil
+		samples, a.pack.Samples = a.pack.Samples, nil
+		p := a.pack
+		a.pack.Samples = samples // for the next one
+		return &p, err
 	}
 	return &a.pack, err
 }

@@ -7,7 +7,6 @@ package wire
 
 import (
 	"fmt"
-	"regexp"
 	"time"
 
 	"karkhana/internal/quantity"
@@ -50,16 +49,24 @@ type Pack struct {
 	Samples       []Sample // any order; encoders write them in the given order
 }
 
-// idPattern is the form of site, gateway and machine ids: they are topic levels and store tags.
-var idPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
-
 // CheckID returns an error when id is not a lower-case id of at most 40 letters, digits and hyphens.
 // what names the thing in the error, for example "machine".
 func CheckID(what, id string) error {
-	if !idPattern.MatchString(id) {
+	if !isID(id) {
 		return fmt.Errorf("%s id %q: use 1–40 lower-case letters, digits and hyphens, first one a letter or digit", what, id)
 	}
 	return nil
+}
+
+// isID reports the form of site, gateway and machine ids: they are topic levels and store tags.
+func isID(id string) bool {
+	for i := range len(id) {
+		c := id[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && (c != '-' || i == 0) {
+			return false
+		}
+	}
+	return len(id) >= 1 && len(id) <= 40
 }
 
 // MaxFuture is how far ahead of the receiver's clock a timestamp may lie.

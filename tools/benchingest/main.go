@@ -1,0 +1,169 @@
+// Command benchingest measures ingest as a whole line of real processes (broker, ingest, influxd and a generator of
+// packs) on one machine.
+//
+//	benchingest compare   flat out, beside the store's own limit in the same run
+//	benchingest country   2,000 packs/s of 20,000 machines, with analytics
+//	benchingest growth    1,000 to 20,000 machines and 1 to 3 ingest processes, as a table
+//	benchingest lanes     live packs while 50 gateways drain a backlog
+//
+// See docs/ingest.md.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "benchingest:", err)
+		os.Exit(1)
+	}
+}
+
+// settings are the flags.
+type settings struct {
+	setup
+	rounds int
+	perS   int
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 2 && args[0] == "generate" {
+		return generateCommand(ctx, args[1])
+	}
+	if len(args) == 2 && args[0] == "direct" {
+		return directCommand(ctx, args[1])
+	}
+	if len(args) == 0 {
+		return fmt.Errorf("say what to measure: compare, country, growth or lanes")
+	}
+	s := settings{}
+	f := flag.NewFlagSet(args[0], flag.ContinueOnError)
+	f.StringVar(&s.Program, "program", "bin/karkhana", "the server's program")
+	f.StringVar(&s.Dir, "dir", os.TempDir(), "folder for the data of the run; it is emptied again")
+	f.StringVar(&s.Source, "source", "nats", "how ingest reads the broker: nats or mqtt")
+	f.IntVar(&s.Ingests, "ingests", 1, "ingest processes")
+	f.IntVar(&s.Load.Gateways, "gateways", 50, "gateways, each a site with a connection of its own")
+	f.IntVar(&s.Load.Machines, "machines", 20, "machines of each gateway")
+	f.IntVar(&s.Load.Window, "window", 200, "packs of a gateway that wait for a receipt, flat out")
+	f.DurationVar(&s.Load.For, "for", 20*time.Second, "how long packs are sent in a round")
+	f.IntVar(&s.rounds, "rounds", 3, "rounds of compare")
+	f.IntVar(&s.perS, "packs-per-s", 2000, "load of country and lanes")
+	if err := f.Parse(args[1:]); err != nil {
+		return err
+	}
+	switch args[0] {
+	case "compare":
+		return compare(ctx, s)
+	case "country":
+		return country(ctx, s)
+	case "growth":
+		return growth(ctx, s)
+	case "lanes":
+		return lanes(ctx, s)
+	}
+	return fmt.Errorf("%q: use compare, country, growth or lanes", args[0])
+}
+
+// perMillion is the CPU of a process for a million values stored.
+func (o outcome) perMillion(name string) float64 {
+	return o.Costs[name].CPU / (float64(o.Values) / 1e6)
+}
+
+func (o outcome) print(title string) {
+	fmt.Printf("%-16s %7.3f Mvalues/s  receipt p50 %5.0f ms p99 %5.0f ms  packs %d, sent again %d, refused %d, lost values %d\n",
+		title, o.Rates/1e6, o.P50Ms, o.P99Ms, o.Packs, o.Resent, o.Refused, o.Lost)
+	for _, name := range []string{"generator", "broker", "ingest", "analytics", "influxd"} {
+		if c, ok := o.Costs[name]; ok {
+			fmt.Printf("  %-10s %6.2f CPU s  %5.3f s/Mvalue  peak %4.0f MB\n", name, c.CPU, o.perMillion(name), c.PeakMB)
+		}
+	}
+}
+
+// compare runs our line and the direct writer in turn, with the same number of packs, and takes medians.
+func compare(ctx context.Context, s settings) error {
+	var rates, shares, cpu, rss, p99 []float64
+	lost := int64(0)
+	for i := range s.rounds {
+		o, err := runLine(ctx, s.setup)
+		if err != nil {
+			return err
+		}
+		o.print(fmt.Sprintf("line, round %d", i+1))
+		limit, influxCPU, err := runDirect(ctx, s.Dir, s.Load, o.Packs)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("straight in      %7.3f Mvalues/s, influxd %.3f s/Mvalue; the line has %.2f of it\n",
+			limit/1e6, influxCPU/(float64(o.Packs*packValues)/1e6), o.Rates/limit)
+		rates, shares = append(rates, o.Rates), append(shares, o.Rates/limit)
+		cpu, rss, p99 = append(cpu, o.perMillion("ingest")), append(rss, o.Costs["ingest"].PeakMB), append(p99, o.P99Ms)
+		lost += o.Lost
+	}
+	fmt.Printf("result: values_per_s=%.0f of_store_limit=%.2f ingest_cpu_s_per_mvalue=%.3f ingest_rss_mb=%.0f p99_receipt_ms=%.0f lost=%d\n",
+		median(rates), median(shares), median(cpu), slices.Max(rss), median(p99), lost)
+	return nil
+}
+
+func median(x []float64) float64 {
+	slices.Sort(x)
+	return (x[(len(x)-1)/2] + x[len(x)/2]) / 2
+}
+
+// country holds the load of 1,000 centres and watches the memory.
+func country(ctx context.Context, s settings) error {
+	s.Load.Gateways, s.Load.Machines, s.Load.PerS, s.Analytics = 1000, 20, s.perS, true
+	var memory []float64
+	s.Watch = func(c map[string]cost) {
+		memory = append(memory, c["ingest"].NowMB)
+		fmt.Printf("  ingest %3.0f MB, analytics %3.0f MB, broker %3.0f MB, influxd %3.0f MB\n", c["ingest"].NowMB, c["analytics"].NowMB, c["broker"].NowMB, c["influxd"].NowMB)
+	}
+	o, err := runLine(ctx, s.setup)
+	if err != nil {
+		return err
+	}
+	o.print("country")
+	growth := 1.0
+	if n := len(memory); n >= 4 {
+		growth = slices.Max(memory[n/2:]) / slices.Max(memory[:n/2])
+	}
+	fmt.Printf("result: values_per_s=%.0f p99_receipt_ms=%.0f ingest_rss_mb=%.0f rss_second_half_of_first=%.2f lost=%d\n",
+		o.Rates, o.P99Ms, o.Costs["ingest"].PeakMB, growth, o.Lost)
+	return nil
+}
+
+func growth(ctx context.Context, s settings) error {
+	fmt.Println("machines ingests Mvalues/s ingest_s/Mvalue broker_s/Mvalue influxd_s/Mvalue ingest_MB p99_ms lost")
+	for _, row := range [][2]int{{1000, 1}, {5000, 1}, {20_000, 1}, {1000, 2}, {1000, 3}, {20_000, 3}} {
+		s.Load.Gateways, s.Load.Machines, s.Ingests = row[0]/20, 20, row[1]
+		s.Load.Window = max(10_000/s.Load.Gateways, 1)
+		o, err := runLine(ctx, s.setup)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%8d %7d %9.3f %15.3f %15.3f %16.3f %9.0f %6.0f %d\n", row[0], row[1], o.Rates/1e6,
+			o.perMillion("ingest"), o.perMillion("broker"), o.perMillion("influxd"), o.Costs["ingest"].PeakMB, o.P99Ms, o.Lost)
+	}
+	return nil
+}
+
+// lanes sends live packs at their pace while 50 gateways drain a backlog as fast as they can.
+func lanes(ctx context.Context, s settings) error {
+	s.Load.Gateways, s.Load.PerS, s.Load.History, s.Load.Window = 100, min(s.perS, 100), 50, 100
+	o, err := runLine(ctx, s.setup)
+	if err != nil {
+		return err
+	}
+	o.print("both lanes")
+	fmt.Printf("result: values_per_s=%.0f live_p99_receipt_ms=%.0f lost=%d\n", o.Rates, o.LiveP99Ms, o.Lost)
+	return nil
+}
