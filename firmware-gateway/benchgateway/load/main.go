@@ -1,23 +1,18 @@
-// Command load is the gateway with made-up sensors: what benchgateway starts and measures. Beside its sources it is the
-// program that is shipped.
+// Command load is the program that is shipped with made-up sensors: what benchgateway starts and measures.
 package main
 
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"math"
 	"os"
-	"os/signal"
-	"runtime/debug"
 	"strconv"
 	"sync"
-	"syscall"
 	"time"
 
+	"karkhana/firmware-gateway/command"
 	"karkhana/firmware-gateway/config"
 	"karkhana/firmware-gateway/feature"
-	"karkhana/firmware-gateway/gateway"
 	"karkhana/firmware-gateway/sampler"
 	"karkhana/hardware/chip/accel"
 	"karkhana/internal/quantity"
@@ -25,36 +20,14 @@ import (
 )
 
 func main() {
-	debug.SetGCPercent(25)
-	debug.SetMemoryLimit(10 << 20) // both as in the gateway's main
-	if err := run(os.Args[1]); err != nil {
-		fmt.Fprintln(os.Stderr, "load:", err)
-		os.Exit(1)
-	}
-}
-
-func run(path string) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	c, err := config.Load(path)
-	if err != nil {
-		return err
-	}
 	began, _ := strconv.ParseInt(os.Getenv("BENCH_BEGAN"), 10, 64)
 	first := sync.OnceFunc(func() {
 		fmt.Printf("first_sample_ms %d\n", time.Now().UnixMilli()-began)
 	})
 	v := &vibration{}
-	g, err := gateway.New(gateway.Options{
-		Config: c, Version: "bench", Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		Source: func(m config.Machine) (sampler.Source, error) {
-			return &machine{seed: uint64(len(m.ID)) + uint64(m.ID[len(m.ID)-1]), first: first, vibration: v}, nil
-		},
-	})
-	if err != nil {
-		return err
-	}
-	return g.Run(ctx)
+	os.Exit(command.Main(os.Args[1:], "bench", func(m config.Machine) (sampler.Source, error) {
+		return &machine{seed: uint64(len(m.ID)) + uint64(m.ID[len(m.ID)-1]), first: first, vibration: v}, nil
+	}))
 }
 
 // machine gives what an energy meter gives, with its decimals and its noise, and each 10 s the features of a window of
