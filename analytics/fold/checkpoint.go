@@ -45,7 +45,8 @@ func Restore(rules *Rules, out Sink, edge int64, checkpoint string) (*Fold, erro
 	}
 	f.tail.piece.State = f.tail.state.String()
 	f.tail.hourEnd = timeline.NextHour(f.tail.hour, rules.zone)
-	f.hourEnd = timeline.NextHour(f.lastMs, rules.zone)
+	f.hourEnd, f.quarterEnd = timeline.NextHour(f.lastMs, rules.zone), timeline.NextQuarter(f.lastMs)
+	f.tail.piece.EnergyEstimated = f.tail.piece.Flags.Estimated()
 	f.takeRule(f.lastMs)
 	return f, nil
 }
@@ -54,12 +55,15 @@ func Restore(rules *Rules, out Sink, edge int64, checkpoint string) (*Fold, erro
 func (f *Fold) fields(c *codec) {
 	e, p := &f.energy, &f.tail
 	c.states(&f.state, &f.level, &f.near.to, &f.far.to, &p.state)
-	c.flags(&e.integrating, &e.hasReg, &e.hasPower, &e.open, &p.estimated, &p.piece.EnergyEstimated)
+	c.flags(&e.integrating, &e.hasReg, &e.hasPower)
+	c.energyFlags(&e.open, &e.seen, &p.flags, &p.piece.Flags)
 	c.times(&f.lastMs, &f.near.sinceMs, &f.far.sinceMs, &p.ms, &p.piece.StartMs, &p.hour, &e.knownMs, &e.regMs, &e.powerMs)
 	c.levels(&e.c)
 	c.numbers(&e.reg, &e.booked, &e.w, &e.measured, &e.cover, &e.power, &p.piece.EnergyMilliWh)
 	c.numbers(&p.times[0], &p.times[1], &p.times[2], &p.times[3])
 	c.numbers(&p.energies[0], &p.energies[1], &p.energies[2], &p.energies[3])
+	c.numbers(&p.quarters[0], &p.quarters[1], &p.quarters[2], &p.quarters[3])
+	c.numbers(&e.compared.register, &e.compared.power, &e.compared.ms, &e.compared.step)
 	f.sig.fields(c)
 	n := int64(len(f.marks))
 	c.numbers(&n)
@@ -77,10 +81,15 @@ func (f *Fold) fields(c *codec) {
 
 // fields passes a mark; of its energies only those that count.
 func (m *mark) fields(c *codec) {
-	kinds := State(m.kind)
-	c.states(&kinds, &m.to)
-	m.kind = kind(kinds)
-	c.flags(&m.known, &m.estimated)
+	k := int64(m.kind)
+	c.numbers(&k)
+	if k < 0 || k > int64(markQuarter) {
+		c.bad = true
+	}
+	m.kind = kind(k)
+	c.states(&m.to)
+	c.flags(&m.known)
+	c.energyFlags(&m.flags)
 	c.times(&m.ms)
 	if m.known {
 		c.levels(&m.c)
@@ -129,6 +138,12 @@ func (c *codec) numbers(vs ...*int64) {
 		} else {
 			c.put(*v)
 		}
+	}
+}
+
+func (c *codec) energyFlags(vs ...*timeline.EnergyFlags) {
+	for _, v := range vs {
+		c.numbers((*int64)(v))
 	}
 }
 

@@ -32,8 +32,9 @@ const halfMilliWh = 2 * 3_600_000
 // energy knows the cumulative energy up to knownMs.
 type energy struct {
 	knownMs int64
-	c       int64 // cumulative energy at knownMs, milliWh, from an origin that moves
-	open    bool  // estimated energy between the last known mark and knownMs
+	c       int64                // cumulative energy at knownMs, milliWh, from an origin that moves
+	open    timeline.EnergyFlags // of the energy between the last known mark and knownMs
+	seen    timeline.EnergyFlags // noticed since knownMs
 
 	hasReg bool
 	regMs  int64 // newest register reading
@@ -51,6 +52,8 @@ type energy struct {
 	powerMs  int64 // newest power sample
 	power    int64 // mW
 	rest     int64 // of the integral, below a milliWh, in mW·ms·2
+
+	compared comparison
 }
 
 // milli converts to thousandths, rounding half away from zero.
@@ -62,6 +65,9 @@ func (e *energy) step(f *Fold, s *Sample, limit int64) {
 	power := e.power // a register reading alone: the power holds
 	if has&HasPower != 0 {
 		power = max(0, milli(s.PowerW))
+		if s.PowerW < reversedW {
+			e.seen |= timeline.EnergyReversed
+		}
 	}
 	switch {
 	case has&HasEnergy != 0:
@@ -69,13 +75,13 @@ func (e *energy) step(f *Fold, s *Sample, limit int64) {
 		e.register(f, t, milli(s.EnergyWh), drawn, max(power, e.power), limit, has)
 	case has&HasPower != 0 && e.integrating:
 		drawn := e.draw(f, t, power, limit)
-		e.book(f, t, drawn, true, false)
+		e.book(f, t, drawn, timeline.EnergyIntegrated, false)
 		if e.hasReg {
 			e.booked += drawn
 		}
 	case e.integrating:
 		if t-e.knownMs > limit {
-			e.book(f, t, 0, true, false)
+			e.book(f, t, 0, timeline.EnergyIntegrated, false)
 		}
 	default:
 		if has&HasPower != 0 {
@@ -125,7 +131,7 @@ func (e *energy) wait(f *Fold, t, limit int64) {
 	}
 	for i := range f.marks {
 		if m := &f.marks[i]; !m.known {
-			m.known, m.c, m.estimated = true, e.c+m.w, true
+			m.known, m.c, m.flags = true, e.c+m.w, m.flags|e.seen|timeline.EnergyIntegrated
 		}
 	}
 	if !f.sig.known {
@@ -133,58 +139,84 @@ func (e *energy) wait(f *Fold, t, limit int64) {
 	}
 	e.c += e.w
 	e.booked += e.w
-	e.knownMs, e.open = t, true
+	e.knownMs, e.open, e.seen = t, e.seen|timeline.EnergyIntegrated, 0
+	e.compared = comparison{}
 	e.w, e.measured, e.cover, e.integrating = 0, 0, 0, true
 }
 
 // register takes a reading r at t.
 func (e *energy) register(f *Fold, t, r, drawn, power, limit int64, has Has) {
-	estimated := has&EnergyIsEstimated != 0 || e.integrating || e.booked != 0
+	var flags timeline.EnergyFlags
+	if has&EnergyIsEstimated != 0 {
+		flags |= timeline.EnergyMeter
+	}
+	if e.integrating || e.booked != 0 {
+		flags |= timeline.EnergyIntegrated
+	}
 	booked := e.w + drawn
 	if e.hasReg {
 		increment, doubt, believed := e.increment(r, t-e.regMs, power)
-		if doubt {
-			estimated = true
+		if doubt != 0 {
 			e.booked = 0
 		}
+		if flags|doubt == 0 && e.measured*10 >= (t-e.regMs)*9 {
+			e.compared.add(increment, booked, t-e.regMs)
+		}
+		flags |= doubt
 		if believed {
 			booked = max(0, increment-e.booked)
 			e.booked = max(0, e.booked-increment)
+		} else {
+			flags |= timeline.EnergyIntegrated
 		}
 	}
+	if e.regMs < f.hourEnd-timeline.HourMs { // the first reading at or after an hour edge closes the hour before
+		e.compared.close(f)
+	}
 	e.w += drawn
-	e.book(f, t, booked, estimated, t-e.regMs > limit)
+	e.book(f, t, booked, flags, t-e.regMs > limit)
 	e.hasReg, e.regMs, e.reg = true, t, r
 	e.integrating, e.w, e.measured, e.cover, e.rest = false, 0, 0, 0, 0
 }
 
-// increment returns what the register counted in dt ms. doubt: the reading is not a plain continuation of the former
+// increment returns what the register counted in dt ms. doubt: why the reading is not a plain continuation of the former
 // one; believed: the increment can be true.
-func (e *energy) increment(r, dt, power int64) (increment int64, doubt, believed bool) {
+func (e *energy) increment(r, dt, power int64) (increment int64, doubt timeline.EnergyFlags, believed bool) {
 	ceiling := max(plausibleW, plausibleFactor*power/1000)
 	hi, lo := bits.Mul64(uint64(ceiling), uint64(dt))
 	quotient, _ := bits.Div64(hi, lo, 3000) // W·ms × 1.2 ÷ 3600 = milliWh
 	most := int64(quotient) + plausibleSlack
 	if increment = r - e.reg; increment >= 0 {
-		return increment, increment > most, increment <= most
+		if increment > most {
+			return increment, timeline.EnergySwap, false
+		}
+		return increment, 0, true
 	}
 	for span := int64(wrapFrom); span <= math.MaxInt64/10; span *= 10 {
 		if e.reg < span {
 			if wrapped := span - e.reg + r; e.reg >= span/100*95 && wrapped <= most {
-				return wrapped, true, true
+				return wrapped, timeline.EnergyWrap, true
 			}
 			break
 		}
 	}
-	return r, true, r <= most
+	switch {
+	case r <= most:
+		return r, timeline.EnergyReset, true
+	case -increment <= most: // it counts back
+		return 0, timeline.EnergyReversed, false
+	}
+	return 0, timeline.EnergySwap, false
 }
 
-// book adds energy for the stretch from knownMs to t and gives every waiting mark in it its share. all marks the
-// whole stretch as estimated, cut only the parts of a stretch that is cut.
-func (e *energy) book(f *Fold, t, milliWh int64, all, cut bool) {
+// book adds energy for the stretch from knownMs to t and gives every waiting mark in it its share. all goes on the
+// whole stretch; cut: the parts of a stretch that is cut are interpolated.
+func (e *energy) book(f *Fold, t, milliWh int64, all timeline.EnergyFlags, cut bool) {
 	if t <= e.knownMs {
 		return // the first sample of all
 	}
+	all |= e.seen
+	e.seen = 0
 	stretch := shape{fromMs: e.knownMs, toMs: t, c: e.c, total: milliWh}
 	if !e.integrating {
 		stretch.w, stretch.u = e.w, t-e.regMs-e.measured
@@ -198,18 +230,26 @@ func (e *energy) book(f *Fold, t, milliWh int64, all, cut bool) {
 		waiting = waiting[1:]
 	}
 	if len(waiting) == 0 {
-		e.open = e.open || all
+		e.open |= all
 		return
 	}
-	flag := all || cut && milliWh != 0 && waiting[0].ms < t
+	if cut && milliWh != 0 && waiting[0].ms < t {
+		all |= timeline.EnergyInterpolated
+	}
 	least := stretch.c
 	for i := range waiting {
 		m := &waiting[i]
 		least = max(least, stretch.at(m)) // power and register samples at different times may contradict each other
 		m.known, m.c = true, least
-		m.estimated = flag || i == 0 && e.open
+		m.flags |= all
+		if i == 0 {
+			m.flags |= e.open
+		}
 	}
-	e.open = flag && waiting[len(waiting)-1].ms < t
+	e.open = 0
+	if waiting[len(waiting)-1].ms < t {
+		e.open = all
+	}
 }
 
 // shape says how the energy of a stretch lies in it: where power was measured, by power; what is left of it, evenly

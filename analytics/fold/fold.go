@@ -16,6 +16,8 @@ type Fold struct {
 	limit   int64 // gap limit of the step under way
 	lastMs  int64 // newest sample of any kind; 0 before the first one
 	hourEnd int64 // first hour edge after lastMs
+	// quarterEnd is the first quarter-hour edge after lastMs: register readings there split energy into tariff bands.
+	quarterEnd int64
 
 	// The head: what the newest samples say.
 	state State // current state; Unknown before the first signal and in a gap
@@ -41,22 +43,23 @@ type streak struct {
 type kind uint8
 
 const (
-	markHour kind = iota // an hour edge
-	markEdge             // a change of state
-	markNear             // the start of a streak, see Fold.near
-	markFar              // the start of a streak, see Fold.far
+	markHour    kind = iota // an hour edge
+	markEdge                // a change of state
+	markNear                // the start of a streak, see Fold.near
+	markFar                 // the start of a streak, see Fold.far
+	markQuarter             // a quarter-hour edge within the hour
 )
 
 // mark is an instant at which the cumulative energy must be known.
 type mark struct {
-	ms        int64
-	kind      kind
-	to        State // markEdge: the state that begins
-	known     bool  // c is final
-	estimated bool  // of the energy between the mark before and this one, once known
-	c         int64 // cumulative energy, milliWh
-	w         int64 // integrated power since the last register reading, milliWh; counts while not known
-	u         int64 // time since the last register reading without power, ms; counts while not known
+	ms    int64
+	kind  kind
+	to    State                // markEdge: the state that begins
+	known bool                 // c is final
+	flags timeline.EnergyFlags // of the energy between the mark before and this one, once known
+	c     int64                // cumulative energy, milliWh
+	w     int64                // integrated power since the last register reading, milliWh; counts while not known
+	u     int64                // time since the last register reading without power, ms; counts while not known
 }
 
 // tail is the decided end: all time before the cursor is final.
@@ -69,7 +72,8 @@ type tail struct {
 	hour, hourEnd int64
 	times         [4]int64
 	energies      [4]int64
-	estimated     bool
+	quarters      [4]int64
+	flags         timeline.EnergyFlags
 }
 
 // New returns a fold before its first sample.
@@ -105,9 +109,10 @@ func (f *Fold) Step(s Sample) {
 	case t >= f.hourEnd:
 		f.checkpoints(t) // before anything learns of the sample
 		f.gap(t, limit)
-		f.crossHours(t, limit)
-	case t-f.sig.ms > limit:
+		f.crossEdges(t, limit)
+	case t >= f.quarterEnd || t-f.sig.ms > limit:
 		f.gap(t, limit)
+		f.crossEdges(t, limit)
 	}
 	f.energy.step(f, &s, limit)
 	f.lastMs = t
@@ -130,7 +135,7 @@ func (f *Fold) takeRule(t int64) {
 
 // begin places everything at the first sample.
 func (f *Fold) begin(t int64) {
-	f.hourEnd = timeline.NextHour(t, f.rules.zone)
+	f.hourEnd, f.quarterEnd = timeline.NextHour(t, f.rules.zone), timeline.NextQuarter(t)
 	f.energy = energy{knownMs: t, integrating: true}
 	f.tail = tail{
 		ms: t, hour: timeline.HourFloor(t, f.rules.zone), hourEnd: f.hourEnd,
@@ -153,10 +158,14 @@ func (f *Fold) gap(t, limit int64) {
 	}
 	if edge.known { // flags are kept per stretch between marks: both halves get the flag of the whole
 		if at < len(f.marks) {
-			edge.estimated = f.marks[at].known && f.marks[at].estimated
+			if f.marks[at].known {
+				edge.flags = f.marks[at].flags
+			}
 		} else {
-			edge.estimated = f.energy.open
-			f.energy.open = f.energy.open && f.energy.knownMs > edge.ms
+			edge.flags = f.energy.open
+			if f.energy.knownMs <= edge.ms {
+				f.energy.open = 0
+			}
 		}
 	}
 	f.marks = slices.Insert(f.marks, at, edge)
@@ -171,14 +180,24 @@ func (f *Fold) checkpoints(t int64) {
 	}
 }
 
-// crossHours marks the hour edges up to t. Without samples in between the time is unknown and not cut at hours; its
-// energy is shared out to hours when it is booked.
-func (f *Fold) crossHours(t, limit int64) {
-	for f.hourEnd <= t {
-		if t-f.lastMs <= limit {
-			f.push(mark{ms: f.hourEnd, kind: markHour})
+// crossEdges marks the edges of hours and quarter hours up to t. Without samples in between the time is unknown and not
+// cut there; its energy is shared out to hours and quarters when it is booked.
+func (f *Fold) crossEdges(t, limit int64) {
+	known := t-f.lastMs <= limit
+	for edge := min(f.hourEnd, f.quarterEnd); known && edge <= t; edge = min(f.hourEnd, f.quarterEnd) {
+		k := markQuarter
+		if edge == f.hourEnd {
+			k = markHour
+			f.hourEnd = timeline.NextHour(edge, f.rules.zone)
 		}
-		f.hourEnd = timeline.NextHour(f.hourEnd, f.rules.zone)
+		f.push(mark{ms: edge, kind: k})
+		f.quarterEnd = timeline.NextQuarter(edge)
+	}
+	if !known {
+		for f.hourEnd <= t {
+			f.hourEnd = timeline.NextHour(f.hourEnd, f.rules.zone)
+		}
+		f.quarterEnd = timeline.NextQuarter(t)
 	}
 }
 
@@ -200,23 +219,23 @@ func (f *Fold) signal(t int64, level State) {
 // push appends a mark; its energy is known when the energy is known up to it.
 func (f *Fold) push(m mark) {
 	if f.energy.knownMs >= m.ms {
-		m.known, m.c, m.estimated = true, f.energy.c, f.energy.open
-		f.energy.open = false
+		m.known, m.c, m.flags = true, f.energy.c, f.energy.open
+		f.energy.open = 0
 	} else {
 		m.w, m.u = f.energy.w, f.energy.unmeasured(m.ms, f.limit)
 	}
 	f.marks = append(f.marks, m)
 }
 
-// drop removes the mark at index i; a flag of its stretch goes to the following one.
+// drop removes the mark at index i; the flags of its stretch go to the following one.
 func (f *Fold) drop(i int) {
 	m := f.marks[i]
 	f.marks = slices.Delete(f.marks, i, i+1)
-	if m.known && m.estimated {
+	if m.known {
 		if i < len(f.marks) {
-			f.marks[i].estimated = true
+			f.marks[i].flags |= m.flags
 		} else {
-			f.energy.open = true
+			f.energy.open |= m.flags
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 // pass moves the cursor to a mark and emits what ends there.
 func (f *Fold) pass(m *mark, out Sink) {
 	p := &f.tail
-	p.book(m.ms, m.c, m.estimated, f.rules, out)
+	p.book(m.ms, m.c, m.flags, f.rules, out)
 	switch m.kind {
 	case markHour:
 		p.closeHour(f.rules, out)
@@ -22,11 +22,14 @@ func (f *Fold) pass(m *mark, out Sink) {
 }
 
 // book adds the time and the energy up to ms to the piece and its hours.
-func (p *tail) book(ms, c int64, estimated bool, rules *Rules, out Sink) {
+func (p *tail) book(ms, c int64, flags timeline.EnergyFlags, rules *Rules, out Sink) {
 	from, milliWh := p.ms, c-p.c
 	p.piece.EnergyMilliWh += milliWh
-	p.piece.EnergyEstimated = p.piece.EnergyEstimated || estimated
-	estimated = estimated || milliWh != 0 && ms > p.hourEnd
+	p.piece.Flags |= flags
+	p.piece.EnergyEstimated = p.piece.Flags.Estimated()
+	if milliWh != 0 && ms > p.hourEnd {
+		flags |= timeline.EnergyInterpolated
+	}
 	for given := int64(0); p.ms < ms; {
 		if p.ms >= p.hourEnd {
 			p.closeHour(rules, out)
@@ -35,10 +38,30 @@ func (p *tail) book(ms, c int64, estimated bool, rules *Rules, out Sink) {
 		upTo := timeline.Share(milliWh, end-from, ms-from)
 		p.times[p.state] += end - p.ms
 		p.energies[p.state] += upTo - given
-		p.estimated = p.estimated || estimated
+		p.flags |= flags | p.quarter(p.ms, end, upTo-given)
 		p.ms, given = end, upTo
 	}
 	p.c = c
+}
+
+// quarter shares the energy of [from, to), which lies in the hour of the cursor, out to its quarter hours. The flag says
+// that it was cut by time alone.
+func (p *tail) quarter(from, to, milliWh int64) (split timeline.EnergyFlags) {
+	given := int64(0)
+	for at := from; at < to; {
+		q := min((at-p.hour)/timeline.QuarterMs, 3)
+		end := to
+		if q < 3 {
+			end = min(to, p.hour+(q+1)*timeline.QuarterMs)
+		}
+		if end < to && milliWh != 0 {
+			split = timeline.EnergySplit
+		}
+		upTo := timeline.Share(milliWh, end-from, to-from)
+		p.quarters[q] += upTo - given
+		at, given = end, upTo
+	}
+	return split
 }
 
 // cut ends the piece at the cursor and begins one of the given state. A piece of no length is not emitted.
@@ -56,14 +79,14 @@ func (p *tail) closeHour(rules *Rules, out Sink) {
 	out.Hour(p.totals())
 	p.hour = p.hourEnd
 	p.hourEnd = timeline.NextHour(p.hour, rules.zone)
-	p.times, p.energies, p.estimated = [4]int64{}, [4]int64{}, false
+	p.times, p.energies, p.quarters, p.flags = [4]int64{}, [4]int64{}, [4]int64{}, 0
 }
 
 func (p *tail) totals() timeline.Hour {
 	return timeline.Hour{
 		StartMs: p.hour, OffMs: p.times[Off], IdleMs: p.times[Idle], RunMs: p.times[Run], UnknownMs: p.times[Unknown],
 		OffMilliWh: p.energies[Off], IdleMilliWh: p.energies[Idle], RunMilliWh: p.energies[Run],
-		UnknownMilliWh: p.energies[Unknown], Estimated: p.estimated,
+		UnknownMilliWh: p.energies[Unknown], Estimated: p.flags.Estimated(), Flags: p.flags, QuarterMilliWh: p.quarters,
 	}
 }
 
@@ -81,12 +104,15 @@ func (f *Fold) Tip(out Sink) {
 		if !m.known {
 			m.c = g.energy.c
 			if !g.energy.integrating {
-				m.c, m.estimated = m.c+m.w, g.energy.cover > g.r.GapLimitMs
+				m.c, m.flags = m.c+m.w, g.energy.seen
+				if g.energy.cover > g.r.GapLimitMs {
+					m.flags |= timeline.EnergyIntegrated
+				}
 			}
 		}
 		return m
 	}
-	end := mark{ms: g.lastMs, known: g.energy.knownMs >= g.lastMs, c: g.energy.c, w: g.energy.w, estimated: g.energy.open}
+	end := mark{ms: g.lastMs, known: g.energy.knownMs >= g.lastMs, c: g.energy.c, w: g.energy.w, flags: g.energy.open}
 	if g.state != Unknown {
 		end.ms, end.known, end.c, end.w = g.sig.ms, g.sig.known, g.sig.c, g.sig.w
 	}
@@ -98,7 +124,7 @@ func (f *Fold) Tip(out Sink) {
 		g.pass(&m, out)
 	}
 	end = waiting(end)
-	g.tail.book(end.ms, end.c, end.estimated, g.rules, out)
+	g.tail.book(end.ms, end.c, end.flags, g.rules, out)
 	g.tail.piece.EndMs, g.tail.piece.Open = end.ms, true
 	out.Piece(g.tail.piece)
 	if g.tail.ms > g.tail.hour { // else nothing is to be said of it, whether the hour before is closed already or not

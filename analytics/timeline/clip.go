@@ -17,6 +17,9 @@ func Clip(in []Interval, fromMs, toMs int64) []Interval {
 			length := iv.EndMs - iv.StartMs
 			cut.EnergyMilliWh = Share(iv.EnergyMilliWh, end-iv.StartMs, length) - Share(iv.EnergyMilliWh, start-iv.StartMs, length)
 			cut.EnergyEstimated = iv.EnergyEstimated || iv.EnergyMilliWh != 0
+			if iv.EnergyMilliWh != 0 {
+				cut.Flags |= EnergyInterpolated
+			}
 			cut.Open = iv.Open && end == iv.EndMs
 		}
 		out = append(out, cut)

@@ -24,7 +24,8 @@ type Interval struct {
 	State           string
 	StartMs, EndMs  int64
 	EnergyMilliWh   int64
-	EnergyEstimated bool   // part of the energy is integrated power or interpolated, not read from a register
+	EnergyEstimated bool // part of the energy is integrated power or interpolated, not read from a register
+	Flags           EnergyFlags
 	Open            bool   // the newest interval: it may still grow or change
 	Cause           string // of unknown time, as far as known: "" for now, else no-data
 }

@@ -5,6 +5,13 @@ import "time"
 // HourMs is the length of an hour.
 const HourMs = int64(time.Hour / time.Millisecond)
 
+// QuarterMs is the length of a quarter hour.
+const QuarterMs = HourMs / 4
+
+// NextQuarter returns the first quarter-hour edge after ms. Every zone of today is a whole number of quarter hours from
+// UTC, so the edges are the same everywhere.
+func NextQuarter(ms int64) int64 { return (ms/QuarterMs + 1) * QuarterMs }
+
 // HourFloor returns the start of the site's local hour that holds ms. Zones with a half-hour offset (Asia/Kolkata,
 // UTC+5:30) have their edges at xx:30 UTC, so that the days and months of the site consist of whole hours.
 func HourFloor(ms int64, zone *time.Location) int64 {

@@ -19,11 +19,19 @@ const (
 	FieldUnknownEnergy = "unknown_milliwh"
 	FieldHourEstimated = "estimated"
 	FieldCheckpoint    = "checkpoint"
+	// FieldFlags, of hours and of pieces: EnergyFlags as int.
+	FieldFlags = "energy_flags"
+	// The energy of the hour's four quarters, which add up to the hour's.
+	FieldQuarter0 = "quarter0_milliwh"
+	FieldQuarter1 = "quarter1_milliwh"
+	FieldQuarter2 = "quarter2_milliwh"
+	FieldQuarter3 = "quarter3_milliwh"
 )
 
 var hourFields = []string{
 	FieldOffMs, FieldIdleMs, FieldRunMs, FieldUnknownMs,
 	FieldOffEnergy, FieldIdleEnergy, FieldRunEnergy, FieldUnknownEnergy, FieldHourEstimated,
+	FieldFlags, FieldQuarter0, FieldQuarter1, FieldQuarter2, FieldQuarter3,
 }
 
 // Hour is what one local hour of a machine consists of. The four times add up to the hour but in the hour of the
@@ -33,7 +41,12 @@ type Hour struct {
 	OffMs, IdleMs, RunMs, UnknownMs                     int64
 	OffMilliWh, IdleMilliWh, RunMilliWh, UnknownMilliWh int64
 	Estimated                                           bool // part of the energy is integrated or interpolated
+	Flags                                               EnergyFlags
+	QuarterMilliWh                                      [4]int64 // energy of the quarter hours, which adds up to the hour's
 }
+
+// MilliWh is the energy of the hour.
+func (h Hour) MilliWh() int64 { return h.OffMilliWh + h.IdleMilliWh + h.RunMilliWh + h.UnknownMilliWh }
 
 // CountedMs is the time the hour accounts for, unknown included.
 func (h Hour) CountedMs() int64 { return h.OffMs + h.IdleMs + h.RunMs + h.UnknownMs }
@@ -50,6 +63,11 @@ func (h Hour) Point(site, machine string) tsdb.Point {
 		{Key: FieldRunEnergy, Value: h.RunMilliWh},
 		{Key: FieldUnknownEnergy, Value: h.UnknownMilliWh},
 		{Key: FieldHourEstimated, Value: h.Estimated},
+		{Key: FieldFlags, Value: int64(h.Flags)},
+		{Key: FieldQuarter0, Value: h.QuarterMilliWh[0]},
+		{Key: FieldQuarter1, Value: h.QuarterMilliWh[1]},
+		{Key: FieldQuarter2, Value: h.QuarterMilliWh[2]},
+		{Key: FieldQuarter3, Value: h.QuarterMilliWh[3]},
 	}}
 }
 
@@ -64,6 +82,7 @@ func ReadHours(ctx context.Context, s tsdb.Store, site, machine string, fromMs, 
 		out = append(out, Hour{
 			StartMs: row.TimeMs, OffMs: n(0), IdleMs: n(1), RunMs: n(2), UnknownMs: n(3),
 			OffMilliWh: n(4), IdleMilliWh: n(5), RunMilliWh: n(6), UnknownMilliWh: n(7), Estimated: estimated,
+			Flags: EnergyFlags(n(9)), QuarterMilliWh: [4]int64{n(10), n(11), n(12), n(13)},
 		})
 		return nil
 	})

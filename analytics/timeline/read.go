@@ -19,7 +19,7 @@ const (
 	FieldCause     = "cause"            // string
 )
 
-var stateFields = []string{FieldState, FieldEndMs, FieldEnergy, FieldEstimated, FieldOpen, FieldCause}
+var stateFields = []string{FieldState, FieldEndMs, FieldEnergy, FieldEstimated, FieldOpen, FieldCause, FieldFlags}
 
 // page is how many pieces are read at once when looking back or ahead for the rest of an interval.
 const page = 64
@@ -69,6 +69,7 @@ func (iv Interval) Point(site, machine string) tsdb.Point {
 		{Key: FieldEstimated, Value: iv.EnergyEstimated},
 		{Key: FieldOpen, Value: iv.Open},
 		{Key: FieldCause, Value: iv.Cause},
+		{Key: FieldFlags, Value: int64(iv.Flags)},
 	}}
 }
 
@@ -174,6 +175,9 @@ func piece(row tsdb.Row) Interval {
 	if v, ok := row.Values[5].(string); ok {
 		iv.Cause = v
 	}
+	if v, ok := row.Values[6].(int64); ok {
+		iv.Flags = EnergyFlags(v)
+	}
 	return iv
 }
 
@@ -226,6 +230,7 @@ func join(pieces []Interval) []Interval {
 			last.EndMs = p.EndMs
 			last.EnergyMilliWh += p.EnergyMilliWh
 			last.EnergyEstimated = last.EnergyEstimated || p.EnergyEstimated
+			last.Flags |= p.Flags
 			last.Open = p.Open
 			continue
 		}

@@ -34,6 +34,7 @@ type KPI struct {
 	OffMs, IdleMs, RunMs, UnknownMs                     int64
 	OffMilliWh, IdleMilliWh, RunMilliWh, UnknownMilliWh int64
 	EnergyEstimated                                     bool
+	EnergyFlags                                         timeline.EnergyFlags
 
 	Coverage              *float64 // known ÷ period so far
 	Availability          *float64 // APT ÷ PBT
@@ -122,6 +123,7 @@ func (k *KPI) add(h timeline.Hour) {
 	k.RunMilliWh += h.RunMilliWh
 	k.UnknownMilliWh += h.UnknownMilliWh
 	k.EnergyEstimated = k.EnergyEstimated || h.Estimated
+	k.EnergyFlags |= h.Flags
 }
 
 // figures sets coverage and, where it suffices, the figures. pbt is the planned busy time, busyOutside the session time

@@ -20,6 +20,7 @@ type Interval struct {
 	DurationS       float64      `json:"duration_s"`
 	EnergyWh        float64      `json:"energy_wh"`
 	EnergyEstimated bool         `json:"energy_estimated" doc:"Integrated from power, not read from a register"`
+	EnergyFlags     []string     `json:"energy_flags" nullable:"false" enum:"integrated,interpolated,reset,wrap,swap,reversed,disagree,meter,split" doc:"Where the energy comes from and what the meter did; empty: read from a register that went on plainly. See docs/energy.md"`
 	Quality         string       `json:"quality" enum:"measured,estimated,bounded,unknown" doc:"How far the interval can be trusted. bounded: what happened is right and how long it took, but the gateway had no time then; when it was is known only to lie between its neighbours"`
 	Open            bool         `json:"open" doc:"Still growing"`
 	Cause           string       `json:"cause,omitempty" doc:"Of an unknown interval: supply, link, gateway, sensor, unknown, or no-data before the first sample"`
@@ -100,7 +101,7 @@ func (a *API) intervals(ctx context.Context, site, machine string, fromMs, toMs 
 	for i, p := range pieces {
 		out[i] = Interval{
 			State: p.State, Start: at(p.StartMs), End: at(p.EndMs), DurationS: seconds(p.EndMs - p.StartMs),
-			EnergyWh: wattHours(p.EnergyMilliWh), EnergyEstimated: p.EnergyEstimated, Quality: quality(p), Open: p.Open, Cause: p.Cause,
+			EnergyWh: wattHours(p.EnergyMilliWh), EnergyEstimated: p.EnergyEstimated, EnergyFlags: p.Flags.Codes(), Quality: quality(p), Open: p.Open, Cause: p.Cause,
 			Sessions: overlapping(sessions, p.StartMs, p.EndMs),
 		}
 		if p.State != timeline.StateUnknown && doubtful.within(p.StartMs, p.EndMs) {

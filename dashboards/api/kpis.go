@@ -24,6 +24,7 @@ type KPI struct {
 	UnknownWh        float64   `json:"unknown_wh"`
 	EnergyWh         float64   `json:"energy_wh" doc:"Sum of the four"`
 	EnergyEstimated  bool      `json:"energy_estimated"`
+	EnergyFlags      []string  `json:"energy_flags" nullable:"false" enum:"integrated,interpolated,reset,wrap,swap,reversed,disagree,meter,split" doc:"As of intervals, of any hour of the period"`
 	Coverage         *float64  `json:"coverage,omitempty" doc:"Known share of the time, 0–1"`
 	Availability     *float64  `json:"availability,omitempty" doc:"ISO 22400-2, 0–1; absent when not defined"`
 	UtilizationEff   *float64  `json:"utilization_efficiency,omitempty" doc:"ISO 22400-2, 0–1; absent when not defined"`
@@ -69,7 +70,7 @@ func (a *API) routeKPIs() {
 					OffS: seconds(k.OffMs), IdleS: seconds(k.IdleMs), RunS: seconds(k.RunMs), UnknownS: seconds(k.UnknownMs),
 					OffWh: wattHours(k.OffMilliWh), IdleWh: wattHours(k.IdleMilliWh), RunWh: wattHours(k.RunMilliWh), UnknownWh: wattHours(k.UnknownMilliWh),
 					EnergyWh:        wattHours(k.OffMilliWh + k.IdleMilliWh + k.RunMilliWh + k.UnknownMilliWh),
-					EnergyEstimated: k.EnergyEstimated, Coverage: k.Coverage, Availability: k.Availability,
+					EnergyEstimated: k.EnergyEstimated, EnergyFlags: k.EnergyFlags.Codes(), Coverage: k.Coverage, Availability: k.Availability,
 					UtilizationEff: k.UtilizationEfficiency, AllocationEffncy: k.AllocationEfficiency,
 				}
 			}
