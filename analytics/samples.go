@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -21,14 +22,14 @@ type source struct {
 	store         tsdb.Store
 	site, machine string
 	rules         *fold.Rules
-	fields        []string
-	signal        []int // rule → index of its signal in fields, -1: the quantity is not known
+	fields        []string // numbers, each with its quality
+	signal        []int    // rule → index of its signal in fields, -1: the quantity is not known
 }
 
-// Columns of fields that are always there; each is followed by its quality. Signals come after them.
+// Fields that are always there. Signals come after them.
 const (
 	columnEnergy = 0
-	columnPower  = 2
+	columnPower  = 1
 )
 
 // newSource derives rules and columns from the machine's dated settings.
@@ -40,8 +41,8 @@ func newSource(store tsdb.Store, site, machine string, settings []registry.Setti
 				return i
 			}
 		}
-		s.fields = append(s.fields, field, field+"_q")
-		return len(s.fields) - 2
+		s.fields = append(s.fields, field)
+		return len(s.fields) - 1
 	}
 	column(quantity.Field(quantity.Energy))
 	column(quantity.Field(quantity.Power))
@@ -70,9 +71,9 @@ var errEnough = errors.New("enough")
 
 // read streams the samples of [fromMs, toMs) to fn until it returns false. Instants without any usable value are left out.
 func (s *source) read(ctx context.Context, fromMs, toMs int64, fn func(fold.Sample) bool) error {
-	q := tsdb.Query{Measurement: tsdb.Telemetry, Site: s.site, Machine: s.machine, Fields: s.fields, FromMs: fromMs, ToMs: toMs}
-	err := s.store.Read(ctx, q, func(row tsdb.Row) error {
-		if sample := s.sample(row); sample.Has != 0 && !fn(sample) {
+	q := tsdb.NumberQuery{Measurement: tsdb.Telemetry, Site: s.site, Machine: s.machine, Fields: s.fields, FromMs: fromMs, ToMs: toMs}
+	err := tsdb.ReadNumbers(ctx, s.store, q, func(row tsdb.NumberRow) error {
+		if sample := s.sample(row.TimeMs, row.Values, row.Quality); sample.Has != 0 && !fn(sample) {
 			return errEnough
 		}
 		return nil
@@ -83,36 +84,39 @@ func (s *source) read(ctx context.Context, fromMs, toMs int64, fn func(fold.Samp
 	return nil
 }
 
-func (s *source) sample(row tsdb.Row) fold.Sample {
-	out := fold.Sample{TimeMs: row.TimeMs}
-	var ok bool
-	if out.EnergyWh, ok = value(row, columnEnergy); ok {
+// sample makes a sample of an instant's numbers and qualities, in the order of fields.
+func (s *source) sample(timeMs int64, values []float64, quality []string) fold.Sample {
+	out := fold.Sample{TimeMs: timeMs}
+	if v := values[columnEnergy]; usable(v, quality[columnEnergy]) {
+		out.EnergyWh = v
 		out.Has |= fold.HasEnergy
-		if row.Values[columnEnergy+1] != nil {
+		if quality[columnEnergy] != "" {
 			out.Has |= fold.EnergyIsEstimated
 		}
 	}
-	if out.PowerW, ok = value(row, columnPower); ok {
+	if v := values[columnPower]; usable(v, quality[columnPower]) {
+		out.PowerW = v
 		out.Has |= fold.HasPower
 	}
 	if len(s.signal) == 0 {
 		return out
 	}
-	if column := s.signal[s.rules.At(row.TimeMs)]; column >= 0 {
-		if out.Signal, ok = value(row, column); ok {
-			out.Has |= fold.HasSignal
-		}
+	column := s.signal[0]
+	if len(s.signal) > 1 {
+		column = s.signal[s.rules.At(timeMs)]
+	}
+	if column < 0 {
+		return out
+	}
+	if v := values[column]; usable(v, quality[column]) {
+		out.Signal = v
+		out.Has |= fold.HasSignal
 	}
 	return out
 }
 
-// value returns a number unless it is absent, faulty or stale: a sensor that repeats its last value says nothing
+// usable reports whether a number is there and neither faulty nor stale: a sensor that repeats its last value says nothing
 // about now.
-func value(row tsdb.Row, column int) (float64, bool) {
-	v, ok := row.Values[column].(float64)
-	if !ok {
-		return 0, false
-	}
-	quality, _ := row.Values[column+1].(string)
-	return v, quality != "stale" && !strings.HasPrefix(quality, "fault")
+func usable(v float64, quality string) bool {
+	return !math.IsNaN(v) && (quality == "" || quality != "stale" && !strings.HasPrefix(quality, "fault"))
 }

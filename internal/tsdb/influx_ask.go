@@ -22,10 +22,18 @@ const answerType = "application/x-msgpack"
 
 // rowFunc gets one row: the number of its statement, its machine when the query groups by it, its time, and its
 // values, which are reused between calls.
-type rowFunc func(statement int, machine string, timeMs int64, values []any) error
+type rowFunc func(statement int, series labels, timeMs int64, values []any) error
+
+// labels are the tags of a series that the query groups by.
+type labels struct{ machine string }
 
 // ask runs InfluxQL statements and streams their rows to fn. It stops at fn's first error and returns it.
 func (x *Influx) ask(ctx context.Context, statements string, fn rowFunc) error {
+	return x.askAnswer(ctx, statements, &answer{fn: fn})
+}
+
+// askAnswer runs InfluxQL statements and lets a read what comes back.
+func (x *Influx) askAnswer(ctx context.Context, statements string, a *answer) error {
 	form := url.Values{
 		"db": {x.db}, "q": {statements}, "epoch": {"ms"}, "chunked": {"true"}, "chunk_size": {chunkRows},
 	}
@@ -40,6 +48,7 @@ func (x *Influx) ask(ctx context.Context, statements string, fn rowFunc) error {
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", answerType)
+	req.Header.Set("Accept-Encoding", "identity") // else Go asks for gzip, which costs InfluxDB more than the query
 	resp, err := x.http.DoHTTPRequestWithResponse(req, nil)
 	if err != nil {
 		return fmt.Errorf("query influxdb: %w", err)
@@ -51,7 +60,7 @@ func (x *Influx) ask(ctx context.Context, statements string, fn rowFunc) error {
 	if got := resp.Header.Get("Content-Type"); !strings.HasPrefix(got, answerType) {
 		return fmt.Errorf("query influxdb: answer is %q, not %s: is this an InfluxDB with InfluxQL?", got, answerType)
 	}
-	a := answer{r: msgp.NewReaderSize(resp.Body, 64<<10), fn: fn}
+	a.r = msgp.NewReaderSize(resp.Body, 64<<10)
 	for {
 		err := a.chunk()
 		if errors.Is(err, io.EOF) {
@@ -96,6 +105,7 @@ func (e *callbackError) Error() string { return e.err.Error() }
 type answer struct {
 	r       *msgp.Reader
 	fn      rowFunc
+	number  numberFunc // not nil: gets what rows of one float hold, instead of fn
 	values  []any
 	scratch []byte
 	more    bool // the last series said that more of it follows
@@ -170,7 +180,7 @@ func (a *answer) series(statement int) error {
 	if err != nil {
 		return err
 	}
-	machine := ""
+	var series labels
 	a.more = false
 	for range keys {
 		key, err := a.key()
@@ -179,9 +189,9 @@ func (a *answer) series(statement int) error {
 		}
 		switch key {
 		case "tags":
-			machine, err = a.machine()
+			series, err = a.labels()
 		case "values":
-			err = a.each(func() error { return a.row(statement, machine) })
+			err = a.each(func() error { return a.row(statement, series) })
 		case "partial":
 			a.more, err = a.r.ReadBool()
 		default:
@@ -194,30 +204,34 @@ func (a *answer) series(statement int) error {
 	return nil
 }
 
-// machine reads the tags of a series.
-func (a *answer) machine() (string, error) {
+// labels reads the tags of a series.
+func (a *answer) labels() (l labels, err error) {
 	tags, err := a.r.ReadMapHeader()
 	if err != nil {
-		return "", err
+		return l, err
 	}
-	machine := ""
 	for range tags {
 		key, err := a.key()
 		if err != nil {
-			return "", err
+			return l, err
 		}
 		value, err := a.r.ReadString()
 		if err != nil {
-			return "", err
+			return l, err
 		}
 		if key == "machine" {
-			machine = value
+			l.machine = value
 		}
 	}
-	return machine, nil
+	return l, nil
 }
 
-func (a *answer) row(statement int, machine string) error {
+func (a *answer) row(statement int, series labels) error {
+	if a.number != nil {
+		if done, err := a.numberRow(statement); done || err != nil {
+			return err
+		}
+	}
 	columns, err := a.r.ReadArrayHeader()
 	if err != nil {
 		return err
@@ -237,7 +251,7 @@ func (a *answer) row(statement int, machine string) error {
 		}
 		a.values = append(a.values, v)
 	}
-	if err := a.fn(statement, machine, timeMs, a.values); err != nil {
+	if err := a.fn(statement, series, timeMs, a.values); err != nil {
 		return &callbackError{err}
 	}
 	return nil

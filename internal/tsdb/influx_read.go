@@ -33,7 +33,7 @@ func (x *Influx) Read(ctx context.Context, q Query, fn func(Row) error) error {
 		b.WriteString(" LIMIT " + strconv.Itoa(q.Limit))
 	}
 	row := Row{Machine: q.Machine}
-	return x.ask(ctx, b.String(), func(_ int, _ string, timeMs int64, values []any) error {
+	return x.ask(ctx, b.String(), func(_ int, _ labels, timeMs int64, values []any) error {
 		if len(values) != len(q.Fields) {
 			return fmt.Errorf("influxdb gave %d columns for %d fields", len(values), len(q.Fields))
 		}
@@ -58,14 +58,14 @@ func (x *Influx) Last(ctx context.Context, q Query) ([]Row, error) {
 		b.WriteString(` GROUP BY "machine";`)
 	}
 	byMachine := map[string]*Row{}
-	err := x.ask(ctx, b.String(), func(statement int, machine string, timeMs int64, values []any) error {
+	err := x.ask(ctx, b.String(), func(statement int, series labels, timeMs int64, values []any) error {
 		if statement < 0 || statement >= len(q.Fields) || len(values) != 1 {
 			return errors.New("influxdb answered a statement that was not asked")
 		}
-		row, ok := byMachine[machine]
+		row, ok := byMachine[series.machine]
 		if !ok {
-			row = &Row{Machine: machine, TimeMs: timeMs, Values: make([]any, len(q.Fields))}
-			byMachine[machine] = row
+			row = &Row{Machine: series.machine, TimeMs: timeMs, Values: make([]any, len(q.Fields))}
+			byMachine[series.machine] = row
 		}
 		row.Values[statement] = values[0]
 		row.TimeMs = max(row.TimeMs, timeMs)
@@ -100,7 +100,7 @@ func (x *Influx) Buckets(ctx context.Context, q Query, stepMs int64) ([]Bucket, 
 	writeFrom(&b, &q)
 	fmt.Fprintf(&b, " GROUP BY time(%dms,%dms) fill(none)", stepMs, offset)
 	var buckets []Bucket
-	err := x.ask(ctx, b.String(), func(_ int, _ string, timeMs int64, values []any) error {
+	err := x.ask(ctx, b.String(), func(_ int, _ labels, timeMs int64, values []any) error {
 		if len(values) != 4 {
 			return fmt.Errorf("influxdb gave %d columns for a bucket", len(values))
 		}

@@ -38,6 +38,8 @@ func Suite(t *testing.T, store tsdb.Store) {
 		{"refused points are named, the others stored", testRefused},
 		{"everything of a batch refused", testAllRefused},
 		{"absurd points are refused before sending", testAbsurd},
+		{"numbers with their qualities", testNumbers},
+		{"many machines at once", testSites},
 		{"last value of each field", testLast},
 		{"buckets", testBuckets},
 		{"buckets of integers and of text", testBucketKinds},
