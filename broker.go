@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -68,8 +69,14 @@ func newBroker(data string, listen brokerListen, d doorkeeper, log *slog.Logger)
 
 func ingestKeyFile(data string) string { return filepath.Join(data, "ingest.key") }
 
-// ingestKey is ingest's password at the embedded broker, made at the first start.
-func ingestKey(data string) (string, error) { return secret.Keep(ingestKeyFile(data)) }
+// ingestKey is ingest's password at the embedded broker, made at the first start. With a PostgreSQL nothing else has
+// made the data folder yet.
+func ingestKey(data string) (string, error) {
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		return "", fmt.Errorf("make the data folder: %w", err)
+	}
+	return secret.Keep(ingestKeyFile(data))
+}
 
 // doorkeeper knows who may connect to the broker.
 type doorkeeper struct {

@@ -48,7 +48,7 @@ type Replay struct {
 	badRows uint64
 	waiting *dueRow // read, but not due yet when Next was interrupted
 
-	started time.Time // pace: when the first row of this run was due …
+	started time.Time // pace: when the first row of this run was due, by a clock that nobody steps …
 	startMs int64     // … and its recorded time
 }
 
@@ -284,19 +284,19 @@ func (r *Replay) read() (*dueRow, error) {
 	}
 }
 
-// pace waits until a row is due.
+// pace waits until a row is due. A step of the wall clock neither holds a recording up nor hurries it.
 func (r *Replay) pace(ctx context.Context, ms int64) error {
 	if r.started.IsZero() {
-		r.started, r.startMs = r.o.Now(), ms
+		r.started, r.startMs = time.Now(), ms
 		if !r.shifted {
-			r.shiftMs, r.shifted = r.started.UnixMilli()-ms, true
+			r.shiftMs, r.shifted = r.o.Now().UnixMilli()-ms, true
 		}
 	}
 	if r.o.Speed <= 0 {
 		return nil
 	}
 	due := r.started.Add(time.Duration(float64(ms-r.startMs) / r.o.Speed * float64(time.Millisecond)))
-	wait := due.Sub(r.o.Now())
+	wait := time.Until(due)
 	if wait <= 0 {
 		return nil
 	}

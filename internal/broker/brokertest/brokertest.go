@@ -83,13 +83,22 @@ func (e *embedded) Stop(t *testing.T) {
 // Mosquitto starts the mosquitto of the Debian package on a free port with password and access files of its own.
 func Mosquitto(t *testing.T, users map[string]User) Broker {
 	t.Helper()
-	path := "/usr/sbin/mosquitto"
+	m := &mosquitto{dir: t.TempDir(), listen: freePort(t)}
+	m.path = MosquittoFiles(t, m.dir, m.listen, users)
+	m.Start(t)
+	t.Cleanup(func() { m.Stop(t) })
+	return m
+}
+
+// MosquittoFiles writes mosquitto.conf, passwords and access into a folder, where the broker also keeps what it keeps,
+// and returns the program, which is to be run with -c and that configuration. listen is host:port.
+func MosquittoFiles(t *testing.T, dir, listen string, users map[string]User) (path string) {
+	t.Helper()
+	path = "/usr/sbin/mosquitto"
 	if _, err := os.Stat(path); err != nil {
 		path, err = exec.LookPath("mosquitto")
 		require.NoError(t, err, "mosquitto is not installed: apt-get install mosquitto")
 	}
-	dir := t.TempDir()
-	m := &mosquitto{path: path, dir: dir, listen: freePort(t)}
 	var passwords, access strings.Builder
 	for name, u := range users {
 		fmt.Fprintf(&passwords, "%s:%s\n", name, u.Password)
@@ -101,7 +110,7 @@ func Mosquitto(t *testing.T, users map[string]User) Broker {
 			fmt.Fprintf(&access, "topic read %s\n", f)
 		}
 	}
-	_, port, err := net.SplitHostPort(m.listen)
+	_, port, err := net.SplitHostPort(listen)
 	require.NoError(t, err)
 	config := fmt.Sprintf(`listener %s 127.0.0.1
 allow_anonymous false
@@ -120,9 +129,7 @@ max_queued_messages 0
 	}
 	out, err := exec.CommandContext(t.Context(), "mosquitto_passwd", "-U", filepath.Join(dir, "passwords")).CombinedOutput()
 	require.NoError(t, err, string(out))
-	m.Start(t)
-	t.Cleanup(func() { m.Stop(t) })
-	return m
+	return path
 }
 
 type mosquitto struct {

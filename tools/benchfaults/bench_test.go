@@ -1,0 +1,122 @@
+package benchfaults
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	seedFlag  = flag.Uint64("seed", 0, "first seed of TestSeeds; 0: it is left out")
+	seedsFlag = flag.Int("seeds", 1, "how many seeds")
+	keepFlag  = flag.String("keep", "", "folder where logs and data of seeds are kept")
+)
+
+func TestMain(m *testing.M) {
+	var err error
+	switch {
+	case os.Getenv(envConfig) != "":
+		err = gatewayMain()
+	case os.Getenv(envDisk) != "":
+		err = diskMain()
+	default:
+		os.Exit(m.Run())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// options of one seed.
+type options struct {
+	setup, database string
+	rows            int // of each recording
+	faults          int // 0: one of each kind
+}
+
+// TestFaults breaks everything once, each time in the same order.
+func TestFaults(t *testing.T) {
+	c, faults := bench(t, buildServer(t), 20261122, options{setup: embeddedNATS, database: "sqlite", rows: 40_000})
+	t.Log(result(20261122, faults, c))
+	require.Zero(t, c.lost+c.doubled+c.wrong, "lost, doubled, wrong")
+}
+
+// TestSeeds is make bench-faults: as many seeds as were asked for, as a table.
+func TestSeeds(t *testing.T) {
+	if *seedFlag == 0 {
+		t.Skip("make bench-faults SEED=1 SEEDS=20 runs this")
+	}
+	server := buildServer(t)
+	var total comparison
+	count := 0
+	const form = "%5v  %-14s %-9s %6v %9v %9v %5v %7v %5v %5v %7v %7v\n"
+	fmt.Printf(form, "seed", "broker", "registry", "faults", "sent", "stored", "lost", "doubled", "wrong", "cut", "refused", "seconds")
+	for seed := *seedFlag; seed < *seedFlag+uint64(*seedsFlag); seed++ {
+		o := options{rows: 40_000, faults: 14}
+		o.setup = []string{embeddedNATS, embeddedMQTT, mosquitto}[seed%3]
+		o.database = []string{"sqlite", "postgres"}[seed/3%2]
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			began := time.Now()
+			c, faults := bench(t, server, seed, o)
+			fmt.Printf(form, seed, o.setup, o.database, faults, c.sent, c.stored, c.lost, c.doubled, c.wrong, c.cut, c.refused, int(time.Since(began).Seconds()))
+			total.add(c)
+			count += faults
+		})
+	}
+	fmt.Println(result(*seedFlag, count, total))
+	require.Zero(t, total.lost+total.doubled+total.wrong, "lost, doubled, wrong")
+}
+
+func result(seed uint64, faults int, c comparison) string {
+	return fmt.Sprintf("result: seed=%d faults=%d sent=%d stored=%d lost=%d doubled=%d", seed, faults, c.sent, c.stored, c.lost, c.doubled)
+}
+
+// bench runs one seed.
+func bench(t *testing.T, server string, seed uint64, o options) (comparison, int) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(seed, 4))
+	l := newLine(t, rng, server, o)
+	var rounds [][]fault
+	if o.faults > 0 {
+		rounds = draw(l, rng, o.faults)
+	} else {
+		rounds = each(l, rng)
+	}
+	faults := l.suffer(t, rounds)
+	l.drain(t)
+	l.stop(t)
+	c := l.compare(t)
+	held, err := l.registry.QuarantinedList(context.Background(), site, 10)
+	require.NoError(t, err)
+	require.Empty(t, held, "packs were refused")
+	return c, faults
+}
+
+// buildServer builds karkhana as it is now.
+func buildServer(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "karkhana")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "karkhana").CombinedOutput()
+	require.NoError(t, err, string(out))
+	return path
+}
+
+// folder is where a line lives: a temporary one, unless it is to be kept.
+func folder(t *testing.T) string {
+	t.Helper()
+	if *keepFlag == "" {
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp(*keepFlag, "line-")
+	require.NoError(t, err)
+	return dir
+}
