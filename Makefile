@@ -81,6 +81,12 @@ test-recordings: build ## replay recorded machine data through the whole line an
 	@set -o pipefail; go test -count=1 -timeout 14m -run '^TestRecordings$$' -v . | tee bin/recordings.log | grep -v -e '^=== ' -e '^result:'
 	@grep '^result:' bin/recordings.log || echo 'the recordings are not here (../shared/data): nothing was compared'
 
+SEED ?= 1
+SEEDS ?= 20
+.PHONY: bench-faults
+bench-faults: setup-test bin/influxd $(WEB)/dist/index.html ## break the whole line by seed and compare every sample sent with every one stored (SEED=1 SEEDS=20)
+	@set -o pipefail; go test -count=1 -timeout 0 ./tools/benchfaults -run '^TestSeeds$$' -v -seed $(SEED) -seeds $(SEEDS) -args $(BENCH_FAULTS) | grep -v -e '^=== '
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (default 20s)
 	@tools/fuzz.sh

@@ -33,6 +33,7 @@ func statusProblems(s wire.Status) []string {
 	if !s.Online { // the rest may be over
 		return out
 	}
+	add(s.SpoolDropped+s.SpoolThinned > 0, "samples-lost")
 	add(hot, "too-hot")
 	add(s.Disk != nil && !s.Disk.ReadOnly && s.Disk.FreeBytes < diskLow, "disk-low")
 	add(s.ConfigError != "", "config-error")

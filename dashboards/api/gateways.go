@@ -25,12 +25,14 @@ type Gateway struct {
 	RTC         string     `json:"rtc,omitempty" doc:"Its battery-backed clock: good, or why it is not trusted: stopped (battery empty), unreadable, before, absurd, doubtful"`
 	SpoolPacks  uint64     `json:"spool_packs" doc:"Packs that wait on its disk"`
 	OldestAgeS  int64      `json:"oldest_age_s" doc:"Age of the oldest of them, s"`
+	Dropped     uint64     `json:"spool_dropped,omitempty" doc:"Packs lost since its start because the disk was full"`
+	Thinned     uint64     `json:"spool_thinned,omitempty" doc:"Packs of which only cards and registers are left, for the same reason"`
 	Supply      *bool      `json:"supply,omitempty" doc:"Mains present, where that is sensed"`
 	Undervolted *bool      `json:"undervolted,omitempty" doc:"The Pi's 5 V are too low now"`
 	ConfigError string     `json:"config_error,omitempty" doc:"Why a changed gateway.yaml was not taken; the former one runs on"`
 	DiskFree    *uint64    `json:"disk_free_bytes,omitempty" doc:"Room for the queue"`
 	DiskWritten *uint64    `json:"disk_written_bytes,omitempty" doc:"Written to the whole card since boot, where the kernel counts it"`
-	Problems    []string   `json:"problems" nullable:"false" enum:"offline,mains-out,undervoltage,undervoltage-before,too-hot,throttled,throttled-before,disk-read-only,disk-low,clock-bounded,clock-rtc,queue-old,config-error" doc:"What somebody should look at, the most urgent first"`
+	Problems    []string   `json:"problems" nullable:"false" enum:"offline,mains-out,undervoltage,undervoltage-before,samples-lost,too-hot,throttled,throttled-before,disk-read-only,disk-low,clock-bounded,clock-rtc,queue-old,config-error" doc:"What somebody should look at, the most urgent first"`
 }
 
 type gatewaysOutput struct {
@@ -91,6 +93,7 @@ func (a *API) shownGateway(r registry.Gateway, nowMs int64) Gateway {
 	g.Problems = append(g.Problems, statusProblems(s)...)
 	g.Machines = s.Machines
 	g.RTC = s.RTC
+	g.Dropped, g.Thinned = s.SpoolDropped, s.SpoolThinned
 	g.Version, g.Clock, g.SpoolPacks, g.OldestAgeS, g.Supply, g.Undervolted = s.Version, string(s.Clock), s.SpoolPacks, s.OldestAgeS, s.Supply, s.Undervolted
 	return g
 }

@@ -427,7 +427,7 @@ func (g *Gateway) Status() wire.Status {
 	now := g.wall()
 	s := wire.Status{
 		Online: true, Version: g.o.Version, Boot: g.clock.Boot(), Clock: g.clock.Trust(), RTC: g.clock.RTC(), Spool: g.spool.ID(),
-		SpoolPacks: uint64(st.Packs), ConfigHash: g.config().Hash, Machines: new(len(g.config().Machines)), TimeMs: now.UnixMilli(),
+		SpoolPacks: uint64(st.Packs), SpoolDropped: st.Dropped, SpoolThinned: st.Thinned, ConfigHash: g.config().Hash, Machines: new(len(g.config().Machines)), TimeMs: now.UnixMilli(),
 	}
 	if text := g.configError.Load(); text != nil {
 		s.ConfigError = *text

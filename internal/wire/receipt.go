@@ -22,15 +22,19 @@ type Status struct {
 	Clock   Clock  `json:"clock,omitempty"`
 	// RTC is how the battery-backed clock does: good, or why it is not trusted: stopped, unreadable, before, absurd,
 	// doubtful. Absent when there is none.
-	RTC         string `json:"rtc,omitempty"`
-	Spool       string `json:"spool,omitempty"`
-	SpoolPacks  uint64 `json:"spool_packs"`            // packs without a receipt
-	OldestAgeS  int64  `json:"oldest_age_s"`           // age of the oldest of them, seconds
-	ConfigHash  string `json:"config_hash,omitempty"`  // of the configuration that runs
-	ConfigError string `json:"config_error,omitempty"` // why a changed configuration was not taken
-	Machines    *int   `json:"machines,omitempty"`     // how many are configured, 0 after joining; absent in the Will
-	Supply      *bool  `json:"supply,omitempty"`       // mains present; absent when nothing senses it
-	Undervolted *bool  `json:"undervolted,omitempty"`
+	RTC        string `json:"rtc,omitempty"`
+	Spool      string `json:"spool,omitempty"`
+	SpoolPacks uint64 `json:"spool_packs"`  // packs without a receipt
+	OldestAgeS int64  `json:"oldest_age_s"` // age of the oldest of them, seconds
+	// SpoolDropped and SpoolThinned count packs since the gateway's start that a full disk cost: as a whole, and but for
+	// their cards and registers.
+	SpoolDropped uint64 `json:"spool_dropped,omitempty"`
+	SpoolThinned uint64 `json:"spool_thinned,omitempty"`
+	ConfigHash   string `json:"config_hash,omitempty"`  // of the configuration that runs
+	ConfigError  string `json:"config_error,omitempty"` // why a changed configuration was not taken
+	Machines     *int   `json:"machines,omitempty"`     // how many are configured, 0 after joining; absent in the Will
+	Supply       *bool  `json:"supply,omitempty"`       // mains present; absent when nothing senses it
+	Undervolted  *bool  `json:"undervolted,omitempty"`
 	// Throttled are the bits of the Raspberry Pi's firmware: 0 undervoltage, 1 capped, 2 throttled, 3 too hot now;
 	// 16 to 19 the same at some time since boot.
 	Throttled *uint32 `json:"throttled,omitempty"`

@@ -129,7 +129,7 @@ func gatewayKilled(l *line, rng *rand.Rand) fault {
 	g := pickGateway(l, rng)
 	return fault{
 		name: g.id + " killed", target: g.id, lasting: between(rng, 0, time.Second),
-		begin: func(t *testing.T, _ *line) { g.endGateway(t, true) },
+		begin: func(t *testing.T, l *line) { l.endGateway(t, g, true) },
 		end:   func(t *testing.T, l *line) { l.startGateway(t, g) },
 	}
 }
@@ -138,7 +138,7 @@ func gatewayRestarted(l *line, rng *rand.Rand) fault {
 	g := pickGateway(l, rng)
 	return fault{
 		name: g.id + " restarted", target: g.id,
-		begin: func(t *testing.T, l *line) { g.endGateway(t, false); l.startGateway(t, g) }, end: nothing,
+		begin: func(t *testing.T, l *line) { l.endGateway(t, g, false); l.startGateway(t, g) }, end: nothing,
 	}
 }
 
@@ -166,7 +166,7 @@ func powerCut(l *line, rng *rand.Rand) fault {
 	return fault{
 		name: g.id + " without power, no time after it", target: g.id, lasting: between(rng, time.Second, 4*time.Second),
 		begin: func(t *testing.T, l *line) {
-			g.endGateway(t, true)
+			l.endGateway(t, g, true)
 			g.clock.set(t, clockBoot, g.clock.get(t, clockBoot)+1)
 			k, err := openKernel(g.clock.f.Name())
 			require.NoError(t, err)

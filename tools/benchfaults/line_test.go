@@ -24,6 +24,7 @@ import (
 	"karkhana/internal/pgtest"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
+	"karkhana/internal/wire"
 )
 
 const (
@@ -69,10 +70,24 @@ type gatewayProcess struct {
 	config     string
 	run        int
 	ends       []ending // of each run, beginning with run 1
+	refused    uint64   // packs in all runs
 }
 
 // ending is how a run ended.
 type ending struct{ killed bool }
+
+// refused is how many packs the gateway's status says that a full disk cost in the run that is about to end.
+func (l *line) refused(t *testing.T, g *gatewayProcess) uint64 {
+	t.Helper()
+	row, err := l.registry.Gateway(context.Background(), site, g.id)
+	require.NoError(t, err)
+	if row.StatusJSON == "" {
+		return 0
+	}
+	s, err := wire.DecodeStatus([]byte(row.StatusJSON))
+	require.NoError(t, err)
+	return s.SpoolDropped + s.SpoolThinned
+}
 
 func (g *gatewayProcess) meter() string { return "meter-" + g.id }
 
@@ -306,8 +321,9 @@ func (l *line) startGateway(t *testing.T, g *gatewayProcess) {
 }
 
 // endGateway ends the run: killed, or asked to.
-func (g *gatewayProcess) endGateway(t *testing.T, killed bool) {
+func (l *line) endGateway(t *testing.T, g *gatewayProcess, killed bool) {
 	t.Helper()
+	g.refused += l.refused(t, g)
 	if killed {
 		g.kill()
 	} else {
@@ -322,7 +338,7 @@ func (g *gatewayProcess) endGateway(t *testing.T, killed bool) {
 func (l *line) drain(t *testing.T) {
 	t.Helper()
 	for _, g := range l.gateways {
-		g.endGateway(t, false)
+		l.endGateway(t, g, false)
 		l.write(t, g.id+".yaml", strings.ReplaceAll(g.config, "SPEED", "max"))
 		g.run++
 		g.start(t, fmt.Sprintf("%s=%d", envRun, g.run), envDrain+"=yes")
@@ -330,6 +346,7 @@ func (l *line) drain(t *testing.T) {
 	for _, g := range l.gateways {
 		g.end(t)
 		g.ends = append(g.ends, ending{})
+		g.refused += l.refused(t, g)
 		s, err := spool.Open(filepath.Join(g.data, "spool"), spool.Options{})
 		require.NoError(t, err)
 		require.Zero(t, s.Len(), "%s ends with packs in its spool", g.id)

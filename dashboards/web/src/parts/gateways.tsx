@@ -8,12 +8,12 @@ type Problem = Gateway["problems"][number];
 export const problemWord: Record<Problem, Key> = {
   "offline": "gw.offline", "mains-out": "gw.mains-out", "undervoltage": "gw.undervoltage", "undervoltage-before": "gw.undervoltage-before",
   "too-hot": "gw.too-hot", "throttled": "gw.throttled", "throttled-before": "gw.throttled-before", "disk-read-only": "gw.disk-read-only",
-  "disk-low": "gw.disk-low", "clock-bounded": "gw.clock-bounded", "clock-rtc": "gw.clock-rtc", "queue-old": "gw.queue-old", "config-error": "gw.config-error",
+  "samples-lost": "gw.samples-lost", "disk-low": "gw.disk-low", "clock-bounded": "gw.clock-bounded", "clock-rtc": "gw.clock-rtc", "queue-old": "gw.queue-old", "config-error": "gw.config-error",
 };
 const remedy: Record<Problem, Key> = {
   "offline": "gw.d.offline", "mains-out": "gw.d.mains-out", "undervoltage": "gw.d.undervoltage", "undervoltage-before": "gw.d.undervoltage",
   "too-hot": "gw.d.too-hot", "throttled": "gw.d.too-hot", "throttled-before": "gw.d.too-hot", "disk-read-only": "gw.d.disk-read-only",
-  "disk-low": "gw.d.disk-low", "clock-bounded": "gw.d.clock", "clock-rtc": "gw.d.clock", "queue-old": "gw.d.queue-old", "config-error": "gw.d.config-error",
+  "samples-lost": "gw.d.samples-lost", "disk-low": "gw.d.disk-low", "clock-bounded": "gw.d.clock", "clock-rtc": "gw.d.clock", "queue-old": "gw.d.queue-old", "config-error": "gw.d.config-error",
 };
 const clockWord: Record<string, Key> = { synced: "gw.clock.synced", rtc: "gw.clock.rtc", repaired: "gw.clock.repaired", bounded: "gw.clock.bounded" };
 
