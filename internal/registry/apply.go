@@ -16,7 +16,8 @@ type SiteDefinition struct {
 	Machines []MachineDefinition // in the order of pages
 	Gateways []string            // ids
 	Groups   []GroupDefinition
-	Tariffs  []Tariff // Author comes from Apply
+	Tariffs  []Tariff            // Author comes from Apply
+	Calendar *CalendarDefinition // nil: the calendar stays as it is
 }
 
 // MachineDefinition is a machine with its dated settings.
@@ -53,7 +54,7 @@ func (d *DB) Apply(ctx context.Context, def SiteDefinition, author string, nowMs
 		}
 		a := &applying{tx: tx, site: def.Site.ID, author: author, nowMs: nowMs}
 		for _, step := range []func(context.Context, SiteDefinition) error{
-			a.applySite, a.applyMachines, a.applyServices, a.applyGateways, a.applyGroups, a.applyCards, a.applyTariffs,
+			a.applySite, a.applyMachines, a.applyServices, a.applyGateways, a.applyGroups, a.applyCards, a.applyTariffs, a.applyCalendar,
 		} {
 			if err := step(ctx, def); err != nil {
 				return err

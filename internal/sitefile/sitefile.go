@@ -1,5 +1,5 @@
 // Package sitefile reads the file that describes a site: its machines with their dated settings, gateways, producer
-// groups with their cards, and tariffs. See testdata/example.good.yaml for every key.
+// groups with their cards, tariffs, and the calendar. See testdata/example.good.yaml for every key.
 //
 // The package turns text into a registry.SiteDefinition and finds every fault, with file, line and a way out. It does
 // not touch the database: registry.Apply does.
@@ -19,6 +19,7 @@ type file struct {
 	Gateways []gateway `yaml:"gateways"`
 	Groups   []group   `yaml:"groups"`
 	Tariffs  []tariff  `yaml:"tariffs"`
+	Calendar calendar  `yaml:"calendar"`
 }
 
 type site struct {
@@ -107,6 +108,7 @@ func define(src *config.Source, f file) (registry.SiteDefinition, error) {
 		tariffs(registry.Tariff{Class: row.Class, ValidFromMs: row.ValidFromMs}, at, "tariff of "+t.Class+" from "+t.From)
 		def.Tariffs = append(def.Tariffs, row)
 	}
+	def.Calendar = r.calendar(f.Calendar, def.Machines)
 	if err := config.Join(r.errs...); err != nil {
 		return registry.SiteDefinition{}, err
 	}

@@ -56,6 +56,29 @@ func TestExample(t *testing.T) {
 			{Site: "jodhpur-cfc", Class: "furnace", ValidFromMs: day("2026-10-01"), PaisePerRunHour: 12_000},
 			{Site: "jodhpur-cfc", Class: "furnace", ValidFromMs: day("2026-11-01"), PaisePerRunHour: 13_550},
 		},
+		Calendar: &registry.CalendarDefinition{
+			Weeks: []registry.CalendarWeek{
+				{Shifts: []registry.Shift{{ID: "day", Name: registry.Name{Hi: "दिन", En: "Day"}, Days: []int{1, 2, 3, 4, 5, 6}, From: 540, To: 1080,
+					Breaks: []registry.ShiftBreak{{From: 780, To: 810}}}}},
+				{ValidFromMs: day("2027-01-01")},
+				{Machine: "furnace-1", ValidFromMs: day("2026-10-01"), Shifts: []registry.Shift{
+					{ID: "early", Name: registry.Name{Hi: "सुबह", En: "Early"}, Days: []int{1, 6}, From: 360, To: 1320},
+					{ID: "night", Name: registry.Name{Hi: "रात", En: "Night"}, Days: []int{1, 6}, From: 1320, To: 1800,
+						Breaks: []registry.ShiftBreak{{From: 1410, To: 1455}, {From: 1500, To: 1560}}},
+				}},
+				{Machine: "furnace-1", ValidFromMs: day("2026-11-01"), LikeSite: true},
+			},
+			Rules: []registry.KPIRule{
+				{HoursPerYear: 2400, MinCoverage: 0.8},
+				{ValidFromMs: day("2026-10-01"), HoursPerYear: 3000, MinCoverage: 0.9},
+			},
+			Stops: []registry.PlannedStop{
+				{Kind: "holiday", FromMs: day("2026-10-02"), ToMs: day("2026-10-03"), Name: registry.Name{Hi: "गांधी जयंती", En: "Gandhi Jayanti"}},
+				{Kind: "closure", FromMs: day("2026-11-07"), ToMs: day("2026-11-10"), Name: registry.Name{Hi: "दीपावली", En: "Diwali"}},
+				{Kind: "maintenance", Machine: "furnace-1", FromMs: day("2026-10-20") + 9*3_600_000, ToMs: day("2026-10-20") + 11*3_600_000,
+					Name: registry.Name{Hi: "तार बदलना", En: "New elements"}},
+			},
+		},
 	}
 	require.Empty(t, cmp.Diff(want, def))
 }
