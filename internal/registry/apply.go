@@ -29,8 +29,9 @@ type MachineDefinition struct {
 
 // GroupDefinition is a group with the hashes of all its cards.
 type GroupDefinition struct {
-	Group Group
-	Cards []string
+	Group   Group
+	Cards   []string
+	Members []Members // dated; rows left out stay
 }
 
 // Apply brings the registry in line with a definition, in one transaction, and writes every change with its author,
@@ -54,7 +55,7 @@ func (d *DB) Apply(ctx context.Context, def SiteDefinition, author string, nowMs
 		}
 		a := &applying{tx: tx, site: def.Site.ID, author: author, nowMs: nowMs}
 		for _, step := range []func(context.Context, SiteDefinition) error{
-			a.applySite, a.applyMachines, a.applyServices, a.applyGateways, a.applyGroups, a.applyCards, a.applyTariffs, a.applyCalendar,
+			a.applySite, a.applyMachines, a.applyServices, a.applyGateways, a.applyGroups, a.applyMembers, a.applyCards, a.applyTariffs, a.applyCalendar,
 		} {
 			if err := step(ctx, def); err != nil {
 				return err

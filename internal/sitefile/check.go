@@ -56,7 +56,7 @@ func (r *reader) machine(at config.Path, site string, m machine) registry.Machin
 func (r *reader) group(at config.Path, site string, g group) registry.GroupDefinition {
 	def := registry.GroupDefinition{
 		Group: registry.Group{Site: site, ID: g.ID, Name: r.name("group "+g.ID, at.Then("name"), g.Name)},
-		Cards: g.Cards,
+		Cards: g.Cards, Members: r.members(at.Then("members"), g.ID, g.Members),
 	}
 	for i, c := range g.Cards {
 		r.card(at.Then("cards", i), c)

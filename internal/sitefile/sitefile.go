@@ -41,9 +41,10 @@ type gateway struct {
 }
 
 type group struct {
-	ID    string        `yaml:"id"`
-	Name  registry.Name `yaml:"name"`
-	Cards []string      `yaml:"cards"`
+	ID      string        `yaml:"id"`
+	Name    registry.Name `yaml:"name"`
+	Cards   []string      `yaml:"cards"`
+	Members []members     `yaml:"members"`
 }
 
 const defaultZone = "Asia/Kolkata"

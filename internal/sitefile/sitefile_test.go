@@ -51,6 +51,10 @@ func TestExample(t *testing.T) {
 		Groups: []registry.GroupDefinition{{
 			Group: registry.Group{Site: "jodhpur-cfc", ID: "kumhar", Name: registry.Name{Hi: "कुम्हार समूह", En: "Potters"}},
 			Cards: []string{"00112233445566778899aabbccddeeff", "ffeeddccbbaa99887766554433221100"},
+			Members: []registry.Members{
+				{Group: "kumhar", Members: 10, Women: 10, SC: registry.NotGiven, ST: registry.NotGiven},
+				{Group: "kumhar", ValidFromMs: day("2026-10-01"), Members: 12, Women: 11, SC: 4, ST: 2},
+			},
 		}},
 		Tariffs: []registry.Tariff{
 			{Site: "jodhpur-cfc", Class: "furnace", ValidFromMs: day("2026-10-01"), PaisePerRunHour: 12_000},
