@@ -27,8 +27,7 @@ const (
 	mqttQoSHeader       = "Nmqtt-Pub" // tells the server the QoS at which MQTT clients get a message
 	consumerPrefix      = "karkhana-" // durable consumers karkhana-telemetry, karkhana-history and karkhana-status
 	natsMaxAckPending   = 65_536
-	natsPullMessages    = 8192 // more than the bytes allow: a full channel loses messages until AckWait is over
-	natsPullBytes       = 1 << 20
+	natsPullMessages    = 512 // asked for in advance by a consumer, beside what the intake holds
 	natsHeartbeat       = 5 * time.Second
 	natsConnectTimeout  = 10 * time.Second
 	natsRetainedAtOnce  = 256
@@ -121,7 +120,7 @@ func (s *natsSource) serve(ctx context.Context) (served bool, err error) {
 	}
 	iterators := make([]jetstream.MessagesContext, len(kinds))
 	for i, k := range kinds {
-		if iterators[i], err = s.pull(ctx, js, k, nc.MaxPayload()); err != nil {
+		if iterators[i], err = s.pull(ctx, js, k); err != nil {
 			return false, err
 		}
 		defer iterators[i].Stop()
@@ -159,7 +158,7 @@ type pulled struct {
 }
 
 // pull makes or finds the consumer and begins to ask for messages.
-func (s *natsSource) pull(ctx context.Context, js jetstream.JetStream, k pulled, maxPayload int64) (jetstream.MessagesContext, error) {
+func (s *natsSource) pull(ctx context.Context, js jetstream.JetStream, k pulled) (jetstream.MessagesContext, error) {
 	c, err := js.CreateOrUpdateConsumer(ctx, mqttStream, jetstream.ConsumerConfig{
 		Durable: consumerPrefix + k.name, FilterSubject: mqttSubjects + subjectOf(k.topics),
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: s.in.opts.AckWait, MaxAckPending: natsMaxAckPending, MaxDeliver: -1,
@@ -170,8 +169,7 @@ func (s *natsSource) pull(ctx context.Context, js jetstream.JetStream, k pulled,
 	case err != nil:
 		return nil, fmt.Errorf("consumer of %s: %w", k.name, err)
 	}
-	it, err := c.Messages(jetstream.PullMaxMessagesWithBytesLimit(natsPullMessages, max(natsPullBytes, int(maxPayload)+4096)),
-		jetstream.PullHeartbeat(natsHeartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(true))
+	it, err := c.Messages(jetstream.PullMaxMessages(natsPullMessages), jetstream.PullHeartbeat(natsHeartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(false))
 	if err != nil {
 		return nil, fmt.Errorf("pull %s: %w", k.name, err)
 	}

@@ -190,15 +190,17 @@ func (b *Broker) serverOptions() *server.Options {
 		natsPort = server.RANDOM_PORT
 	}
 	return &server.Options{
-		ServerName:                 "karkhana",
-		DontListen:                 b.opts.NATSListen == "",
-		Host:                       b.natsHost,
-		Port:                       natsPort,
-		NoSigs:                     true,
-		JetStream:                  true,
-		StoreDir:                   b.opts.DataDir,
-		JetStreamMaxMemory:         64 << 20,
-		JetStreamMaxStore:          b.opts.MaxStoreBytes,
+		ServerName:         "karkhana",
+		DontListen:         b.opts.NATSListen == "",
+		Host:               b.natsHost,
+		Port:               natsPort,
+		NoSigs:             true,
+		JetStream:          true,
+		StoreDir:           b.opts.DataDir,
+		JetStreamMaxMemory: 64 << 20,
+		JetStreamMaxStore:  b.opts.MaxStoreBytes,
+		// Each MQTT subscription is a consumer: with the usual limit of 1,000 a site of 500 gateways would be full.
+		JetStreamLimits:            server.JSLimitOpts{DefaultMaxConsumers: -1},
 		MaxPayload:                 maxPayload,
 		CustomClientAuthentication: authenticator{b},
 		MQTT: server.MQTTOpts{

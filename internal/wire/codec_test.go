@@ -465,3 +465,24 @@ func BenchmarkDecode(b *testing.B) {
 		})
 	}
 }
+
+// A Decoder gives what Decode gives, whatever it decoded before.
+func TestDecoderIsDecode(t *testing.T) {
+	var d Decoder
+	good := func(machine string, n int) []byte {
+		p := &Pack{Site: "s", Machine: machine, Spool: "sp-" + machine, Seq: uint64(n), Boot: "b", Clock: ClockRTC}
+		for i := range n {
+			p.Samples = append(p.Samples, Sample{TimeMs: 1_795_000_000_000 + int64(i), Quantity: "power", Number: float64(i)})
+		}
+		b, err := p.Encode(Format(n % 2))
+		require.NoError(t, err)
+		return b
+	}
+	payloads := [][]byte{good("m1", 3), good("m2", 1), []byte("x"), good("m1", 5000), {}, good("m3", 2), good("m3", 2)[:40], good("m4", 4), []byte(`[{"bn":"s/m9/","n":"seq","v":7}]`), good("m1", 1)}
+	for i, payload := range payloads {
+		want, wantErr := Decode(payload)
+		got, err := d.Decode(payload)
+		require.Equal(t, wantErr, err, i)
+		require.Equal(t, want, got, i)
+	}
+}

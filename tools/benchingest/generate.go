@@ -56,7 +56,12 @@ func generate(ctx context.Context, l load) (loaded, error) {
 	g.SetLimit(32)
 	for i := range gws {
 		g.Go(func() (err error) {
-			gws[i], err = connect(ctx, l, i, sh)
+			for range 5 { // a broker that a thousand gateways join at once may need a second
+				if gws[i], err = connect(ctx, l, i, sh); err == nil {
+					return nil
+				}
+				time.Sleep(time.Second)
+			}
 			return err
 		})
 	}

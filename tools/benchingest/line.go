@@ -93,6 +93,9 @@ func runLine(ctx context.Context, s setup) (o outcome, err error) {
 	defer func() {
 		for _, p := range children {
 			p.stop()
+			if text := p.out.String(); strings.Contains(text, "level=WARN") || strings.Contains(text, "level=ERROR") {
+				fmt.Fprintf(os.Stderr, "%s says:\n%s\n", p.name, text[:min(len(text), 2000)])
+			}
 		}
 	}()
 	child := func(name string, args ...string) (*process, error) {
@@ -193,11 +196,6 @@ func runLine(ctx context.Context, s setup) (o outcome, err error) {
 		return o, err
 	}
 	o.Lost = o.Packs*packValues - o.Values
-	for _, p := range children {
-		if text := p.out.String(); strings.Contains(text, "level=WARN") || strings.Contains(text, "level=ERROR") {
-			fmt.Fprintf(os.Stderr, "%s says:\n%s", p.name, text[:min(len(text), 2000)])
-		}
-	}
 	return o, nil
 }
 

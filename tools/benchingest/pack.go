@@ -22,7 +22,7 @@ const (
 // The marks that a shape is made with, to find the places of what differs from pack to pack.
 const (
 	markSite, markMachine = "s0000", "m00"
-	markSeq               = 1<<40 + 1 // too long for the short forms of a number
+	markSeq               = 1<<40 + 1     // too long for the short forms of a number
 	markTime              = 1_700_000_000 // seconds
 )
 
