@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -63,7 +64,7 @@ func TestRecordings(t *testing.T) {
 	second.settle(t)
 	identical := 1
 	for path, want := range answers {
-		if got := second.get(t, path); got != want {
+		if got, want := beforeNow(second.get(t, path)), beforeNow(want); got != want {
 			identical = 0
 			t.Errorf("reordered delivery changed %s:\n%s", path, firstDifference(want, got))
 		}
@@ -76,6 +77,12 @@ func TestRecordings(t *testing.T) {
 		f.dayErrorPct, f.totalErrorPct, f.edgesOutside, identical, f.edges, f.days, f.unsharp, f.unsharpErrorPct, samples,
 		float64(samples)/replayed.Seconds(), float64(samples)/settled.Seconds())
 }
+
+// openCause is why a hole is still open: that speaks of what the gateway says now, and only the first line has one.
+var openCause = regexp.MustCompile(`"open":true,"cause":"[^"]*","evidence":"[^"]*"`)
+
+// beforeNow is an answer without what speaks of the present.
+func beforeNow(answer string) string { return openCause.ReplaceAllString(answer, `"open":true`) }
 
 // figures gathers the worst deviations.
 type figures struct {
