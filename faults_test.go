@@ -65,9 +65,16 @@ func TestFaults(t *testing.T) {
 	require.Equal(t, comparison{Sent: total.Sent, Stored: total.Sent}, total)
 
 	for path, want := range undisturbed(t, sources) {
-		require.Equal(t, want, answers[path], "%s is not what an undisturbed line answers:\n%s", path, firstDifference(want, answers[path]))
+		want, got := withoutCauses(want), withoutCauses(answers[path])
+		require.Equal(t, want, got, "%s is not what an undisturbed line answers:\n%s", path, firstDifference(want, got))
 	}
 }
+
+var causes = regexp.MustCompile(`"cause":"[^"]*","evidence":"[^"]*"`)
+
+// withoutCauses is an answer without why there is a hole: that tells of a machine's neighbours, and the undisturbed
+// line has all machines on one gateway.
+func withoutCauses(answer string) string { return causes.ReplaceAllString(answer, "") }
 
 // undisturbed sends the same samples through a fresh line at full speed and returns its answers.
 func undisturbed(t *testing.T, sources []played) map[string]string {
@@ -109,7 +116,7 @@ func play(t *testing.T, machine string, seed uint64, fromMs, stepMs int64, n int
 	var b strings.Builder
 	b.WriteString("time,machine,power[W],energy[Wh]\n")
 	for i := range n {
-		power := math.Floor(3000*float64(i%period)/float64(period)) + float64(i)/131072 // exact, and never twice the same
+		power := 64*math.Floor(46*float64(i%period)/float64(period)) + float64(i)/2048 // exact in 4 bytes, and never twice the same
 		counted += power * float64(stepMs) / 3_600_000
 		p.rows[i] = playedRow{at, power, math.Floor(counted*8) / 8}
 		fmt.Fprintf(&b, "%s,%s,%s,%s\n", unixSeconds(at), machine, strconv.FormatFloat(power, 'f', -1, 64), strconv.FormatFloat(p.rows[i].energy, 'f', -1, 64))
