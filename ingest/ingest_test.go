@@ -128,7 +128,7 @@ func TestBadInputGoesToQuarantine(t *testing.T) {
 	onEachSource(t, func(t *testing.T, w *world) {
 		g := newGateway(t, w)
 		// A field that holds text in the store: numbers for it are refused there.
-		require.NoError(t, w.store.Memory.Write(t.Context(), []tsdb.Point{{Measurement: tsdb.Telemetry, Site: "s", Machine: "m2", TimeMs: 1, Fields: []tsdb.Field{{Key: "crest", Value: "text"}}}}))
+		require.NoError(t, w.store.Write(t.Context(), []tsdb.Point{{Measurement: tsdb.Telemetry, Site: "s", Machine: "m2", TimeMs: 1, Fields: []tsdb.Field{{Key: "crest", Value: "text"}}}}))
 		good := packs(t, 2)
 		sendAll := func() {
 			g.send("m1", wire.LaneLive, good[1])
