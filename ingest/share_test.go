@@ -84,6 +84,35 @@ func TestReceiptsReachPersistentSessions(t *testing.T) {
 	}
 }
 
+// Each subscription gets a receipt once, also one with QoS 0.
+func TestReceiptsReachEachSubscriptionOnce(t *testing.T) {
+	onEachSource(t, func(t *testing.T, w *world) {
+		var counted, probed [2]atomic.Int32
+		for qos := range counted {
+			c := brokertest.Connect(t, brokertest.ClientOptions(w.broker, "s.gw-1", "one", []string{"q0", "q1"}[qos]))
+			require.NoError(t, brokertest.Wait(c.Subscribe(wire.ReceiptTopic("s", "gw-1"), byte(qos), func(_ mqtt.Client, m mqtt.Message) {
+				if string(m.Payload()) == "counted" {
+					counted[qos].Add(1)
+				} else {
+					probed[qos].Add(1)
+				}
+			})))
+		}
+		say := func(text string) {
+			require.NoError(t, w.ingest.Publish(timeout(t, patience), wire.ReceiptTopic("s", "gw-1"), 1, false, []byte(text)))
+		}
+		both := func(n *[2]atomic.Int32) bool { return n[0].Load() > 0 && n[1].Load() > 0 }
+		require.Eventually(t, func() bool { say("probe"); return both(&probed) }, patience, 300*time.Millisecond) // a cluster settles
+		say("counted")
+		require.Eventually(t, func() bool { return both(&counted) }, patience, every)
+		probed[0].Store(0)
+		probed[1].Store(0)
+		say("probe")
+		require.Eventually(t, func() bool { return both(&probed) }, patience, every)
+		require.EqualValues(t, [2]int32{1, 1}, [2]int32{counted[0].Load(), counted[1].Load()})
+	})
+}
+
 func TestPublishWithoutConnectionFails(t *testing.T) {
 	for name, source := range map[string]string{"mqtt": "mqtt://127.0.0.1:1", "nats": "nats://127.0.0.1:1"} {
 		t.Run(name, func(t *testing.T) {

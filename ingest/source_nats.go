@@ -280,7 +280,7 @@ func (s *natsSource) retained(ctx context.Context, js jetstream.JetStream) error
 }
 
 // publish stores the message where MQTT sessions read QoS 1 messages from, so that a gateway with a persistent session
-// gets it also when it is away just now. QoS 0 goes straight to who listens.
+// gets it also when it is away just now.
 func (s *natsSource) publish(topic string, qos byte, retain bool, payload []byte) (sent, error) {
 	js := s.connection()
 	if js == nil {
@@ -293,7 +293,13 @@ func (s *natsSource) publish(topic string, qos byte, retain bool, payload []byte
 	if qos == 0 {
 		return natsSent{}, js.Conn().Publish(subject, payload)
 	}
-	f, err := js.PublishMsgAsync(&nats.Msg{Subject: mqttSubjects + subject, Data: payload, Header: nats.Header{mqttQoSHeader: {"1"}}})
+	// As the server does for an MQTT client: straight to subscriptions with QoS 0, which cost the server no consumer, and
+	// through the stream to those with QoS 1, which leave the straight one alone because of its header.
+	header := nats.Header{mqttQoSHeader: {"1"}}
+	if err := js.Conn().PublishMsg(&nats.Msg{Subject: subject, Data: payload, Header: header}); err != nil {
+		return nil, fmt.Errorf("publish to %s: %w", topic, err)
+	}
+	f, err := js.PublishMsgAsync(&nats.Msg{Subject: mqttSubjects + subject, Data: payload, Header: header})
 	if err != nil {
 		return nil, fmt.Errorf("publish to %s: %w", topic, err)
 	}

@@ -29,6 +29,7 @@ type load struct {
 	Window   int           // packs of a gateway without a receipt, when PerSecond is 0
 	PerS     int           // packs/s of all together; 0: as fast as receipts come
 	For      time.Duration // how long new packs are sent
+	QoS      int           // of the subscription to receipts
 	History  int           // of the gateways, the first so many send on the backlog lane, as fast as they can
 }
 
@@ -180,7 +181,7 @@ func connect(ctx context.Context, l load, number int, sh []shape) (*gateway, err
 		hello = appendString(hello, s)
 	}
 	sub := appendString([]byte{0, 1}, wire.ReceiptTopic(site, gatewayID))
-	_, err = conn.Write(slices.Concat(packet(0x10, hello), packet(0x82, append(sub, 1))))
+	_, err = conn.Write(slices.Concat(packet(0x10, hello), packet(0x82, append(sub, byte(l.QoS)))))
 	if err != nil {
 		return nil, err
 	}
