@@ -3,22 +3,21 @@ package utilisation
 import (
 	"context"
 	"fmt"
-	"slices"
-	"time"
 
+	"karkhana/analytics/calendar"
+	"karkhana/analytics/gap"
 	"karkhana/analytics/timeline"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
 )
 
-// MinCoverage is the known share of a period below which its figures are not given.
-const MinCoverage = 0.80
-
 // Registry is what is asked of SQL; *registry.DB answers it.
 type Registry interface {
+	gap.Reading
 	Site(ctx context.Context, id string) (registry.Site, error)
-	SettingsAt(ctx context.Context, site, machine string) ([]registry.Settings, error)
 	Sessions(ctx context.Context, site string, fromMs, toMs int64, machine, group string) ([]registry.Session, error)
+	Calendar(ctx context.Context, site string, fromMs, toMs int64) (registry.Calendar, error)
+	Breakdowns(ctx context.Context, site, machine string, fromMs, toMs int64) ([]registry.Breakdown, error)
 }
 
 // Deps are the two stores the figures come from.
@@ -27,124 +26,115 @@ type Deps struct {
 	Registry Registry
 }
 
-// KPI is one period of one machine. The four times add up to the period, or to what has passed of it. Nil: not defined,
-// or hidden for want of coverage (Coverage itself is nil only when nothing of the period has passed).
+// Times are the parts of a stretch of time by state, in ms.
+type Times struct{ OffMs, IdleMs, RunMs, UnknownMs int64 }
+
+// SumMs is all of it.
+func (t Times) SumMs() int64 { return t.OffMs + t.IdleMs + t.RunMs + t.UnknownMs }
+
+// KnownMs is all but the unknown part.
+func (t Times) KnownMs() int64 { return t.OffMs + t.IdleMs + t.RunMs }
+
+// KPI is one period of one machine. Everything is counted up to the present. Figures that are nil are not defined or
+// hidden: Why tells, by the name of the figure.
 type KPI struct {
-	FromMs, ToMs                                        int64
+	FromMs, ToMs int64
+	Shift        *calendar.Turn // by shift: the shift; nil: the time between shifts
+
+	// All of the period, in and out of the calendar. They add up to what has passed of it.
 	OffMs, IdleMs, RunMs, UnknownMs                     int64
 	OffMilliWh, IdleMilliWh, RunMilliWh, UnknownMilliWh int64
 	EnergyEstimated                                     bool
 	EnergyFlags                                         timeline.EnergyFlags
 
-	Coverage              *float64 // known ÷ period so far
-	Availability          *float64 // APT ÷ PBT
+	// The calendar.
+	Calendar string   // set, part (in force for some of the period only) or none (all of it counts as planned)
+	KindMs   [7]int64 // by calendar.Kind; adds up to what has passed of the period
+	POTMs    int64    // planned operation time
+	PBTMs    int64    // planned busy time
+
+	// Within PBT.
+	Planned          Times
+	PowerCutMs       int64 // the part of Planned.UnknownMs in which the mains were out
+	SessionMs        int64 // somebody held the machine
+	UnattributedMs   int64 // run without a session
+	AUBTMs           int64 // SessionMs + UnattributedMs
+	OutsideRunMs     int64 // run outside of PBT: apart, in no figure but the capacity ratio
+	Failures         int64 // FE: breakdowns that began in the period
+	OpenFailures     int64 // those of them that have not ended
+	RepairMs         int64 // their time within PBT, to their end or the present
+	CapacityMs       int64 // what the schemes' hours a year come to for what has passed of the period
+	CapacityPerYearH int64 // those hours, as in force at the period's end
+	MinCoverage      float64
+
+	Coverage              *float64 // known ÷ PBT
+	Availability          *float64 // APT ÷ PBT; APT is Planned.RunMs
 	UtilizationEfficiency *float64 // APT ÷ AUBT
 	AllocationEfficiency  *float64 // AUBT ÷ PBT
+	CapacityRatio         *float64 // RunMs ÷ CapacityMs
+	MTBFMs                *float64 // AUBT ÷ FE
+	MTTRMs                *float64 // RepairMs ÷ FE
+	Why                   map[string]string
 }
 
-// KPIs returns the periods (hour, day or month of the site, see ByHour) of [fromMs, toMs), ascending; the range is widened
-// to whole hours of the site, and the first and last period may be parts. Periods that have not begun at nowMs are
-// left out. The present ends with the newest sample as long as that is no older than the machine's gap limit.
+// The names of the figures, as keys of Why and as fields of the API.
+const (
+	FigureCoverage     = "coverage"
+	FigureAvailability = "availability"
+	FigureUtilization  = "utilization_efficiency"
+	FigureAllocation   = "allocation_efficiency"
+	FigureCapacity     = "capacity_ratio"
+	FigureMTBF         = "mtbf_s"
+	FigureMTTR         = "mttr_s"
+)
+
+// APTMs is actual production time: state run within PBT.
+func (k *KPI) APTMs() int64 { return k.Planned.RunMs }
+
+// PastMs is what has passed of the period.
+func (k *KPI) PastMs() int64 { return k.OffMs + k.IdleMs + k.RunMs + k.UnknownMs }
+
+// MachineKPIs are the periods of one machine, ascending.
+type MachineKPIs struct {
+	Machine registry.Machine
+	KPIs    []KPI
+}
+
+// Asked says of what figures are wanted.
+type Asked struct {
+	Site         string
+	Machines     []string // empty: every machine of the site but main meters
+	FromMs, ToMs int64
+	By           string // ByHour … ByYear
+	NowMs        int64
+}
+
+// KPIs returns the periods of one machine; see SiteKPIs.
 func KPIs(ctx context.Context, d Deps, site, machine string, fromMs, toMs int64, by string, nowMs int64) ([]KPI, error) {
-	s, err := d.Registry.Site(ctx, site)
-	if err != nil {
-		return nil, fmt.Errorf("figures of %s/%s: %w", site, machine, err)
+	rows, err := SiteKPIs(ctx, d, Asked{Site: site, Machines: []string{machine}, FromMs: fromMs, ToMs: toMs, By: by, NowMs: nowMs})
+	if err != nil || len(rows) == 0 {
+		return nil, err
 	}
-	zone, err := time.LoadLocation(s.Zone)
-	if err != nil {
-		return nil, fmt.Errorf("figures of %s/%s: zone of the site: %w", site, machine, err)
-	}
-	if fromMs >= toMs {
+	return rows[0].KPIs, nil
+}
+
+// SiteKPIs returns the periods (see ByHour) of [FromMs, ToMs) for machines of a site, in the order of its pages. All
+// machines are read at once.
+//
+// The range is widened to whole hours of the site, and the first and last period may be parts. By shift, the periods
+// are the shifts that begin in the range, whole, and the time between them. Periods that have not begun at NowMs are
+// left out. The present ends with the newest sample as long as that is no older than the machine's gap limit.
+func SiteKPIs(ctx context.Context, d Deps, q Asked) ([]MachineKPIs, error) {
+	if q.FromMs >= q.ToMs {
 		return nil, nil
 	}
-	out, err := periods(fromMs, toMs, by, zone)
+	g, err := gather(ctx, d, q)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("figures of %s: %w", q.Site, err)
 	}
-	presentMs, limit, err := present(ctx, d, site, machine, nowMs)
-	if err != nil {
-		return nil, err
-	}
-	out = slices.DeleteFunc(out, func(k KPI) bool { return k.FromMs >= presentMs })
-	if len(out) == 0 {
-		return nil, nil
-	}
-	from, to := out[0].FromMs, out[len(out)-1].ToMs
-	hours, err := timeline.ReadHours(ctx, d.Store, site, machine, from, to)
-	if err != nil {
-		return nil, err
-	}
-	busy, err := busyTime(ctx, d, site, machine, out, presentMs, limit)
-	if err != nil {
-		return nil, err
-	}
-	for i := range out {
-		k := &out[i]
-		for len(hours) > 0 && hours[0].StartMs < k.ToMs {
-			k.add(hours[0])
-			hours = hours[1:]
-		}
-		total := min(k.ToMs, presentMs) - k.FromMs
-		k.UnknownMs = total - k.OffMs - k.IdleMs - k.RunMs
-		k.figures(total, busy.of(*k))
+	out := make([]MachineKPIs, len(g.machines))
+	for i, m := range g.machines {
+		out[i] = MachineKPIs{Machine: m.Machine, KPIs: m.count(g)}
 	}
 	return out, nil
-}
-
-// present returns where the present ends, and the gap limit in force there.
-func present(ctx context.Context, d Deps, site, machine string, nowMs int64) (presentMs, limit int64, err error) {
-	settings, err := d.Registry.SettingsAt(ctx, site, machine)
-	if err != nil {
-		return 0, 0, fmt.Errorf("figures of %s/%s: %w", site, machine, err)
-	}
-	limit = registry.Settings{}.GapLimitMs()
-	for i, s := range settings {
-		if i == 0 || s.ValidFromMs <= nowMs {
-			limit = s.GapLimitMs()
-		}
-	}
-	newest, found, err := timeline.Newest(ctx, d.Store, site, machine)
-	if err != nil {
-		return 0, 0, err
-	}
-	if found && nowMs-newest.EndMs <= limit {
-		return newest.EndMs, limit, nil
-	}
-	return nowMs, limit, nil
-}
-
-// add counts an hour in. Its unknown time is not taken over: all that is not known is unknown.
-func (k *KPI) add(h timeline.Hour) {
-	k.OffMs += h.OffMs
-	k.IdleMs += h.IdleMs
-	k.RunMs += h.RunMs
-	k.OffMilliWh += h.OffMilliWh
-	k.IdleMilliWh += h.IdleMilliWh
-	k.RunMilliWh += h.RunMilliWh
-	k.UnknownMilliWh += h.UnknownMilliWh
-	k.EnergyEstimated = k.EnergyEstimated || h.Estimated
-	k.EnergyFlags |= h.Flags
-}
-
-// figures sets coverage and, where it suffices, the figures. pbt is the planned busy time, busyOutside the session time
-// without run: AUBT = APT + busyOutside.
-func (k *KPI) figures(pbt, busyOutside int64) {
-	known := k.OffMs + k.IdleMs + k.RunMs
-	k.Coverage = ratio(known, pbt)
-	if k.Coverage == nil || *k.Coverage < MinCoverage {
-		return
-	}
-	apt, aubt := k.RunMs, k.RunMs+busyOutside
-	k.Availability = ratio(apt, pbt)
-	k.UtilizationEfficiency = ratio(apt, aubt)
-	k.AllocationEfficiency = ratio(aubt, pbt)
-}
-
-// ratio returns a ÷ b, nil when b is 0.
-func ratio(a, b int64) *float64 {
-	if b == 0 {
-		return nil
-	}
-	v := float64(a) / float64(b)
-	return &v
 }

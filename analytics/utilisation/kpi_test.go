@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"karkhana/analytics/gap"
 	"karkhana/analytics/timeline"
 	"karkhana/analytics/utilisation"
 	"karkhana/internal/registry"
@@ -31,7 +32,32 @@ var kolkata = func() *time.Location {
 // The first day of a month in Kolkata.
 var midnight = time.Date(2026, 11, 1, 0, 0, 0, 0, kolkata).UnixMilli()
 
-type fakeRegistry struct{ sessions []registry.Session }
+type fakeRegistry struct {
+	gap.Reading // asked for gaps only
+	sessions    []registry.Session
+	calendar    registry.Calendar
+	broken      []registry.Breakdown
+	machines    []registry.Machine
+}
+
+func (r *fakeRegistry) Gaps(context.Context, string, int64, int64) ([]registry.Gap, error) {
+	return nil, nil
+}
+
+func (r *fakeRegistry) Machines(context.Context, string) ([]registry.Machine, error) {
+	if r.machines != nil {
+		return r.machines, nil
+	}
+	return []registry.Machine{{ID: "lathe", Class: "polishing"}, {ID: "press", Class: "hammering"}, {ID: "main", Class: registry.ClassMainMeter}}, nil
+}
+
+func (r *fakeRegistry) Calendar(context.Context, string, int64, int64) (registry.Calendar, error) {
+	return r.calendar, nil
+}
+
+func (r *fakeRegistry) Breakdowns(context.Context, string, string, int64, int64) ([]registry.Breakdown, error) {
+	return r.broken, nil
+}
 
 func (r *fakeRegistry) Site(_ context.Context, id string) (registry.Site, error) {
 	return registry.Site{ID: id, Zone: "Asia/Kolkata"}, nil
@@ -44,6 +70,9 @@ func (r *fakeRegistry) SettingsAt(context.Context, string, string) ([]registry.S
 func (r *fakeRegistry) Sessions(_ context.Context, _ string, fromMs, toMs int64, _, _ string) ([]registry.Session, error) {
 	var out []registry.Session
 	for _, s := range r.sessions {
+		if s.Machine == "" {
+			s.Machine = "lathe"
+		}
 		if s.StartMs < toMs && (s.EndMs == 0 || s.EndMs > fromMs) {
 			out = append(out, s)
 		}
@@ -163,7 +192,7 @@ func TestNothingKnown(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, got, "the future has no figures")
 	_, err = utilisation.KPIs(t.Context(), d, "cfc", "lathe", midnight, midnight+day, "week", midnight)
-	require.ErrorContains(t, err, "hour, day or month")
+	require.ErrorContains(t, err, "hour, shift, day, month or year")
 }
 
 // Availability = allocation efficiency × utilization efficiency, the times fill the period, and nothing exceeds 1, whatever runs and

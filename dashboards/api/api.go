@@ -156,6 +156,8 @@ func (a *API) routes() error {
 	a.routeMachines()
 	a.routeIntervals()
 	a.routeKPIs()
+	a.routeCalendar()
+	a.routeBreakdowns()
 	a.routeSeries()
 	a.routeSessions()
 	a.routeStatements()

@@ -215,7 +215,7 @@ func TestBadSpansAndNames(t *testing.T) {
 		"no time":            {base + "/machines/furnace-1/intervals?from=yesterday&to=today", 422, []string{"query.from"}},
 		"missing":            {base + "/machines/furnace-1/intervals", 422, []string{"query.from", "required"}},
 		"hours over a year":  {base + "/machines/furnace-1/kpis?by=hour&" + span("2026-01-01T00:00:00Z", "2026-11-01T00:00:00Z"), 400, []string{"at most 32"}},
-		"unknown period":     {base + "/machines/furnace-1/kpis?by=year&" + today(), 422, []string{"query.by"}},
+		"unknown period":     {base + "/machines/furnace-1/kpis?by=week&" + today(), 422, []string{"query.by"}},
 		"unknown quantity":   {base + "/machines/furnace-1/series?quantity=powr&" + today(), 400, []string{"known quantities", "temperature"}},
 		"a text quantity":    {base + "/machines/furnace-1/series?quantity=card&" + today(), 400, []string{"known quantities"}},
 		"too many points":    {base + "/machines/furnace-1/series?quantity=power&points=100000&" + today(), 422, []string{"query.points"}},

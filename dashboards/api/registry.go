@@ -17,6 +17,11 @@ type Registry interface {
 	billing.Registry
 	gap.Reading
 
+	AddPlannedStop(ctx context.Context, s registry.PlannedStop) (registry.PlannedStop, error)
+	RemovePlannedStop(ctx context.Context, site string, id int64, by string, atMs int64) (registry.PlannedStop, error)
+	AddBreakdown(ctx context.Context, b registry.Breakdown) (registry.Breakdown, error)
+	EndBreakdown(ctx context.Context, site string, id, toMs int64, by string) (registry.Breakdown, error)
+	RemoveBreakdown(ctx context.Context, site string, id int64, by string, atMs int64) (registry.Breakdown, error)
 	Sites(ctx context.Context) ([]registry.Site, error)
 	Site(ctx context.Context, id string) (registry.Site, error)
 	Machines(ctx context.Context, site string) ([]registry.Machine, error)

@@ -19,6 +19,8 @@ var wantAccess = map[string]string{
 	"login": "*", "logout": "*", "me": "*", "enrol": "*",
 	"list-sites":    "agmtv",
 	"list-machines": "amtv", "live": "amtv", "list-intervals": "amtv", "list-kpis": "amtv", "get-series": "amtv",
+	"list-site-kpis": "amtv", "get-site-kpis-csv": "amtv", "get-calendar": "amtv", "list-breakdowns": "amtv",
+	"add-planned-stop": "m", "remove-planned-stop": "m", "add-breakdown": "mt", "end-breakdown": "mt", "remove-breakdown": "m",
 	"list-gateways": "amtv", "list-alarms": "amtv", "list-baselines": "amtv", "list-services": "amtv",
 	"shelve-alarm": "mt", "unshelve-alarm": "mt", "service-done": "mt",
 	"acknowledge-alarm": "mt", "resolve-alarm": "mt", "list-quarantine": "mt", "list-commands": "mt", "send-command": "mt", "make-gateway-code": "m",

@@ -64,7 +64,7 @@ func New(ctx context.Context, dir string) (*World, error) {
 		Store: tsdb.NewMemory(), Registry: db, Tokens: map[registry.Role]string{}, zone: zone,
 		nowMs: Begin.UnixMilli(), machines: machines(), energyWh: map[string]float64{},
 	}
-	for _, step := range []func(context.Context) error{w.apply, w.history, w.shaking, w.tokens, w.alarms, w.gateways, w.gaps} {
+	for _, step := range []func(context.Context) error{w.apply, w.history, w.shaking, w.tokens, w.alarms, w.gateways, w.gaps, w.broken} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("make the test world: %w", err)
 		}
@@ -114,6 +114,7 @@ func (w *World) apply(ctx context.Context) error {
 			{Class: "furnace", ValidFromMs: since, PaisePerRunHour: 18000}, {Class: "cutting", ValidFromMs: since, PaisePerRunHour: 9000},
 			{Class: "polishing", ValidFromMs: since, PaisePerRunHour: 6050}, {Class: "hammering", ValidFromMs: since, PaisePerRunHour: 7500},
 		}, // designing has none, so that statements have a problem to show
+		Calendar: workCalendar(w.zone),
 	}
 	for _, m := range w.machines {
 		s := registry.Settings{ValidFromMs: since, Signal: quantity.Power, IdleAbove: 50, RunAbove: 1000, Hysteresis: 0.1, ReportMs: 1000}

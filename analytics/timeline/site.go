@@ -1,0 +1,87 @@
+package timeline
+
+import (
+	"context"
+	"fmt"
+
+	"karkhana/internal/tsdb"
+)
+
+var siteHourFields = []string{
+	FieldOffMs, FieldIdleMs, FieldRunMs, FieldUnknownMs,
+	FieldOffEnergy, FieldIdleEnergy, FieldRunEnergy, FieldUnknownEnergy, FieldHourEstimated, FieldFlags,
+}
+
+// SiteHours is ReadHours for many machines of a site at once, without the quarter hours. A machine without hours is
+// absent.
+func SiteHours(ctx context.Context, s tsdb.Store, site string, machines []string, fromMs, toMs int64) (map[string][]Hour, error) {
+	out := make(map[string][]Hour, len(machines))
+	if len(machines) == 0 || fromMs >= toMs {
+		return out, nil
+	}
+	q := tsdb.SiteQuery{Measurement: tsdb.MachineHour, Site: site, Machines: machines, Fields: siteHourFields, FromMs: fromMs, ToMs: toMs}
+	err := tsdb.ReadSites(ctx, s, []tsdb.SiteQuery{q}, func(_ int, row tsdb.Row) error {
+		n := func(i int) int64 { v, _ := row.Values[i].(int64); return v }
+		estimated, _ := row.Values[8].(bool)
+		out[row.Machine] = append(out[row.Machine], Hour{
+			StartMs: row.TimeMs, OffMs: n(0), IdleMs: n(1), RunMs: n(2), UnknownMs: n(3),
+			OffMilliWh: n(4), IdleMilliWh: n(5), RunMilliWh: n(6), UnknownMilliWh: n(7), Estimated: estimated, Flags: EnergyFlags(n(9)),
+		})
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read hours of %s: %w", site, err)
+	}
+	return out, nil
+}
+
+// Span is a stretch of a machine's time, half-open.
+type Span struct {
+	Machine      string
+	FromMs, ToMs int64
+}
+
+// spansAtOnce bounds the stretches that are read one by one; more of them are read as one stretch for all machines.
+const spansAtOnce = 64
+
+// SitePieces is Pieces for stretches of many machines of a site at once: void ones left out, overlaps of a rebuild under
+// way cut. It gives at least the pieces with a start in the spans, ascending; a machine without any is absent.
+func SitePieces(ctx context.Context, s tsdb.Store, site string, spans []Span) (map[string][]Interval, error) {
+	if len(spans) == 0 {
+		return nil, nil
+	}
+	var queries []tsdb.SiteQuery
+	if len(spans) <= spansAtOnce {
+		for _, p := range spans {
+			queries = append(queries, tsdb.SiteQuery{Measurement: tsdb.State, Site: site, Machines: []string{p.Machine}, Fields: stateFields, FromMs: p.FromMs, ToMs: p.ToMs})
+		}
+	} else {
+		hull := tsdb.SiteQuery{Measurement: tsdb.State, Site: site, Fields: stateFields, FromMs: spans[0].FromMs, ToMs: spans[0].ToMs}
+		known := map[string]bool{}
+		for _, p := range spans {
+			hull.FromMs, hull.ToMs = min(hull.FromMs, p.FromMs), max(hull.ToMs, p.ToMs)
+			if !known[p.Machine] {
+				known[p.Machine] = true
+				hull.Machines = append(hull.Machines, p.Machine)
+			}
+		}
+		queries = append(queries, hull)
+	}
+	out := map[string][]Interval{}
+	err := tsdb.ReadSites(ctx, s, queries, func(_ int, row tsdb.Row) error {
+		iv := piece(row)
+		if iv.State == StateVoid {
+			return nil
+		}
+		rows := out[row.Machine]
+		if n := len(rows); n > 0 && rows[n-1].EndMs > iv.StartMs {
+			rows[n-1].EndMs = iv.StartMs
+		}
+		out[row.Machine] = append(rows, iv)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read pieces of %s: %w", site, err)
+	}
+	return out, nil
+}
