@@ -23,7 +23,10 @@ type source struct {
 	site, machine string
 	rules         *fold.Rules
 	fields        []string // numbers, each with its quality
-	signal        []int    // rule → index of its signal in fields, -1: the quantity is not known
+	texts         []string // words, each with its quality; read only when a rule wants one
+	signal        []signal // of each rule
+	// Columns of a furnace's temperatures; 0: no rule wants them.
+	temperature, setpoint int
 }
 
 // Fields that are always there. Signals come after them.
@@ -48,19 +51,12 @@ func newSource(store tsdb.Store, site, machine string, settings []registry.Setti
 	column(quantity.Field(quantity.Power))
 	var rules []fold.Rule
 	for _, x := range settings {
-		rules = append(rules, fold.Rule{
-			FromMs: x.ValidFromMs, Signal: x.Signal, IdleAbove: x.IdleAbove, RunAbove: x.RunAbove, Hysteresis: x.Hysteresis,
-			DwellOffMs: x.DwellOffMs, DwellIdleMs: x.DwellIdleMs, DwellRunMs: x.DwellRunMs, GapLimitMs: x.GapLimitMs(),
-		})
-		signal := x.Signal
-		if signal == "" {
-			signal = quantity.Power
+		rules = append(rules, ruleOf(x))
+		if x.PhaseRateC > 0 && s.temperature == 0 {
+			s.temperature = column(quantity.Field(quantity.Temperature))
+			s.setpoint = column(quantity.Field(quantity.Setpoint))
 		}
-		if field := quantity.Field(signal); field == "" {
-			s.signal = append(s.signal, -1)
-		} else {
-			s.signal = append(s.signal, column(field))
-		}
+		s.signal = append(s.signal, s.newSignal(x, column))
 	}
 	s.rules = fold.NewRules(zone, rules...)
 	return s
@@ -71,9 +67,12 @@ var errEnough = errors.New("enough")
 
 // read streams the samples of [fromMs, toMs) to fn until it returns false. Instants without any usable value are left out.
 func (s *source) read(ctx context.Context, fromMs, toMs int64, fn func(fold.Sample) bool) error {
+	if len(s.texts) > 0 {
+		return s.readWords(ctx, fromMs, toMs, fn)
+	}
 	q := tsdb.NumberQuery{Measurement: tsdb.Telemetry, Site: s.site, Machine: s.machine, Fields: s.fields, FromMs: fromMs, ToMs: toMs}
 	err := tsdb.ReadNumbers(ctx, s.store, q, func(row tsdb.NumberRow) error {
-		if sample := s.sample(row.TimeMs, row.Values, row.Quality); sample.Has != 0 && !fn(sample) {
+		if sample := s.sample(row.TimeMs, row.Values, row.Quality, nil); sample.Has != 0 && !fn(sample) {
 			return errEnough
 		}
 		return nil
@@ -84,8 +83,8 @@ func (s *source) read(ctx context.Context, fromMs, toMs int64, fn func(fold.Samp
 	return nil
 }
 
-// sample makes a sample of an instant's numbers and qualities, in the order of fields.
-func (s *source) sample(timeMs int64, values []float64, quality []string) fold.Sample {
+// sample makes a sample of an instant's numbers and qualities, in the order of fields, and its usable words, in that of texts.
+func (s *source) sample(timeMs int64, values []float64, quality, words []string) fold.Sample {
 	out := fold.Sample{TimeMs: timeMs}
 	if v := values[columnEnergy]; usable(v, quality[columnEnergy]) {
 		out.EnergyWh = v
@@ -101,16 +100,18 @@ func (s *source) sample(timeMs int64, values []float64, quality []string) fold.S
 	if len(s.signal) == 0 {
 		return out
 	}
-	column := s.signal[0]
+	at := 0
 	if len(s.signal) > 1 {
-		column = s.signal[s.rules.At(timeMs)]
+		at = s.rules.At(timeMs)
 	}
-	if column < 0 {
-		return out
-	}
-	if v := values[column]; usable(v, quality[column]) {
-		out.Signal = v
-		out.Has |= fold.HasSignal
+	s.signal[at].read(values, quality, words, &out)
+	if s.temperature > 0 {
+		if v := values[s.temperature]; usable(v, quality[s.temperature]) {
+			out.TempC, out.Has = float32(v), out.Has|fold.HasTemperature
+		}
+		if v := values[s.setpoint]; usable(v, quality[s.setpoint]) {
+			out.SetC, out.Has = float32(v), out.Has|fold.HasSetpoint
+		}
 	}
 	return out
 }
@@ -118,5 +119,10 @@ func (s *source) sample(timeMs int64, values []float64, quality []string) fold.S
 // usable reports whether a number is there and neither faulty nor stale: a sensor that repeats its last value says nothing
 // about now.
 func usable(v float64, quality string) bool {
-	return !math.IsNaN(v) && (quality == "" || quality != "stale" && !strings.HasPrefix(quality, "fault"))
+	return !math.IsNaN(v) && !bad(quality)
+}
+
+// bad reports whether a value of this quality says nothing about now.
+func bad(quality string) bool {
+	return quality != "" && (quality == "stale" || strings.HasPrefix(quality, "fault"))
 }

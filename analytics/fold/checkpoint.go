@@ -43,7 +43,7 @@ func Restore(rules *Rules, out Sink, edge int64, checkpoint string) (*Fold, erro
 	if r.bad || len(r.buf) != 0 {
 		return nil, fmt.Errorf("checkpoint at %d: cut short or damaged", edge)
 	}
-	f.tail.piece.State = f.tail.state.String()
+	f.tail.piece.State, f.tail.piece.Phase = f.tail.state.String(), f.tail.phase.String()
 	f.tail.hourEnd = timeline.NextHour(f.tail.hour, rules.zone)
 	f.hourEnd, f.quarterEnd = timeline.NextHour(f.lastMs, rules.zone), timeline.NextQuarter(f.lastMs)
 	f.tail.piece.EnergyEstimated = f.tail.piece.Flags.Estimated()
@@ -55,15 +55,16 @@ func Restore(rules *Rules, out Sink, edge int64, checkpoint string) (*Fold, erro
 func (f *Fold) fields(c *codec) {
 	e, p := &f.energy, &f.tail
 	c.states(&f.state, &f.level, &f.near.to, &f.far.to, &p.state)
-	c.flags(&e.integrating, &e.hasReg, &e.hasPower)
+	c.flags(&e.integrating, &e.hasReg, &e.hasPower, &f.heat.on)
 	c.energyFlags(&e.open, &e.seen, &p.flags, &p.piece.Flags)
-	c.times(&f.lastMs, &f.near.sinceMs, &f.far.sinceMs, &p.ms, &p.piece.StartMs, &p.hour, &e.knownMs, &e.regMs, &e.powerMs)
+	c.times(&f.lastMs, &f.near.sinceMs, &f.far.sinceMs, &f.peakMs, &p.ms, &p.piece.StartMs, &p.hour, &e.knownMs, &e.regMs, &e.powerMs)
 	c.levels(&e.c)
 	c.numbers(&e.reg, &e.booked, &e.w, &e.measured, &e.cover, &e.power, &p.piece.EnergyMilliWh)
 	c.numbers(&p.times[0], &p.times[1], &p.times[2], &p.times[3])
 	c.numbers(&p.energies[0], &p.energies[1], &p.energies[2], &p.energies[3])
 	c.numbers(&p.quarters[0], &p.quarters[1], &p.quarters[2], &p.quarters[3])
 	c.numbers(&e.compared.register, &e.compared.power, &e.compared.ms, &e.compared.step)
+	f.heat.fields(c, p)
 	f.sig.fields(c)
 	n := int64(len(f.marks))
 	c.numbers(&n)
@@ -81,13 +82,10 @@ func (f *Fold) fields(c *codec) {
 
 // fields passes a mark; of its energies only those that count.
 func (m *mark) fields(c *codec) {
-	k := int64(m.kind)
-	c.numbers(&k)
-	if k < 0 || k > int64(markQuarter) {
-		c.bad = true
+	c.small((*uint8)(&m.kind), (*uint8)(&m.to), (*uint8)(&m.trend))
+	if m.to > Run {
+		m.to, c.bad = Unknown, true
 	}
-	m.kind = kind(k)
-	c.states(&m.to)
 	c.flags(&m.known)
 	c.energyFlags(&m.flags)
 	c.times(&m.ms)
@@ -149,18 +147,30 @@ func (c *codec) energyFlags(vs ...*timeline.EnergyFlags) {
 
 func (c *codec) states(vs ...*State) {
 	for _, v := range vs {
+		if c.small((*uint8)(v)); *v > Run {
+			*v, c.bad = Unknown, true
+		}
+	}
+}
+
+// small passes values of a short list: states, kinds, trends, phases.
+func (c *codec) small(vs ...*uint8) {
+	for _, v := range vs {
 		if !c.reading {
 			c.put(int64(*v))
 			continue
 		}
 		n := c.take()
-		if n < 0 || n > int64(Run) {
+		if n < 0 || n > mostSmall {
 			c.bad = true
 			return
 		}
-		*v = State(n)
+		*v = uint8(n)
 	}
 }
+
+// mostSmall is the largest value of a short list.
+const mostSmall = int64(markQuarter)
 
 func (c *codec) flags(vs ...*bool) {
 	var bits int64

@@ -2,6 +2,9 @@ package fold
 
 // change takes a level that differs from the state, or that ends a streak, at t.
 func (f *Fold) change(t int64, level State) {
+	if f.pausing(t, level) {
+		return
+	}
 	f.settle(t, level)
 	if level == f.state {
 		f.dropStreaks()
@@ -20,7 +23,27 @@ func (f *Fold) change(t int64, level State) {
 		f.far = streak{to: far, sinceMs: t}
 		f.push(mark{ms: t, kind: markFar})
 	}
+	if level == Run && f.r.PulseMs > 0 {
+		f.peakMs = t
+	}
 	f.settle(t, level)
+}
+
+// pausing reports whether a sample below run lies in a pause between two strokes of a streak towards run.
+func (f *Fold) pausing(t int64, level State) bool {
+	return f.peakMs != 0 && level != Run && t-f.peakMs <= f.r.PulseMs
+}
+
+// lasted reports whether a streak that goes on until t, when a sample had the given level, has lasted for its dwell. One
+// of strokes has lasted until the newest stroke.
+func (f *Fold) lasted(s streak, t int64, level State) bool {
+	switch {
+	case f.state == Run:
+		return t-s.sinceMs >= f.r.pulsing[s.to]
+	case s.to == Run && level != Run && f.peakMs != 0:
+		t = f.peakMs
+	}
+	return t-s.sinceMs >= f.r.dwell[s.to]
 }
 
 // targets names the states that a level speaks for: the next one in its direction and, when the level lies beyond
@@ -36,9 +59,9 @@ func (f *Fold) targets(level State) (near, far State) {
 // (Unknown: a gap begins); a near streak waits while the far one goes on.
 func (f *Fold) settle(t int64, level State) {
 	switch {
-	case f.far.to != Unknown && t-f.far.sinceMs >= f.r.dwell[f.far.to]:
+	case f.far.to != Unknown && f.lasted(f.far, t, level):
 		f.confirm(markFar, f.far.to)
-	case f.near.to != Unknown && t-f.near.sinceMs >= f.r.dwell[f.near.to] && (f.far.to == Unknown || level != f.far.to):
+	case f.near.to != Unknown && f.lasted(f.near, t, level) && (f.far.to == Unknown || level != f.far.to):
 		f.confirm(markNear, f.near.to)
 	}
 }
@@ -60,10 +83,14 @@ func (f *Fold) dropStreaks() {
 	f.dropFar()
 	f.dropKind(markNear)
 	f.near = streak{}
+	f.peakMs = 0
 }
 
 func (f *Fold) dropFar() {
 	f.dropKind(markFar)
+	if f.far.to == Run {
+		f.peakMs = 0
+	}
 	f.far = streak{}
 }
 

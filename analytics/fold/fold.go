@@ -25,6 +25,9 @@ type Fold struct {
 	sig   mark  // the newest signal sample: where a gap would begin
 	near  streak
 	far   streak
+	// The newest sample at run of a streak towards run, under a rule with pulses; else 0.
+	peakMs int64
+	heat   thermal
 
 	// marks are the instants between the cursor and the head at which something is or may be cut, ascending.
 	marks []mark
@@ -47,6 +50,9 @@ const (
 	markEdge                // a change of state
 	markNear                // the start of a streak, see Fold.near
 	markFar                 // the start of a streak, see Fold.far
+	markMinute              // the first temperature of a minute of which nothing is decided yet, see thermal.go
+	markTrend               // a change of the temperature's trend
+	markDip                 // a door is opened
 	markQuarter             // a quarter-hour edge within the hour
 )
 
@@ -55,6 +61,7 @@ type mark struct {
 	ms    int64
 	kind  kind
 	to    State                // markEdge: the state that begins
+	trend trend                // markTrend: the trend that begins
 	known bool                 // c is final
 	flags timeline.EnergyFlags // of the energy between the mark before and this one, once known
 	c     int64                // cumulative energy, milliWh
@@ -68,6 +75,8 @@ type tail struct {
 	c     int64 // cumulative energy at the cursor
 	piece timeline.Interval
 	state State // of the piece
+	trend trend // of the temperature, at the cursor
+	phase phase // of the piece
 	// The hour the cursor is in (or at the end of).
 	hour, hourEnd int64
 	times         [4]int64
@@ -118,6 +127,11 @@ func (f *Fold) Step(s Sample) {
 	f.lastMs = t
 	if s.Has&HasSignal != 0 {
 		f.signal(t, f.r.level(s.Signal, f.level))
+	} else if s.Has&SaysUnknown != 0 {
+		f.unknown(t)
+	}
+	if f.r.phases.on || f.heat.on {
+		f.warm(&s)
 	}
 	if len(f.marks) > 0 {
 		f.advance()
@@ -216,6 +230,17 @@ func (f *Fold) signal(t int64, level State) {
 	}
 }
 
+// unknown takes a sample at t that says that the state is not known.
+func (f *Fold) unknown(t int64) {
+	if f.state == Unknown {
+		return
+	}
+	f.settle(t, Unknown)
+	f.dropStreaks()
+	f.push(mark{ms: t, kind: markEdge, to: Unknown})
+	f.state, f.level, f.sig = Unknown, Unknown, mark{}
+}
+
 // push appends a mark; its energy is known when the energy is known up to it.
 func (f *Fold) push(m mark) {
 	if f.energy.knownMs >= m.ms {
@@ -251,7 +276,7 @@ func (f *Fold) advance() {
 	n := 0
 	for n < len(f.marks) {
 		m := &f.marks[n]
-		if m.ms > horizon || !m.known || m.kind == markNear || m.kind == markFar {
+		if m.ms > horizon || !m.known || m.kind == markNear || m.kind == markFar || m.kind == markMinute {
 			break
 		}
 		f.pass(m, f.out)

@@ -22,20 +22,27 @@ func aDay(t *rapid.T, register bool) (*fold.Rules, []fold.Sample) {
 	rules := []fold.Rule{{
 		IdleAbove: idle, RunAbove: 1000, Hysteresis: 0.1, GapLimitMs: 3 * minute,
 		DwellOffMs: dwell("off"), DwellIdleMs: dwell("idle"), DwellRunMs: dwell("run"),
+		PulseMs:   rapid.SampledFrom([]int64{0, 0, 15_000, 2 * minute}).Draw(t, "pulse"),
+		PhaseRate: rapid.SampledFrom([]float64{0, 2}).Draw(t, "phases"), PhaseBand: 10, PhaseCold: 60,
 	}}
 	if rapid.Bool().Draw(t, "second rule") {
 		second := rules[0]
-		second.FromMs, second.IdleAbove, second.RunAbove = midnight+2*60*minute, 50, 500
+		second.FromMs, second.IdleAbove, second.RunAbove, second.PhaseRate = midnight+2*60*minute, 50, 500, 1
 		rules = append(rules, second)
 	}
 	at := midnight + rapid.Int64Range(0, 60*minute).Draw(t, "begin")
 	wh := rapid.Float64Range(0, 1e6).Draw(t, "register")
 	last := at
+	celsius := rapid.Float64Range(20, 900).Draw(t, "temperature")
 	var samples []fold.Sample
 	for n := rapid.IntRange(1, 30).Draw(t, "stretches"); n > 0; n-- {
 		step := rapid.SampledFrom([]int64{5_000, 30_000, minute}).Draw(t, "step")
 		watt := rapid.SampledFrom([]float64{0, 95, 300, 950, 1100, 9000}).Draw(t, "power")
 		noSignal := rapid.IntRange(0, 5).Draw(t, "sensor") == 0
+		warming := rapid.SampledFrom([]float64{-20, -5, 0, 0, 1, 8}).Draw(t, "°C per minute")
+		noTemperature := rapid.IntRange(0, 4).Draw(t, "probe") == 0
+		set := rapid.SampledFrom([]float32{0, 300, 850}).Draw(t, "set")
+		says := rapid.IntRange(0, 9).Draw(t, "status") == 0
 		noRegister := rapid.IntRange(0, 3).Draw(t, "meter") == 0
 		noPower := rapid.IntRange(0, 3).Draw(t, "wattmeter") == 0
 		lag := rapid.SampledFrom([]int64{0, 0, 1_000}).Draw(t, "lag")
@@ -43,6 +50,17 @@ func aDay(t *rapid.T, register bool) (*fold.Rules, []fold.Sample) {
 			wh += watt * float64(at-last) / 3.6e6
 			last = at
 			s := fold.Sample{TimeMs: at, Signal: watt, PowerW: watt, EnergyWh: wh}
+			celsius = min(1200, max(20, celsius+warming*float64(step)/float64(minute)))
+			s.TempC, s.SetC = float32(celsius), set
+			if !noTemperature {
+				s.Has |= fold.HasTemperature
+			}
+			if set > 0 {
+				s.Has |= fold.HasSetpoint
+			}
+			if noSignal && says {
+				s.Has |= fold.SaysUnknown
+			}
 			if !noSignal {
 				s.Has |= fold.HasSignal
 			}

@@ -10,7 +10,7 @@ import (
 
 // version changes whenever the fold would give something else for the same samples, so that old checkpoints no longer
 // fit and everything is rebuilt.
-const version = 2
+const version = 3
 
 // defaultGapLimitMs holds where there is no rule (domain: max(3 × report interval, 180 s)).
 const defaultGapLimitMs = 180_000
@@ -23,6 +23,14 @@ type Rule struct {
 	Hysteresis                          float64 // 0 ≤ h < 1
 	DwellOffMs, DwellIdleMs, DwellRunMs int64
 	GapLimitMs                          int64 // > 0
+
+	// PulseMs is the longest pause between two strokes of work: samples at run no farther apart are one streak of run, and
+	// run is left only after a longer pause. 0: every sample speaks for itself.
+	PulseMs int64
+	// Phases of a furnace, see thermal.go; PhaseRate 0: the machine has none.
+	PhaseRate float64 // °C/min: steeper is heating or cooling
+	PhaseBand float64 // °C around the set value that is soak; at least 1 % of the set value
+	PhaseCold float64 // °C: below this a furnace that is not heated is cold
 }
 
 // Rules is the dated list of a machine's rules and the zone of its hours. It is read-only and may be shared.
@@ -36,6 +44,8 @@ type rule struct {
 	Rule
 	idleLeave, runLeave float64
 	dwell               [4]int64
+	pulsing             [4]int64 // dwell when run is left
+	phases              phaseRule
 	identity            uint64 // of this rule and all before it, the zone and the fold's version
 }
 
@@ -54,10 +64,10 @@ func NewRules(zone *time.Location, in ...Rule) *Rules {
 			word(uint64(x.FromMs))
 		}
 		_, _ = h.Write([]byte(x.Signal))
-		for _, f := range []float64{x.IdleAbove, x.RunAbove, x.Hysteresis} {
+		for _, f := range []float64{x.IdleAbove, x.RunAbove, x.Hysteresis, x.PhaseRate, x.PhaseBand, x.PhaseCold} {
 			word(math.Float64bits(f))
 		}
-		for _, n := range []int64{x.DwellOffMs, x.DwellIdleMs, x.DwellRunMs, x.GapLimitMs} {
+		for _, n := range []int64{x.DwellOffMs, x.DwellIdleMs, x.DwellRunMs, x.GapLimitMs, x.PulseMs} {
 			word(uint64(n))
 		}
 		r.rules = append(r.rules, rule{
@@ -65,6 +75,8 @@ func NewRules(zone *time.Location, in ...Rule) *Rules {
 			idleLeave: x.IdleAbove * (1 - x.Hysteresis),
 			runLeave:  x.RunAbove * (1 - x.Hysteresis),
 			dwell:     [4]int64{Off: x.DwellOffMs, Idle: x.DwellIdleMs, Run: x.DwellRunMs},
+			pulsing:   [4]int64{Off: max(x.DwellOffMs, x.PulseMs), Idle: max(x.DwellIdleMs, x.PulseMs)},
+			phases:    newPhaseRule(x),
 			identity:  h.Sum64(),
 		})
 	}

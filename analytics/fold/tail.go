@@ -17,7 +17,17 @@ func (f *Fold) pass(m *mark, out Sink) {
 			p.cut(p.state, out)
 		}
 	case markEdge:
+		p.phase = phaseOf(m.to, p.trend, p.phase)
 		p.cut(m.to, out)
+	case markTrend, markDip:
+		if m.kind == markDip && p.state == Run {
+			p.piece.DoorDips++
+		}
+		p.trend = m.trend
+		if next := phaseOf(p.state, p.trend, p.phase); next != p.phase {
+			p.phase = next
+			p.cut(p.state, out)
+		}
 	}
 }
 
@@ -71,7 +81,7 @@ func (p *tail) cut(next State, out Sink) {
 		out.Piece(p.piece)
 	}
 	p.state = next
-	p.piece = timeline.Interval{State: next.String(), StartMs: p.ms}
+	p.piece = timeline.Interval{State: next.String(), StartMs: p.ms, Phase: p.phase.String()}
 }
 
 // closeHour emits the hour that ends at the cursor and opens the next one.
@@ -100,6 +110,7 @@ func (f *Fold) Tip(out Sink) {
 	g := *f
 	g.marks = slices.Clone(f.marks)
 	g.dropStreaks()
+	g.dropMinutes()
 	waiting := func(m mark) mark {
 		if !m.known {
 			m.c = g.energy.c

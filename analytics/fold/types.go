@@ -27,6 +27,9 @@ const (
 	HasEnergy
 	HasPower
 	EnergyIsEstimated // the register reading itself is marked as not plainly good
+	SaysUnknown       // a status signal says that it does not know the state
+	HasTemperature
+	HasSetpoint
 )
 
 // Sample is what was measured at one instant, as far as the fold needs it. A value that Has does not name is absent.
@@ -35,6 +38,8 @@ type Sample struct {
 	Signal   float64 // quantity named by the rule in force, in its stored unit
 	EnergyWh float64 // cumulative register
 	PowerW   float64 // negative power (export, reversed transformer) counts as 0
+	TempC    float32 // of the furnace, °C; looked at only under rules with phases
+	SetC     float32 // what its controller is set to, °C
 	Has      Has
 }
 

@@ -294,5 +294,5 @@ func signalField(s registry.Settings) string {
 
 // runs reports whether the signal was at or above the run threshold when last heard, and heard recently enough.
 func (h held) runs(s registry.Settings, atMs int64) bool {
-	return s.RunAbove > 0 && h.atMs > 0 && h.value >= s.RunAbove && h.atMs <= atMs && atMs-h.atMs <= s.GapLimitMs()
+	return s.RunAbove > 0 && s.HasThresholds() && h.atMs > 0 && h.value >= s.RunAbove && h.atMs <= atMs && atMs-h.atMs <= s.GapLimitMs()
 }

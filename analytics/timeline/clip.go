@@ -21,6 +21,9 @@ func Clip(in []Interval, fromMs, toMs int64) []Interval {
 				cut.Flags |= EnergyInterpolated
 			}
 			cut.Open = iv.Open && end == iv.EndMs
+			if start != iv.StartMs {
+				cut.DoorDips = 0 // told where the interval begins
+			}
 		}
 		out = append(out, cut)
 	}

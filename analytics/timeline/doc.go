@@ -19,6 +19,13 @@ const (
 	StateVoid    = "void"
 )
 
+// The phases of a furnace. Heating and soak lie in run and short idle, cooling in idle and off.
+const (
+	PhaseHeating = "heating"
+	PhaseSoak    = "soak"
+	PhaseCooling = "cooling"
+)
+
 // Interval is a machine in one state from StartMs to EndMs (half-open).
 type Interval struct {
 	State           string
@@ -28,6 +35,8 @@ type Interval struct {
 	Flags           EnergyFlags
 	Open            bool   // the newest interval: it may still grow or change
 	Cause           string // of unknown time, as far as known: "" for now, else no-data
+	Phase           string // of a furnace: heating, soak, cooling; "": none, or an interval of several
+	DoorDips        int64  // how often its door was opened, seen by the temperature
 }
 
 // CauseNoData is the cause of unknown time before the first and after the last sample: nothing stored there at all.

@@ -17,9 +17,11 @@ const (
 	FieldEstimated = "energy_estimated" // bool
 	FieldOpen      = "open"             // bool
 	FieldCause     = "cause"            // string
+	FieldPhase     = "phase"            // string: heating, soak, cooling, ""
+	FieldDoorDips  = "door_dips"        // int
 )
 
-var stateFields = []string{FieldState, FieldEndMs, FieldEnergy, FieldEstimated, FieldOpen, FieldCause, FieldFlags}
+var stateFields = []string{FieldState, FieldEndMs, FieldEnergy, FieldEstimated, FieldOpen, FieldCause, FieldFlags, FieldPhase, FieldDoorDips}
 
 // page is how many pieces are read at once when looking back or ahead for the rest of an interval.
 const page = 64
@@ -33,6 +35,15 @@ const farMs = int64(1) << 43
 // no older than gapLimitMs; after that `unknown` begins at that last sample. The result depends on nothing but the
 // stored pieces and the arguments. An empty range gives no intervals.
 func Read(ctx context.Context, s tsdb.Store, site, machine string, fromMs, toMs, nowMs, gapLimitMs int64) ([]Interval, error) {
+	return read(ctx, s, site, machine, fromMs, toMs, nowMs, gapLimitMs, func(a, b *Interval) bool { return a.State == b.State })
+}
+
+// ReadPhases is Read with the intervals of a furnace parted by phase.
+func ReadPhases(ctx context.Context, s tsdb.Store, site, machine string, fromMs, toMs, nowMs, gapLimitMs int64) ([]Interval, error) {
+	return read(ctx, s, site, machine, fromMs, toMs, nowMs, gapLimitMs, func(a, b *Interval) bool { return a.State == b.State && a.Phase == b.Phase })
+}
+
+func read(ctx context.Context, s tsdb.Store, site, machine string, fromMs, toMs, nowMs, gapLimitMs int64, same func(a, b *Interval) bool) ([]Interval, error) {
 	if fromMs >= toMs {
 		return nil, nil
 	}
@@ -42,7 +53,7 @@ func Read(ctx context.Context, s tsdb.Store, site, machine string, fromMs, toMs,
 		return nil, fmt.Errorf("read states of %s/%s: %w", site, machine, err)
 	}
 	hold(pieces, nowMs, gapLimitMs)
-	joined := join(tile(pieces, fromMs, toMs))
+	joined := join(tile(pieces, fromMs, toMs), same)
 	return slices.DeleteFunc(joined, func(iv Interval) bool { return iv.EndMs <= fromMs || iv.StartMs >= toMs }), nil
 }
 
@@ -70,6 +81,8 @@ func (iv Interval) Point(site, machine string) tsdb.Point {
 		{Key: FieldOpen, Value: iv.Open},
 		{Key: FieldCause, Value: iv.Cause},
 		{Key: FieldFlags, Value: int64(iv.Flags)},
+		{Key: FieldPhase, Value: iv.Phase},
+		{Key: FieldDoorDips, Value: iv.DoorDips},
 	}}
 }
 
@@ -178,6 +191,12 @@ func piece(row tsdb.Row) Interval {
 	if v, ok := row.Values[6].(int64); ok {
 		iv.Flags = EnergyFlags(v)
 	}
+	if v, ok := row.Values[7].(string); ok {
+		iv.Phase = v
+	}
+	if v, ok := row.Values[8].(int64); ok {
+		iv.DoorDips = v
+	}
 	return iv
 }
 
@@ -221,17 +240,21 @@ func tile(pieces []Interval, fromMs, toMs int64) []Interval {
 	return out
 }
 
-// join makes intervals of neighbouring pieces of one state.
-func join(pieces []Interval) []Interval {
+// join makes intervals of neighbouring pieces that are the same. A phase stays when it is that of all.
+func join(pieces []Interval, same func(a, b *Interval) bool) []Interval {
 	out := pieces[:0]
 	for _, p := range pieces {
-		if n := len(out); n > 0 && out[n-1].State == p.State && out[n-1].EndMs == p.StartMs {
+		if n := len(out); n > 0 && same(&out[n-1], &p) && out[n-1].EndMs == p.StartMs {
 			last := &out[n-1]
 			last.EndMs = p.EndMs
 			last.EnergyMilliWh += p.EnergyMilliWh
 			last.EnergyEstimated = last.EnergyEstimated || p.EnergyEstimated
 			last.Flags |= p.Flags
 			last.Open = p.Open
+			last.DoorDips += p.DoorDips
+			if last.Phase != p.Phase {
+				last.Phase = ""
+			}
 			continue
 		}
 		out = append(out, p)

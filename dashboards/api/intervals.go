@@ -14,7 +14,8 @@ import (
 // Interval is a machine in one state.
 type Interval struct {
 	State           string       `json:"state" enum:"off,idle,run,unknown"`
-	Phase           string       `json:"phase,omitempty" doc:"Furnaces only: heating, soak, cooling"`
+	Phase           string       `json:"phase,omitempty" enum:"heating,soak,cooling" doc:"Furnaces with phases only"`
+	DoorDips        int64        `json:"door_dips,omitempty" doc:"Furnaces with phases only: how often the door was opened, by the temperature"`
 	Start           time.Time    `json:"start"`
 	End             time.Time    `json:"end"`
 	DurationS       float64      `json:"duration_s"`
@@ -82,7 +83,7 @@ func (a *API) intervals(ctx context.Context, site, machine string, fromMs, toMs 
 	if err != nil {
 		return nil, a.fail(ctx, "read the settings", err)
 	}
-	pieces, err := timeline.Read(ctx, a.store, site, machine, fromMs, toMs, nowMs, limit)
+	pieces, err := timeline.ReadPhases(ctx, a.store, site, machine, fromMs, toMs, nowMs, limit)
 	if err != nil {
 		return nil, a.fail(ctx, "read the states", err)
 	}
@@ -102,7 +103,7 @@ func (a *API) intervals(ctx context.Context, site, machine string, fromMs, toMs 
 		out[i] = Interval{
 			State: p.State, Start: at(p.StartMs), End: at(p.EndMs), DurationS: seconds(p.EndMs - p.StartMs),
 			EnergyWh: wattHours(p.EnergyMilliWh), EnergyEstimated: p.EnergyEstimated, EnergyFlags: p.Flags.Codes(), Quality: quality(p), Open: p.Open, Cause: p.Cause,
-			Sessions: overlapping(sessions, p.StartMs, p.EndMs),
+			Sessions: overlapping(sessions, p.StartMs, p.EndMs), Phase: p.Phase, DoorDips: p.DoorDips,
 		}
 		if p.State != timeline.StateUnknown && doubtful.within(p.StartMs, p.EndMs) {
 			out[i].Quality = "bounded"

@@ -21,7 +21,7 @@ const (
 // ruleOf is the table of what a window does with each quantity.
 func ruleOf(name string) rule {
 	switch name {
-	case quantity.Energy, quantity.Pulses, quantity.Setpoint, quantity.Supply:
+	case quantity.Energy, quantity.Pulses, quantity.Setpoint, quantity.Supply, quantity.Status, quantity.StatusCode:
 		return last
 	case quantity.Card:
 		return event

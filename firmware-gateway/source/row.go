@@ -30,7 +30,10 @@ func (cols columns) parseRow(ms int64, fields []string, card func(string) (strin
 		case quantity.KindBool:
 			s.Bool, err = parseBool(text)
 		case quantity.KindText:
-			s.Text, err = card(text)
+			s.Text = text
+			if c.q.Name == quantity.Card {
+				s.Text, err = card(text)
+			}
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.q.Name, err)

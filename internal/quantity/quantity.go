@@ -42,6 +42,8 @@ const (
 	Pulses      = "pulses"
 	Card        = "card"
 	Supply      = "supply"
+	Status      = "status"      // what a machine's controller says it does, as a text
+	StatusCode  = "status_code" // the same as a number
 )
 
 // Quantity describes one measured thing.
@@ -94,6 +96,8 @@ func build() map[string]Quantity {
 	add(Quantity{Name: Pulses, Unit: "count", Field: "pulses", Min: 0, Max: 1e15})
 	add(Quantity{Name: Card, Field: "card", Kind: KindText})
 	add(Quantity{Name: Supply, Field: "supply", Kind: KindBool})
+	add(Quantity{Name: Status, Field: "status", Kind: KindText})
+	add(Quantity{Name: StatusCode, Field: "status_code", Min: -1e9, Max: 1e9})
 	return m
 }
 

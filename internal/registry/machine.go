@@ -14,7 +14,14 @@ import (
 var Classes = []string{"furnace", "kiln", "cutting", "polishing", "hammering", "designing", ClassMainMeter}
 
 // Signals lists the quantities that can show a machine's state; see Settings.
-var Signals = []string{quantity.Power, quantity.PowerMax, quantity.Current, quantity.Speed}
+// power is the mean of the gateway's window, power_max and power_min its extremes; where a pack has no extreme, the mean stands
+// for it. status and status_code come from the machine's own controller.
+var Signals = []string{
+	quantity.Power, quantity.PowerMax, quantity.PowerMin, quantity.Current, quantity.Speed, quantity.Status, quantity.StatusCode,
+}
+
+// StatusStates lists what a value of a status signal can mean.
+var StatusStates = []string{"off", "idle", "run", "unknown"}
 
 func scanMachine(row scanner) (m Machine, err error) {
 	return m, row.Scan(&m.Site, &m.ID, &m.Class, &m.Name.Hi, &m.Name.En, &m.Position, &m.Gateway)

@@ -9,7 +9,8 @@ func scanSettings(row scanner) (s Settings, err error) {
 	return s, row.Scan(&s.ValidFromMs, &s.Signal, &s.IdleAbove, &s.RunAbove, &s.Hysteresis,
 		&s.DwellOffMs, &s.DwellIdleMs, &s.DwellRunMs, &s.ReportMs,
 		&s.TemperatureMaxC, &s.VibrationRatio, &s.SilentAfterMs,
-		&s.AccelerationRatio, &s.KurtosisRise, &s.PersistOver, &s.PersistOf, &s.BaselineFromMs)
+		&s.AccelerationRatio, &s.KurtosisRise, &s.PersistOver, &s.PersistOf, &s.BaselineFromMs,
+		&s.PulseMs, &s.StatusMap, &s.PhaseRateC, &s.PhaseBandC, &s.PhaseColdC)
 }
 
 // SettingsAt returns all dated settings of a machine, oldest first; none when it has none or does not exist.
@@ -21,7 +22,8 @@ func settings(ctx context.Context, q querier, site, machine string) ([]Settings,
 	return list(ctx, q, "settings of "+site+"/"+machine, scanSettings, `
 		SELECT valid_from_ms, signal, idle_above, run_above, hysteresis, dwell_off_ms, dwell_idle_ms, dwell_run_ms,
 			report_ms, temperature_max_c, vibration_ratio, silent_after_ms,
-			acceleration_ratio, kurtosis_rise, persist_over, persist_of, baseline_from_ms
+			acceleration_ratio, kurtosis_rise, persist_over, persist_of, baseline_from_ms,
+			pulse_ms, status_map, phase_rate_c, phase_band_c, phase_cold_c
 		FROM machine_settings WHERE site = $1 AND machine = $2 ORDER BY valid_from_ms`, site, machine)
 }
 
@@ -29,8 +31,9 @@ func saveSettings(ctx context.Context, q querier, site, machine string, s Settin
 	_, err := q.ExecContext(ctx, `
 		INSERT INTO machine_settings (site, machine, valid_from_ms, signal, idle_above, run_above, hysteresis,
 			dwell_off_ms, dwell_idle_ms, dwell_run_ms, report_ms, temperature_max_c, vibration_ratio, silent_after_ms,
-			acceleration_ratio, kurtosis_rise, persist_over, persist_of, baseline_from_ms)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+			acceleration_ratio, kurtosis_rise, persist_over, persist_of, baseline_from_ms,
+			pulse_ms, status_map, phase_rate_c, phase_band_c, phase_cold_c)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
 		ON CONFLICT (site, machine, valid_from_ms) DO UPDATE SET signal = excluded.signal,
 			idle_above = excluded.idle_above, run_above = excluded.run_above, hysteresis = excluded.hysteresis,
 			dwell_off_ms = excluded.dwell_off_ms, dwell_idle_ms = excluded.dwell_idle_ms,
@@ -39,10 +42,13 @@ func saveSettings(ctx context.Context, q querier, site, machine string, s Settin
 			silent_after_ms = excluded.silent_after_ms,
 			acceleration_ratio = excluded.acceleration_ratio, kurtosis_rise = excluded.kurtosis_rise,
 			persist_over = excluded.persist_over, persist_of = excluded.persist_of,
-			baseline_from_ms = excluded.baseline_from_ms`,
+			baseline_from_ms = excluded.baseline_from_ms,
+			pulse_ms = excluded.pulse_ms, status_map = excluded.status_map,
+			phase_rate_c = excluded.phase_rate_c, phase_band_c = excluded.phase_band_c, phase_cold_c = excluded.phase_cold_c`,
 		site, machine, s.ValidFromMs, s.Signal, s.IdleAbove, s.RunAbove, s.Hysteresis,
 		s.DwellOffMs, s.DwellIdleMs, s.DwellRunMs, s.ReportMs, s.TemperatureMaxC, s.VibrationRatio, s.SilentAfterMs,
-		s.AccelerationRatio, s.KurtosisRise, s.PersistOver, s.PersistOf, s.BaselineFromMs)
+		s.AccelerationRatio, s.KurtosisRise, s.PersistOver, s.PersistOf, s.BaselineFromMs,
+		s.PulseMs, s.StatusMap, s.PhaseRateC, s.PhaseBandC, s.PhaseColdC)
 	if err != nil {
 		return fmt.Errorf("settings of %s: %w", machine, err)
 	}

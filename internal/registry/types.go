@@ -43,13 +43,14 @@ const ClassMainMeter = "main-meter"
 // until the next row of the same machine.
 type Settings struct {
 	ValidFromMs int64
-	Signal      string  // quantity that shows the state: power (default), power_max, current, speed
+	Signal      string  // quantity that shows the state, one of Signals; power by default
 	IdleAbove   float64 // at or above: idle (unit of the signal); 0 < IdleAbove ≤ RunAbove
 	RunAbove    float64 // at or above: run. IdleAbove = RunAbove makes a two-state machine (off, run)
 	Hysteresis  float64 // leave a state at threshold × (1 − Hysteresis); 0.1 by default
 	DwellOffMs  int64   // how long a new state must persist before it counts; the change is back-dated
 	DwellIdleMs int64
 	DwellRunMs  int64
+	PulseMs     int64 // longest pause between two strokes of work that still counts as run; 0: none
 	ReportMs    int64 // usual distance of samples; the gap limit is max(3 × ReportMs, 180 s)
 
 	TemperatureMaxC float64 // alarm limit; 0: no rule
@@ -60,7 +61,19 @@ type Settings struct {
 	KurtosisRise           float64 // alarm when kurtosis in state run ≥ the machine's own baseline + rise; 0: no rule
 	PersistOver, PersistOf int64   // how many of how many running minutes must be over the limit of these three; 0: 3 of 5
 	BaselineFromMs         int64   // the baseline is learnt from here on (a new wheel, a new bearing); 0: from the first data
+
+	// StatusMap is for the signals status and status_code: which value means which state, a JSON object with sorted
+	// keys, for example {"-1":"unknown","0":"off","1":"run"}. A value that is not listed is unknown. "": any other signal.
+	StatusMap string
+
+	// Furnace phases, see package analytics/fold. PhaseRateC 0: the machine has none.
+	PhaseRateC float64 // °C per minute: steeper is heating or cooling
+	PhaseBandC float64 // °C around the set value that count as soak, at least 1 % of it
+	PhaseColdC float64 // °C below which a furnace that is not heated is cold
 }
+
+// HasThresholds reports whether the state comes from a measured value, not from the words of a controller.
+func (s Settings) HasThresholds() bool { return s.StatusMap == "" }
 
 // GapLimitMs is the longest distance of two samples that still counts as known: max(3 × report interval, 180 s).
 func (s Settings) GapLimitMs() int64 { return max(3*s.ReportMs, 180_000) }

@@ -18,6 +18,17 @@ type settings struct {
 	Dwell      dwell           `yaml:"dwell"`
 	Report     config.Duration `yaml:"report"` // default 1s
 	Alarms     alarms          `yaml:"alarms"`
+
+	Pulse  config.Duration   `yaml:"pulse"`  // longest pause between two strokes of work; left out: none
+	Status map[string]string `yaml:"status"` // signals status and status_code: value → off, idle, run, unknown
+	Phases phases            `yaml:"phases"` // of a furnace; {} takes the defaults, left out: none
+}
+
+// phases says how a furnace's temperature is read.
+type phases struct {
+	Rate float64 `yaml:"rate"` // °C per minute, default 2
+	Band float64 `yaml:"band"` // °C, default 10
+	Cold float64 `yaml:"cold"` // °C, default 60
 }
 
 type dwell struct {
@@ -50,10 +61,16 @@ const (
 	defaultDwellIdle  = 2 * time.Minute
 	defaultDwellRun   = time.Minute
 	defaultReport     = time.Second
+
+	// Domain page §4.3.
+	defaultPhaseRate = 2
+	defaultPhaseBand = 10
+	defaultPhaseCold = 60
 )
 
 func (r *reader) settings(at config.Path, s settings) registry.Settings {
 	r.fillSettings(at, &s)
+	statusMap := r.status(at, &s)
 	out := registry.Settings{
 		Signal: s.Signal, IdleAbove: s.IdleAbove, RunAbove: s.RunAbove, Hysteresis: s.Hysteresis,
 		DwellOffMs: s.Dwell.Off.Ms(), DwellIdleMs: s.Dwell.Idle.Ms(), DwellRunMs: s.Dwell.Run.Ms(),
@@ -61,6 +78,8 @@ func (r *reader) settings(at config.Path, s settings) registry.Settings {
 		TemperatureMaxC: s.Alarms.TemperatureMaxC, VibrationRatio: s.Alarms.VibrationRatio, SilentAfterMs: s.Alarms.SilentAfter.Ms(),
 		AccelerationRatio: s.Alarms.AccelerationRatio, KurtosisRise: s.Alarms.KurtosisRise,
 		PersistOver: s.Alarms.Persist.Over, PersistOf: s.Alarms.Persist.Of,
+		PulseMs: s.Pulse.Ms(), StatusMap: statusMap,
+		PhaseRateC: s.Phases.Rate, PhaseBandC: s.Phases.Band, PhaseColdC: s.Phases.Cold,
 	}
 	if s.Alarms.BaselineFrom != "" {
 		out.BaselineFromMs = r.date(at.Then("alarms", "baseline_from"), s.Alarms.BaselineFrom)
@@ -72,6 +91,7 @@ func (r *reader) settings(at config.Path, s settings) registry.Settings {
 	r.thresholds(at, s)
 	r.times(at, s)
 	r.alarms(at.Then("alarms"), s)
+	r.phases(at.Then("phases"), s.Phases)
 	return out
 }
 
@@ -84,14 +104,29 @@ func (r *reader) fillSettings(at config.Path, s *settings) {
 	if missing("hysteresis") {
 		s.Hysteresis = defaultHysteresis
 	}
+	dwellOff, dwellIdle, dwellRun := defaultDwellOff, defaultDwellIdle, defaultDwellRun
+	if isStatus(s.Signal) { // a controller does not waver
+		dwellOff, dwellIdle, dwellRun = 0, 0, 0
+	}
+	if !missing("phases") {
+		for _, p := range []struct {
+			key   string
+			value *float64
+			to    float64
+		}{{"rate", &s.Phases.Rate, defaultPhaseRate}, {"band", &s.Phases.Band, defaultPhaseBand}, {"cold", &s.Phases.Cold, defaultPhaseCold}} {
+			if missing("phases", p.key) {
+				*p.value = p.to
+			}
+		}
+	}
 	for _, d := range []struct {
 		path  []any
 		value *config.Duration
 		to    time.Duration
 	}{
-		{[]any{"dwell", "off"}, &s.Dwell.Off, defaultDwellOff},
-		{[]any{"dwell", "idle"}, &s.Dwell.Idle, defaultDwellIdle},
-		{[]any{"dwell", "run"}, &s.Dwell.Run, defaultDwellRun},
+		{[]any{"dwell", "off"}, &s.Dwell.Off, dwellOff},
+		{[]any{"dwell", "idle"}, &s.Dwell.Idle, dwellIdle},
+		{[]any{"dwell", "run"}, &s.Dwell.Run, dwellRun},
 		{[]any{"report"}, &s.Report, defaultReport},
 	} {
 		if missing(d.path...) {
@@ -101,6 +136,9 @@ func (r *reader) fillSettings(at config.Path, s *settings) {
 }
 
 func (r *reader) thresholds(at config.Path, s settings) {
+	if isStatus(s.Signal) {
+		return
+	}
 	unit := ""
 	if q, ok := quantity.Get(s.Signal); ok {
 		unit = " " + q.Unit
@@ -139,6 +177,7 @@ func (r *reader) times(at config.Path, s settings) {
 		{[]any{"dwell", "off"}, s.Dwell.Off, 0},
 		{[]any{"dwell", "idle"}, s.Dwell.Idle, 0},
 		{[]any{"dwell", "run"}, s.Dwell.Run, 0},
+		{[]any{"pulse"}, s.Pulse, 0},
 		{[]any{"report"}, s.Report, time.Millisecond},
 	} {
 		if v := d.value.Std(); v < d.least || v > longestTime {

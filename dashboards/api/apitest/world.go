@@ -233,7 +233,14 @@ func (w *World) stay(ctx context.Context, m *machine) error {
 }
 
 func (w *World) piece(m *machine, state string, fromMs, toMs int64) timeline.Interval {
-	return timeline.Interval{State: state, StartMs: fromMs, EndMs: toMs, EnergyMilliWh: int64(m.powerW[state]) * (toMs - fromMs) / 3600, EnergyEstimated: m.ID == "design-1"}
+	phase := ""
+	if m.temperature != nil {
+		phase = map[string]string{timeline.StateRun: timeline.PhaseSoak, timeline.StateIdle: timeline.PhaseCooling}[state]
+		if state == timeline.StateRun && fromMs != timeline.HourFloor(fromMs, w.zone) {
+			phase = timeline.PhaseHeating // up to the next hour
+		}
+	}
+	return timeline.Interval{Phase: phase, State: state, StartMs: fromMs, EndMs: toMs, EnergyMilliWh: int64(m.powerW[state]) * (toMs - fromMs) / 3600, EnergyEstimated: m.ID == "design-1"}
 }
 
 func (w *World) sample(ctx context.Context, m *machine, ms int64, powerW float64) error {

@@ -8,6 +8,7 @@ import { useWords, type Key } from "../i18n";
 import { Baselines } from "../parts/baselines";
 import { Chart } from "../parts/charts";
 import { GapCause } from "../parts/gap";
+import { Phases, phaseWord } from "../parts/phase";
 import { StateBar, StatePill, stateWord, states, Symbol } from "../parts/state";
 import { Busy, Empty, Failed } from "../parts/status";
 import { dayMarks, freshness } from "./live";
@@ -90,6 +91,7 @@ function Day({ machine, day }: { machine: string; day: string }) {
       <section>
         <h2>{t("machine.daybar")}</h2>
         <StateBar pieces={pieces} from={from} to={to} marks={dayMarks} now={now} />
+        <Phases rows={rows} from={from} to={to} />
         <ul class="sums">
           {states.map((k) => (
             <li key={k}><span class={`chip s-${k}`}><Symbol state={k} /></span>{t(stateWord[k])} <b>{duration(s[k])}</b></li>
@@ -107,7 +109,7 @@ function Day({ machine, day }: { machine: string; day: string }) {
             <tbody>
               {shown.map((i) => (
                 <tr key={i.start}>
-                  <td><StatePill state={i.state} />{i.state === "unknown" ? <small><a href="#/gaps"><GapCause cause={i.cause} evidence={i.evidence} /></a></small> : null}</td>
+                  <td><StatePill state={i.state} />{i.phase ? <small class="phaseword">{t(phaseWord[i.phase])}</small> : null}{i.state === "unknown" ? <small><a href="#/gaps"><GapCause cause={i.cause} evidence={i.evidence} /></a></small> : null}</td>
                   <td>{clockSeconds(Date.parse(i.start), site.zone)}</td>
                   <td>{i.open ? t("machine.open") : clockSeconds(Date.parse(i.end), site.zone)}</td>
                   <td class="n">{duration(i.duration_s)}</td>
