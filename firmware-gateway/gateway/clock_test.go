@@ -51,6 +51,13 @@ func (c *computer) sync() {
 	c.wrong, c.synced = 0, true
 }
 
+func (s *site) read(name string) string {
+	s.t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.dir, name))
+	require.NoError(s.t, err)
+	return string(text)
+}
+
 func (s *site) boot(k *computer) (g *gateway.Gateway, stop func()) {
 	s.t.Helper()
 	c, err := config.Load(filepath.Join(s.dir, "gateway.yaml"))
@@ -76,9 +83,7 @@ func TestNothingIsSentWithoutATime(t *testing.T) {
 	server.Answer(true)
 	epoch := time.Now().Add(-time.Hour).UTC().Truncate(time.Second)
 	s := newSite(t, b.URL(), fmt.Sprintf("  - id: furnace-1\n    source: sim\n    sim: {seed: 7, epoch: %s, kind: furnace}\n    every: 200ms\n    pack: 400ms\n", epoch.Format(time.RFC3339)))
-	text, err := os.ReadFile(filepath.Join(s.dir, "gateway.yaml"))
-	require.NoError(t, err)
-	s.write("gateway.yaml", strings.Replace(string(text), "clock: trusted", "clock: kernel", 1))
+	s.write("gateway.yaml", strings.Replace(s.read("gateway.yaml"), "clock: trusted", "clock: kernel", 1))
 
 	first := &computer{boot: "boot-1", booted: time.Now().Add(-time.Minute), wrong: -30 * time.Minute}
 	g, stop := s.boot(first)
@@ -113,4 +118,19 @@ func TestNothingIsSentWithoutATime(t *testing.T) {
 		last = sample.TimeMs
 	}
 	require.Greater(t, last, synced.UnixMilli())
+}
+
+// A recording has its own dates: on a computer without a time it is sent at once, and its samples are not marked.
+func TestRecordingKeepsItsDates(t *testing.T) {
+	b := brokertest.Embedded(t, uplinktest.Users())
+	server := uplinktest.NewServer(t, b)
+	server.Answer(true)
+	s := newSite(t, b.URL(), replayA)
+	s.write("gateway.yaml", strings.Replace(s.read("gateway.yaml"), "clock: trusted", "clock: kernel", 1))
+	want := s.recording(500)
+	g, _ := s.boot(&computer{boot: "boot-1", booted: time.Now().Add(-time.Minute), wrong: -30 * time.Minute})
+	require.Equal(t, wire.ClockBounded, g.Status().Clock)
+	require.Eventually(t, func() bool { return len(server.Samples("a")) == len(want) }, soon, often)
+	clocks := server.Clocks()
+	require.Equal(t, map[wire.Clock]int{wire.ClockSynced: server.Packs()}, clocks)
 }

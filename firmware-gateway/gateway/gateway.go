@@ -345,9 +345,13 @@ func (g *Gateway) replay(ctx context.Context, m config.Machine) error {
 		return g.failed(m, err)
 	}
 	defer r.Close()
-	s := m.Settings()
-	s.Every = 0 // rows are as far apart as they are: only a window that was asked for is made
-	return g.failed(m, g.sampler(m, s).Backlog(ctx, r, func(position any) { g.progress.mark(key, position) }))
+	settings := m.Settings()
+	settings.Every = 0 // rows are as far apart as they are: only a window that was asked for is made
+	s := g.sampler(m, settings)
+	if !o.ShiftNow {
+		s.Sink = recorded{g}
+	}
+	return g.failed(m, s.Backlog(ctx, r, func(position any) { g.progress.mark(key, position) }))
 }
 
 // failed logs why a machine's backlog does not go on; the others do.
@@ -389,6 +393,17 @@ func (g *Gateway) pollClock(ctx context.Context) error {
 func (g *Gateway) Add(machine string, newestMs int64, samples []wire.Sample) error {
 	err := g.queue(machine, newestMs, samples, pack.Tail{Boot: g.clock.Boot(), Known: true, Clock: g.clock.Trust()})
 	g.poke()
+	return err
+}
+
+// recorded takes packs of a recording that keeps its own dates: they are as good as they were, whatever the clock of this
+// computer does now.
+type recorded struct{ *Gateway }
+
+// Add queues a pack (sampler.Sink).
+func (r recorded) Add(machine string, newestMs int64, samples []wire.Sample) error {
+	err := r.queue(machine, newestMs, samples, pack.Tail{Boot: r.clock.Boot(), Known: true, Clock: wire.ClockSynced})
+	r.poke()
 	return err
 }
 

@@ -39,15 +39,27 @@ func TestMain(m *testing.M) {
 // options of one seed.
 type options struct {
 	setup, database string
-	rows            int // of each recording
-	faults          int // 0: one of each kind
+	rows            int  // of each recording
+	faults          int  // 0: one of each kind
+	calm            bool // nothing breaks
 }
 
-// TestFaults breaks everything once, each time in the same order.
+// The short bench, by set-up: those which between them have every link, every way to read a broker and every fault.
 func TestFaults(t *testing.T) {
-	c, faults := bench(t, buildServer(t), 20261122, options{setup: embeddedNATS, database: "sqlite", rows: 40_000})
-	t.Log(result(20261122, faults, c))
-	require.Zero(t, c.lost+c.doubled+c.wrong, "lost, doubled, wrong")
+	server := buildServer(t)
+	const seed = 20261122
+	apart, faults := bench(t, server, seed, options{setup: embeddedNATS, database: "sqlite", rows: 25_000})
+	t.Log(result(seed, faults, apart.comparison))
+	require.Zero(t, apart.lost+apart.doubled+apart.wrong, "lost, doubled, wrong")
+	calm, _ := bench(t, server, seed, options{setup: allInOne, database: "sqlite", rows: 25_000, calm: true})
+	for path, want := range calm.answers {
+		got := apart.answers[path]
+		i := 0
+		for i < min(len(want), len(got)) && want[i] == got[i] {
+			i++
+		}
+		require.True(t, want == got, "%s is not what an undisturbed line answers:\n…%.300s\n…%.300s", path, want[max(0, i-100):], got[max(0, i-100):])
+	}
 }
 
 // TestSeeds is make bench-faults: as many seeds as were asked for, as a table.
@@ -62,13 +74,13 @@ func TestSeeds(t *testing.T) {
 	fmt.Printf(form, "seed", "broker", "registry", "faults", "sent", "stored", "lost", "doubled", "wrong", "cut", "refused", "seconds")
 	for seed := *seedFlag; seed < *seedFlag+uint64(*seedsFlag); seed++ {
 		o := options{rows: 40_000, faults: 14}
-		o.setup = []string{embeddedNATS, embeddedMQTT, mosquitto}[seed%3]
-		o.database = []string{"sqlite", "postgres"}[seed/3%2]
+		o.setup = []string{allInOne, embeddedNATS, embeddedMQTT, mosquitto}[seed%4]
+		o.database = []string{"sqlite", "postgres"}[seed/4%2]
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			began := time.Now()
 			c, faults := bench(t, server, seed, o)
 			fmt.Printf(form, seed, o.setup, o.database, faults, c.sent, c.stored, c.lost, c.doubled, c.wrong, c.cut, c.refused, int(time.Since(began).Seconds()))
-			total.add(c)
+			total.add(c.comparison)
 			count += faults
 		})
 	}
@@ -80,25 +92,34 @@ func result(seed uint64, faults int, c comparison) string {
 	return fmt.Sprintf("result: seed=%d faults=%d sent=%d stored=%d lost=%d doubled=%d", seed, faults, c.sent, c.stored, c.lost, c.doubled)
 }
 
+// outcome is what is left at the end.
+type outcome struct {
+	comparison
+	answers map[string]string // of the API, by path
+}
+
 // bench runs one seed.
-func bench(t *testing.T, server string, seed uint64, o options) (comparison, int) {
+func bench(t *testing.T, server string, seed uint64, o options) (out outcome, faults int) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 4))
 	l := newLine(t, rng, server, o)
 	var rounds [][]fault
-	if o.faults > 0 {
+	switch {
+	case o.calm:
+	case o.faults > 0:
 		rounds = draw(l, rng, o.faults)
-	} else {
+	default:
 		rounds = each(l, rng)
 	}
-	faults := l.suffer(t, rounds)
+	faults = l.suffer(t, rounds)
 	l.drain(t)
-	l.stop(t)
-	c := l.compare(t)
+	out.comparison = l.compare(t)
+	out.answers = l.answers(t)
 	held, err := l.registry.QuarantinedList(context.Background(), site, 10)
 	require.NoError(t, err)
 	require.Empty(t, held, "packs were refused")
-	return c, faults
+	l.stop(t)
+	return out, faults
 }
 
 // buildServer builds karkhana as it is now.

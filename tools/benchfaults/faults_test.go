@@ -1,6 +1,7 @@
 package benchfaults
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -50,6 +51,7 @@ func kinds() []kind {
 		{"broker wiped", brokerWiped},
 		{"ingest killed", ingestKilled},
 		{"ingest stopped", ingestStopped},
+		{"analytics killed", analyticsKilled},
 		{"influxd killed", influxKilled},
 		{"influxd stopped", influxStopped},
 		{"link cut", linkFault("cut", func(k *faultlink.Link, _ *rand.Rand) { k.Cut() })},
@@ -62,9 +64,22 @@ func kinds() []kind {
 	}
 }
 
+// kinds are those that this line has.
+func (l *line) kinds() []kind {
+	return slices.DeleteFunc(kinds(), func(k kind) bool {
+		switch k.name {
+		case "disk full":
+			return !l.smallDisks
+		case "ingest killed", "ingest stopped", "analytics killed":
+			return l.setup == allInOne
+		}
+		return false
+	})
+}
+
 // draw makes n faults in rounds of one to three that hold at the same time.
 func draw(l *line, rng *rand.Rand, n int) (rounds [][]fault) {
-	all := slices.DeleteFunc(kinds(), func(k kind) bool { return k.name == "disk full" && !l.smallDisks })
+	all := l.kinds()
 	for n > 0 {
 		size := min(n, 1+rng.IntN(3))
 		var round []fault
@@ -83,10 +98,8 @@ func draw(l *line, rng *rand.Rand, n int) (rounds [][]fault) {
 // each makes one fault of each kind, in rounds of three.
 func each(l *line, rng *rand.Rand) (rounds [][]fault) {
 	var all []fault
-	for _, k := range kinds() {
-		if k.name != "disk full" || l.smallDisks {
-			all = append(all, k.make(l, rng))
-		}
+	for _, k := range l.kinds() {
+		all = append(all, k.make(l, rng))
 	}
 	for len(all) > 0 {
 		var round []fault
@@ -235,23 +248,36 @@ func diskFull(l *line, rng *rand.Rand) fault {
 	}
 }
 
-func brokerKilled(_ *line, rng *rand.Rand) fault {
+func brokerKilled(l *line, rng *rand.Rand) fault {
 	return fault{
-		name: "broker killed", target: "broker", lasting: between(rng, 0, time.Second),
-		begin: func(_ *testing.T, l *line) { l.broker.kill() },
+		name: l.broker.name + " killed", target: "broker", lasting: between(rng, 0, time.Second),
+		begin: func(t *testing.T, l *line) { l.killBroker(t) },
 		end:   func(t *testing.T, l *line) { l.startBroker(t) },
 	}
 }
 
-func brokerStopped(_ *line, rng *rand.Rand) fault {
-	return stopped("broker", between(rng, 500*time.Millisecond, 4*time.Second), func(_ *testing.T, l *line) int { return l.broker.cmd.Process.Pid })
+// killBroker kills it. With all in one influxd must not live on.
+func (l *line) killBroker(t *testing.T) {
+	t.Helper()
+	pid := 0
+	if l.setup == allInOne {
+		pid = l.influxPid(t)
+	}
+	l.broker.kill()
+	waitFor(t, "influxd outlives the server", func() bool { return pid == 0 || !alive(pid) })
 }
 
-func brokerWiped(_ *line, rng *rand.Rand) fault {
+func brokerStopped(l *line, rng *rand.Rand) fault {
+	f := stopped(l.broker.name, between(rng, 500*time.Millisecond, 4*time.Second), func(_ *testing.T, l *line) int { return l.broker.cmd.Process.Pid })
+	f.target = "broker"
+	return f
+}
+
+func brokerWiped(l *line, rng *rand.Rand) fault {
 	return fault{
-		name: "broker killed, its files lost", target: "broker", lasting: between(rng, 0, time.Second),
+		name: l.broker.name + " killed, the broker's files lost", target: "broker", lasting: between(rng, 0, time.Second),
 		begin: func(t *testing.T, l *line) {
-			l.broker.kill()
+			l.killBroker(t)
 			require.NoError(t, os.RemoveAll(l.brokerData))
 		},
 		end: func(t *testing.T, l *line) { l.startBroker(t) },
@@ -259,7 +285,7 @@ func brokerWiped(_ *line, rng *rand.Rand) fault {
 }
 
 func ingestKilled(l *line, rng *rand.Rand) fault {
-	p := l.ingest[rng.IntN(ingests)]
+	p := l.ingest[rng.IntN(len(l.ingest))]
 	return fault{
 		name: p.name + " killed", target: p.name, lasting: between(rng, 0, time.Second),
 		begin: func(*testing.T, *line) { p.kill() },
@@ -268,29 +294,61 @@ func ingestKilled(l *line, rng *rand.Rand) fault {
 }
 
 func ingestStopped(l *line, rng *rand.Rand) fault {
-	p := l.ingest[rng.IntN(ingests)]
+	p := l.ingest[rng.IntN(len(l.ingest))]
 	return stopped(p.name, between(rng, 500*time.Millisecond, 4*time.Second), func(*testing.T, *line) int { return p.cmd.Process.Pid })
 }
 
-func influxKilled(*line, *rand.Rand) fault {
+func analyticsKilled(_ *line, rng *rand.Rand) fault {
 	return fault{
-		name: "influxd killed", target: "influxd",
-		begin: func(t *testing.T, l *line) {
-			restarts := l.influx.Restarts()
-			require.NoError(t, syscall.Kill(l.influxPid(t), syscall.SIGKILL))
-			waitFor(t, "influxd's end is not noticed", func() bool { return l.influx.Restarts() > restarts })
-		},
-		end: func(t *testing.T, l *line) { require.NoError(t, l.influx.WaitReady(t.Context())) },
+		name: "analytics killed", target: "analytics", lasting: between(rng, 0, time.Second),
+		begin: func(_ *testing.T, l *line) { l.analytics.kill() },
+		end:   func(t *testing.T, l *line) { l.analytics.start(t) },
 	}
 }
 
-func influxStopped(_ *line, rng *rand.Rand) fault {
-	return stopped("influxd", between(rng, 500*time.Millisecond, 4*time.Second), func(t *testing.T, l *line) int { return l.influxPid(t) })
+// influxTarget is influxd, or with all in one the server, without which there is none.
+func (l *line) influxTarget() string {
+	if l.setup == allInOne {
+		return "broker"
+	}
+	return "influxd"
 }
 
+func influxKilled(l *line, _ *rand.Rand) fault {
+	killed := 0
+	return fault{
+		name: "influxd killed", target: l.influxTarget(),
+		begin: func(t *testing.T, l *line) {
+			killed = l.influxPid(t)
+			require.NoError(t, syscall.Kill(killed, syscall.SIGKILL))
+		},
+		end: func(t *testing.T, l *line) {
+			waitFor(t, "influxd is not started again", func() bool {
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				return l.influxPid(t) != killed && l.tsdb.Ping(ctx) == nil
+			})
+		},
+	}
+}
+
+func influxStopped(l *line, rng *rand.Rand) fault {
+	f := stopped("influxd", between(rng, 500*time.Millisecond, 4*time.Second), func(t *testing.T, l *line) int { return l.influxPid(t) })
+	f.target = l.influxTarget()
+	return f
+}
+
+// influxPid waits until an influxd runs.
 func (l *line) influxPid(t *testing.T) (pid int) {
 	t.Helper()
-	waitFor(t, "influxd does not run", func() bool { pid = l.influx.Pid(); return pid != 0 })
+	waitFor(t, "influxd does not run", func() bool {
+		if l.influx != nil {
+			pid = l.influx.Pid()
+		} else {
+			pid = childOf(l.broker.cmd.Process.Pid, "influxd")
+		}
+		return pid != 0
+	})
 	return pid
 }
 

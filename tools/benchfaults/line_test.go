@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,6 +25,7 @@ import (
 	"karkhana/internal/influxd"
 	"karkhana/internal/pgtest"
 	"karkhana/internal/registry"
+	"karkhana/internal/secret"
 	"karkhana/internal/tsdb"
 	"karkhana/internal/wire"
 )
@@ -38,6 +41,7 @@ const (
 	embeddedNATS = "embedded, nats" // both ingest share a consumer
 	embeddedMQTT = "embedded, mqtt" // both ingest get everything
 	mosquitto    = "mosquitto"      // so too
+	allInOne     = "all in one"     // karkhana up: broker, ingest, influxd, analytics and pages in one process but influxd
 )
 
 // line is everything from the meters to the store.
@@ -47,14 +51,17 @@ type line struct {
 	tsdb              tsdb.Store
 	registry          *registry.DB
 
-	influx      *influxd.Server
-	influxLinks [ingests]*faultlink.Link
-	sqlLinks    []*faultlink.Link // PostgreSQL: of each ingest
-	broker      *process
-	brokerLinks [ingests]*faultlink.Link
+	stores      []string          // flags of whoever needs the registry
+	influx      *influxd.Server   // nil when all is in one
+	influxLinks []*faultlink.Link // of each ingest, as the next two
+	sqlLinks    []*faultlink.Link // PostgreSQL
+	brokerLinks []*faultlink.Link
+	broker      *process // or all in one
 	brokerData  string
+	pages       string                     // URL of pages and API
 	brokerUsers map[string]brokertest.User // of a Mosquitto
-	ingest      [ingests]*process
+	ingest      []*process                 // none when all is in one
+	analytics   *process                   // nil when all is in one
 	gateways    [gateways]*gatewayProcess
 	smallDisks  bool
 	recordings  []recording
@@ -98,17 +105,18 @@ func newLine(t *testing.T, rng *rand.Rand, server string, o options) *line {
 	require.NoError(t, err)
 	l := &line{dir: folder(t), self: self, server: server, setup: o.setup, database: o.database}
 	t.Cleanup(l.abandon)
-	l.startInflux(t)
-	sqlURL := "sqlite://" + filepath.Join(l.dir, "registry.db")
+	data := filepath.Join(l.dir, "data")
+	require.NoError(t, os.Mkdir(data, 0o700))
+	sqlURL := "sqlite://" + filepath.Join(data, "registry.db")
 	if l.database == "postgres" {
 		sqlURL = pgtest.URL(t)
 	}
 	l.registry, err = registry.Open(t.Context(), sqlURL)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = l.registry.Close() })
-	stores := []string{"--data", filepath.Join(l.dir, "data"), "--database", sqlURL}
+	l.stores = []string{"--data", data, "--database", sqlURL}
 	l.write(t, "site.yaml", siteFile())
-	run(t, server, append([]string{"admin", "apply", "--file", filepath.Join(l.dir, "site.yaml")}, stores...)...)
+	l.admin(t, "apply", "--file", filepath.Join(l.dir, "site.yaml"))
 
 	dirs, small := l.disks(t)
 	l.smallDisks = small
@@ -117,20 +125,34 @@ func newLine(t *testing.T, rng *rand.Rand, server string, o options) *line {
 		id := fmt.Sprintf("gw-%d", i+1)
 		g := &gatewayProcess{
 			id: id, disk: dirs[i], data: filepath.Join(dirs[i], "gateway"),
-			key: strings.TrimSpace(run(t, server, append([]string{"admin", "gateway-key", site, id}, stores...)...)),
+			key: l.admin(t, "gateway-key", site, id),
 		}
 		l.gateways[i] = g
 	}
-	l.prepareBroker(t, stores)
+	if l.setup != allInOne {
+		l.startInflux(t)
+	}
+	if l.setup != allInOne {
+		for range ingests {
+			l.brokerLinks = append(l.brokerLinks, newLink(t, ""))
+		}
+	}
+	l.prepareBroker(t)
 	l.startBroker(t)
-	for i := range l.ingest {
-		l.startIngest(t, i, sqlURL)
+	if l.setup != allInOne {
+		l.startServices(t, sqlURL)
 	}
 	for i, g := range l.gateways {
 		l.prepareGateway(t, rng, i, g, o)
 		l.startGateway(t, g)
 	}
 	return l
+}
+
+// admin runs a command of karkhana admin and returns what it prints.
+func (l *line) admin(t *testing.T, args ...string) string {
+	t.Helper()
+	return strings.TrimSpace(run(t, l.server, append(append([]string{"admin"}, args...), l.stores...)...))
 }
 
 func (l *line) write(t *testing.T, name, text string) string {
@@ -180,11 +202,31 @@ func (l *line) startInflux(t *testing.T) {
 	})
 	require.NoError(t, l.influx.WaitReady(ctx))
 	l.write(t, "influx.token", l.influx.Token())
-	l.tsdb, err = tsdb.NewInflux(tsdb.InfluxOptions{URL: l.influx.URL(), Token: l.influx.Token(), Bucket: influxd.Bucket})
+	l.openStore(t, l.influx.URL(), l.influx.Token())
+}
+
+// openStore is how the bench itself reads.
+func (l *line) openStore(t *testing.T, url, token string) {
+	t.Helper()
+	store, err := tsdb.NewInflux(tsdb.InfluxOptions{URL: url, Token: token, Bucket: influxd.Bucket})
 	require.NoError(t, err)
-	for i := range l.influxLinks {
-		l.influxLinks[i] = newLink(t, strings.TrimPrefix(l.influx.URL(), "http://"))
-	}
+	t.Cleanup(store.Close)
+	l.tsdb = store
+}
+
+var influxPort = regexp.MustCompile(`\[http\]\s+enabled = true\s+bind-address = "(127\.0\.0\.1:\d+)"`)
+
+// openChildStore opens the store of a server that has just started its influxd.
+func (l *line) openChildStore(t *testing.T) {
+	t.Helper()
+	dir := filepath.Join(l.dir, "data", "influxdb")
+	conf, err := os.ReadFile(filepath.Join(dir, "influxd.conf"))
+	require.NoError(t, err)
+	at := influxPort.FindSubmatch(conf)
+	require.NotNil(t, at, "no port in %s", conf)
+	password, err := secret.Read(filepath.Join(dir, "secret"))
+	require.NoError(t, err)
+	l.openStore(t, "http://"+string(at[1]), "karkhana:"+password)
 }
 
 // ingestUser and the password that it has at a Mosquitto.
@@ -193,21 +235,23 @@ const (
 	ingestPassword = "a-password-for-ingest"
 )
 
-func (l *line) prepareBroker(t *testing.T, stores []string) {
+func (l *line) prepareBroker(t *testing.T) {
 	t.Helper()
-	for i := range l.brokerLinks {
-		l.brokerLinks[i] = newLink(t, "")
-	}
 	for _, g := range l.gateways {
 		g.link = newLink(t, "")
 	}
-	if l.setup != mosquitto {
-		l.brokerData = filepath.Join(l.dir, "data", "broker")
-		args := append([]string{"broker", "--mqtt-listen", "127.0.0.1:0"}, stores...)
-		if l.setup == embeddedNATS {
-			args = append(args, "--nats-listen", "127.0.0.1:0")
-		}
-		l.broker = l.process("broker", l.server, nil, args...)
+	l.brokerData = filepath.Join(l.dir, "data", "broker")
+	switch l.setup {
+	case allInOne:
+		binary, err := influxd.Find()
+		require.NoError(t, err)
+		l.broker = l.process("server", l.server, []string{influxd.EnvBinary + "=" + binary}, append([]string{"up", "--listen", "127.0.0.1:0", "--mqtt-listen", "127.0.0.1:0"}, l.stores...)...)
+		return
+	case embeddedNATS:
+		l.broker = l.process("broker", l.server, nil, append([]string{"broker", "--mqtt-listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0"}, l.stores...)...)
+		return
+	case embeddedMQTT:
+		l.broker = l.process("broker", l.server, nil, append([]string{"broker", "--mqtt-listen", "127.0.0.1:0"}, l.stores...)...)
 		return
 	}
 	l.write(t, "ingest.password", ingestPassword)
@@ -236,7 +280,11 @@ func (l *line) startBroker(t *testing.T) {
 		require.False(t, l.broker.ended(), l.broker.tail())
 	} else {
 		l.broker.start(t)
-		mqtt = l.broker.find(t, l.broker.from, `(?m)^gateways +mqtt://(\S+)$`)
+		mqtt = l.broker.find(t, l.broker.from, `(?m)^ *gateways +mqtt://(\S+)$`)
+	}
+	if l.setup == allInOne {
+		l.pages = l.broker.find(t, l.broker.from, `(?m)^ +pages +(http://\S+)$`)
+		l.openChildStore(t)
 	}
 	forIngest = mqtt
 	if l.setup == embeddedNATS {
@@ -265,28 +313,42 @@ func freeAddress(t *testing.T) string {
 	return ""
 }
 
-func (l *line) startIngest(t *testing.T, i int, sqlURL string) {
+// startServices starts ingest and analytics, which stand alone.
+func (l *line) startServices(t *testing.T, sqlURL string) {
 	t.Helper()
-	if l.database == "postgres" {
-		u, err := url.Parse(sqlURL)
-		require.NoError(t, err)
-		k := newLink(t, u.Host)
-		l.sqlLinks = append(l.sqlLinks, k)
-		u.Host = k.Addr()
-		sqlURL = u.String()
-	}
-	scheme, password := "mqtt://", filepath.Join(l.dir, "data", "ingest.key")
+	data := filepath.Join(l.dir, "data")
+	token := []string{"--influx-token-file", filepath.Join(l.dir, "influx.token")}
+	scheme, password := "mqtt://", filepath.Join(data, "ingest.key")
 	switch l.setup {
 	case embeddedNATS:
 		scheme = "nats://"
 	case mosquitto:
 		password = filepath.Join(l.dir, "ingest.password")
 	}
-	name := fmt.Sprintf("ingest-%d", i+1)
-	l.ingest[i] = l.process(name, l.server, nil, "ingest", "--data", filepath.Join(l.dir, "data"), "--database", sqlURL,
-		"--influx-url", "http://"+l.influxLinks[i].Addr(), "--influx-token-file", filepath.Join(l.dir, "influx.token"),
-		"--broker", scheme+l.brokerLinks[i].Addr(), "--broker-password-file", password, "--client-id", "karkhana-"+name)
-	l.ingest[i].start(t)
+	for i := range ingests {
+		sqlURL := sqlURL
+		if l.database == "postgres" {
+			u, err := url.Parse(sqlURL)
+			require.NoError(t, err)
+			k := newLink(t, u.Host)
+			l.sqlLinks = append(l.sqlLinks, k)
+			u.Host = k.Addr()
+			sqlURL = u.String()
+		}
+		name, influx := fmt.Sprintf("ingest-%d", i+1), newLink(t, strings.TrimPrefix(l.influx.URL(), "http://"))
+		l.influxLinks = append(l.influxLinks, influx)
+		l.ingest = append(l.ingest, l.process(name, l.server, nil, append([]string{"ingest", "--data", data, "--database", sqlURL,
+			"--influx-url", "http://" + influx.Addr(), "--broker", scheme + l.brokerLinks[i].Addr(), "--broker-password-file", password,
+			"--client-id", "karkhana-" + name}, token...)...))
+		l.ingest[i].start(t)
+	}
+	own := append(append(token, "--influx-url", l.influx.URL()), l.stores...)
+	l.analytics = l.process("analytics", l.server, nil, append([]string{"analytics"}, own...)...)
+	l.analytics.start(t)
+	pages := l.process("dashboards", l.server, nil, append([]string{"dashboards", "--listen", "127.0.0.1:0"}, own...)...)
+	pages.start(t)
+	t.Cleanup(pages.kill)
+	l.pages = pages.find(t, 0, `(?m)^pages +(http://\S+)$`)
 }
 
 // prepareGateway writes a gateway's files: two recordings and a meter.
@@ -393,29 +455,13 @@ func (l *line) flows(t *testing.T) {
 	})
 }
 
-// mend makes all links good.
-func (l *line) mend() {
-	for _, g := range l.gateways {
-		g.link.Mend()
-	}
-	for i := range ingests {
-		l.influxLinks[i].Mend()
-		l.brokerLinks[i].Mend()
-	}
-	for _, k := range l.sqlLinks {
-		k.Mend()
-	}
-}
-
 // stop ends what is left, by pid.
 func (l *line) stop(t *testing.T) {
 	t.Helper()
-	for _, p := range l.ingest {
+	for _, p := range l.services() {
 		p.signal(syscall.SIGTERM)
 		p.end(t)
 	}
-	l.broker.signal(syscall.SIGTERM)
-	l.broker.end(t)
 }
 
 // abandon kills whatever runs, also after a failed test.
@@ -425,9 +471,17 @@ func (l *line) abandon() {
 			g.kill()
 		}
 	}
-	for _, p := range append(l.ingest[:], l.broker) {
+	for _, p := range l.services() {
+		p.kill()
+	}
+}
+
+// services are the processes of the server that are ended by name, in the order in which they end.
+func (l *line) services() (out []*process) {
+	for _, p := range append(slices.Clone(l.ingest), l.analytics, l.broker) {
 		if p != nil {
-			p.kill()
+			out = append(out, p)
 		}
 	}
+	return out
 }

@@ -1,12 +1,15 @@
 package benchfaults
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -125,4 +128,36 @@ func run(t *testing.T, path string, args ...string) string {
 	}
 	require.NoError(t, err, "%v: %s%s", args, out, stderr)
 	return string(out)
+}
+
+// stat returns a process's name and the fields after it, from its state on (proc_pid_stat(5)); nil when it has ended,
+// also when nobody has waited for it yet.
+func stat(pid string) (name string, fields []string) {
+	b, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
+	begin, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
+	if err != nil || begin < 0 || end < begin {
+		return "", nil
+	}
+	fields = strings.Fields(string(b[end+1:]))
+	if len(fields) < 2 || fields[0] == "Z" || fields[0] == "X" {
+		return "", nil
+	}
+	return string(b[begin+1 : end]), fields
+}
+
+func alive(pid int) bool {
+	_, fields := stat(strconv.Itoa(pid))
+	return fields != nil
+}
+
+// childOf returns the process of that name whose parent is pid, 0 when there is none.
+func childOf(pid int, name string) int {
+	found, _ := filepath.Glob("/proc/[0-9]*")
+	for _, path := range found {
+		if n, fields := stat(filepath.Base(path)); n == name && fields[1] == strconv.Itoa(pid) {
+			child, _ := strconv.Atoi(filepath.Base(path))
+			return child
+		}
+	}
+	return 0
 }
