@@ -124,39 +124,6 @@ func (s *syncBuffer) tail() string {
 	return text[max(0, len(text)-3000):]
 }
 
-// alive reports whether a process runs; one that has ended and waits for its parent does not.
-func alive(pid int) bool {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return false
-	}
-	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	return fields[0] != "Z" && fields[0] != "X"
-}
-
-// childOf returns the process of that name whose parent is pid, or 0.
-func childOf(pid int, name string) int {
-	entries, _ := os.ReadDir("/proc")
-	for _, e := range entries {
-		child, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		b, err := os.ReadFile(filepath.Join("/proc", e.Name(), "stat"))
-		if err != nil {
-			continue
-		}
-		begin, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
-		if begin < 0 || end < begin || string(b[begin+1:end]) != name {
-			continue
-		}
-		if fields := strings.Fields(string(b[end+1:])); len(fields) > 1 && fields[1] == strconv.Itoa(pid) && fields[0] != "Z" {
-			return child
-		}
-	}
-	return 0
-}
-
 // upServer is `karkhana up` as a process, which may be killed and started again.
 type upServer struct {
 	*process
@@ -194,17 +161,6 @@ func (u *upServer) start(t *testing.T) {
 	u.process = run(t, influxEnv(t), serverBinary(t), "up", "--data", u.data, "--listen", "127.0.0.1:0", "--mqtt-listen", u.mqtt)
 	u.base = u.find(t, `pages +(http://\S+)`)
 	require.Equal(t, "mqtt://"+u.mqtt, u.find(t, `gateways +(\S+)`))
-}
-
-// influxd returns the process id of the server's child, waiting for it.
-func (u *upServer) influxd(t *testing.T) int {
-	t.Helper()
-	pid := 0
-	require.True(t, waitFor(30*time.Second, func() bool {
-		pid = childOf(u.pid(), "influxd")
-		return pid != 0
-	}), "no influxd runs: %s", u.out.tail())
-	return pid
 }
 
 // store opens the server's InfluxDB beside it.

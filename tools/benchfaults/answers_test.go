@@ -6,11 +6,15 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"regexp"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
+
+// causes are why there is a hole. They come from what gateways went through, which is not the same on two lines.
+var causes = regexp.MustCompile(`"cause":"[^"]*","evidence":"[^"]*"`)
 
 // answers asks the API for everything that it says of the recordings, once analytics has rebuilt what was touched.
 func (l *line) answers(t *testing.T) map[string]string {
@@ -26,7 +30,7 @@ func (l *line) answers(t *testing.T) map[string]string {
 		for _, path := range []string{
 			r.path("intervals", url.Values{}, from, to), r.path("kpis", url.Values{"by": {"hour"}}, from, to), r.path("kpis", url.Values{"by": {"day"}}, from, to),
 		} {
-			out[path] = l.get(t, token, path)
+			out[path] = causes.ReplaceAllString(l.get(t, token, path), "")
 		}
 		require.Equal(t, int64(len(r.times)-1)*1000, milliWh(t, out[r.path("kpis", url.Values{"by": {"day"}}, from, to)]),
 			"%s: the API's energy is not what the register counted", r.machine)

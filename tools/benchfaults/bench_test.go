@@ -58,7 +58,9 @@ func TestFaults(t *testing.T) {
 		for i < min(len(want), len(got)) && want[i] == got[i] {
 			i++
 		}
-		require.True(t, want == got, "%s is not what an undisturbed line answers:\n…%.300s\n…%.300s", path, want[max(0, i-100):], got[max(0, i-100):])
+		if i < max(len(want), len(got)) {
+			t.Errorf("%s is not what an undisturbed line answers:\n…%.300s\n…%.300s", path, want[max(0, i-100):], got[max(0, i-100):])
+		}
 	}
 }
 

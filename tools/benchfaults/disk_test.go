@@ -2,7 +2,6 @@ package benchfaults
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -83,7 +82,7 @@ func fill(t *testing.T, dir string) (empty func()) {
 	for err == nil {
 		_, err = f.Write(page)
 	}
-	require.True(t, errors.Is(err, syscall.ENOSPC), err)
+	require.ErrorIs(t, err, syscall.ENOSPC)
 	require.NoError(t, f.Close())
 	return func() { require.NoError(t, os.Remove(path)) }
 }
