@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"karkhana/internal/electricity"
 	"karkhana/internal/wire"
 )
 
@@ -18,6 +19,8 @@ type SiteDefinition struct {
 	Groups   []GroupDefinition
 	Tariffs  []Tariff            // Author comes from Apply
 	Calendar *CalendarDefinition // nil: the calendar stays as it is
+
+	Electricity electricity.Config
 }
 
 // MachineDefinition is a machine with its dated settings.
@@ -56,6 +59,7 @@ func (d *DB) Apply(ctx context.Context, def SiteDefinition, author string, nowMs
 		a := &applying{tx: tx, site: def.Site.ID, author: author, nowMs: nowMs}
 		for _, step := range []func(context.Context, SiteDefinition) error{
 			a.applySite, a.applyMachines, a.applyServices, a.applyGateways, a.applyGroups, a.applyMembers, a.applyCards, a.applyTariffs, a.applyCalendar,
+			a.applyElectricity,
 		} {
 			if err := step(ctx, def); err != nil {
 				return err

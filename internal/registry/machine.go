@@ -24,7 +24,7 @@ var Signals = []string{
 var StatusStates = []string{"off", "idle", "run", "unknown"}
 
 func scanMachine(row scanner) (m Machine, err error) {
-	return m, row.Scan(&m.Site, &m.ID, &m.Class, &m.Name.Hi, &m.Name.En, &m.Position, &m.Gateway)
+	return m, row.Scan(&m.Site, &m.ID, &m.Class, &m.Name.Hi, &m.Name.En, &m.Position, &m.Gateway, &m.RatedW)
 }
 
 // Machines returns the machines of a site in the order of pages: Position, then ID.
@@ -34,7 +34,7 @@ func (d *DB) Machines(ctx context.Context, site string) ([]Machine, error) {
 
 func machines(ctx context.Context, q querier, site string) ([]Machine, error) {
 	ms, err := list(ctx, q, "machines of "+site, scanMachine,
-		`SELECT site, id, class, name_hi, name_en, position, gateway FROM machine WHERE site = $1`, site)
+		`SELECT site, id, class, name_hi, name_en, position, gateway, rated_w FROM machine WHERE site = $1`, site)
 	slices.SortFunc(ms, func(a, b Machine) int {
 		return cmp.Or(cmp.Compare(a.Position, b.Position), cmp.Compare(a.ID, b.ID))
 	})
@@ -74,10 +74,10 @@ func (d *DB) MachineReadBy(ctx context.Context, site, machine, gateway string) (
 
 func saveMachine(ctx context.Context, q querier, m Machine) error {
 	_, err := q.ExecContext(ctx, `
-		INSERT INTO machine (site, id, class, name_hi, name_en, position) VALUES ($1, $2, $3, $4, $5, $6)
+		INSERT INTO machine (site, id, class, name_hi, name_en, position, rated_w) VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (site, id) DO UPDATE SET class = excluded.class, name_hi = excluded.name_hi,
-			name_en = excluded.name_en, position = excluded.position`,
-		m.Site, m.ID, m.Class, m.Name.Hi, m.Name.En, m.Position)
+			name_en = excluded.name_en, position = excluded.position, rated_w = excluded.rated_w`,
+		m.Site, m.ID, m.Class, m.Name.Hi, m.Name.En, m.Position, m.RatedW)
 	if err != nil {
 		return fmt.Errorf("machine %s: %w", m.ID, err)
 	}

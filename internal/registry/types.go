@@ -30,6 +30,7 @@ type Machine struct {
 	Class    string // furnace, cutting, polishing, designing, hammering, kiln, main-meter
 	Name     Name
 	Position int    // order on pages
+	RatedW   int64  // rated power, W; 0: not given
 	Gateway  string // id of the gateway whose packs came last, "" before the first: groups the alarms of a gateway that is out
 }
 

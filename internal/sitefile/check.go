@@ -34,6 +34,9 @@ func (r *reader) machine(at config.Path, site string, m machine) registry.Machin
 	def := registry.MachineDefinition{Machine: registry.Machine{
 		Site: site, ID: m.ID, Class: m.Class, Name: r.name("machine "+m.ID, at.Then("name"), m.Name),
 	}}
+	if m.RatedKW != "" {
+		def.Machine.RatedW = r.decimal(at.Then("rated_kw"), "rated_kw", m.RatedKW, ratedKW)
+	}
 	if len(m.Settings) == 0 && m.Class != registry.ClassMainMeter {
 		r.fault(at.Then("settings"), "machine %s has no settings; without run_above and idle_above its state can't be told", m.ID)
 	}

@@ -20,6 +20,7 @@ type file struct {
 	Groups   []group   `yaml:"groups"`
 	Tariffs  []tariff  `yaml:"tariffs"`
 	Calendar calendar  `yaml:"calendar"`
+	Supply   supply    `yaml:"electricity"`
 }
 
 type site struct {
@@ -34,6 +35,7 @@ type machine struct {
 	Name     registry.Name `yaml:"name"`
 	Settings []settings    `yaml:"settings"`
 	Services []service     `yaml:"maintenance"`
+	RatedKW  string        `yaml:"rated_kw"`
 }
 
 type gateway struct {
@@ -110,6 +112,7 @@ func define(src *config.Source, f file) (registry.SiteDefinition, error) {
 		def.Tariffs = append(def.Tariffs, row)
 	}
 	def.Calendar = r.calendar(f.Calendar, def.Machines)
+	def.Electricity = r.electricity(f.Supply)
 	if err := config.Join(r.errs...); err != nil {
 		return registry.SiteDefinition{}, err
 	}
