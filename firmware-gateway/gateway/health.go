@@ -9,11 +9,15 @@ import (
 	"karkhana/firmware-gateway/config"
 	"karkhana/firmware-gateway/health"
 	"karkhana/firmware-gateway/watchdog"
+	"karkhana/internal/quantity"
 	"karkhana/internal/wire"
 )
 
 // readSystemEvery is how often the computer's health is read: dips of the supply stay visible in bits of their own.
 const readSystemEvery = 30 * time.Second
+
+// supplyKnownFor is how long a reading of the mains tells what they are.
+const supplyKnownFor = 5 * time.Minute
 
 // liveMachines counts the machines that are read at a rate of their own, which the watchdog waits for.
 func liveMachines(c *config.Gateway) (n int) {
@@ -83,6 +87,9 @@ func (g *Gateway) healthReport(started int64) *health.Report {
 
 // addHealth puts what is known of the computer into the status.
 func (g *Gateway) addHealth(s *wire.Status) {
+	if mains, age, ok := g.values.Newest(quantity.Supply); ok && age < supplyKnownFor {
+		s.Supply = &mains.Bool
+	}
 	sys := g.system.Load()
 	if sys == nil {
 		return

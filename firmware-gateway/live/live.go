@@ -192,3 +192,21 @@ func (b *Board) Values(id string) []Value {
 	}
 	return out
 }
+
+// Newest returns the newest good sample of a quantity on any machine, and its age; false: there is none.
+func (b *Board) Newest(quantity string) (wire.Sample, time.Duration, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var newest *value
+	for _, m := range b.machines {
+		for _, v := range m.values {
+			if v.quantity == quantity && v.seen && v.sample.Quality == "" && (newest == nil || v.at.After(newest.at)) {
+				newest = v
+			}
+		}
+	}
+	if newest == nil {
+		return wire.Sample{}, 0, false
+	}
+	return newest.sample, max(0, b.now().Sub(newest.at)), true
+}

@@ -62,3 +62,24 @@ func TestBoard(t *testing.T) {
 	m.Done()
 	require.Nil(t, b.Values("lathe-1"))
 }
+
+// The mains as the status says them: the newest good reading of any machine.
+func TestNewest(t *testing.T) {
+	now := time.UnixMilli(1_000_000_000_000)
+	b := &Board{Now: func() time.Time { return now }}
+	read := func(m *Machine, s wire.Sample) {
+		_, err := m.Source(&source{s}).Sense(t.Context(), now)
+		require.NoError(t, err)
+		now = now.Add(time.Second)
+	}
+	lathe, saw := b.Watch("lathe-1", nil), b.Watch("saw-1", nil)
+	_, _, ok := b.Newest("supply")
+	require.False(t, ok)
+	read(lathe, wire.Sample{Quantity: "supply", Bool: true})
+	read(saw, wire.Sample{Quantity: "supply", Bool: false})
+	read(lathe, wire.Sample{Quantity: "supply", Bool: true, Quality: "fault:open"})
+	s, age, ok := b.Newest("supply")
+	require.True(t, ok)
+	require.False(t, s.Bool)
+	require.Equal(t, 2*time.Second, age)
+}
