@@ -116,6 +116,11 @@ func (c *Check) Run(e *Env) error {
 	if _, err := fmt.Fprintf(e.Stdout, "%s: right: gateway %s of %s, %d machines, sends to %s\n", c.Path, g.Gateway, g.Site, len(g.Machines), g.Broker); err != nil {
 		return err
 	}
+	if len(g.Machines) == 0 {
+		if _, err := fmt.Fprintln(e.Stdout, "no machines are configured yet: list them under machines:, for most {id: saw-1, kit: cutting} is enough"); err != nil {
+			return err
+		}
+	}
 	if c.Diagram != "" {
 		if err := drawWiring(c.Diagram, g); err != nil {
 			return err
