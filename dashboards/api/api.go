@@ -161,6 +161,7 @@ func (a *API) routes() error {
 	a.routeSeries()
 	a.routeSessions()
 	a.routeStatements()
+	a.routeReports()
 	a.routeAlarms()
 	a.routeBaselines()
 	a.routeServices()

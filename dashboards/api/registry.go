@@ -16,6 +16,7 @@ type Registry interface {
 	utilisation.Registry
 	billing.Registry
 	gap.Reading
+	Members(ctx context.Context, site string) ([]registry.Members, error)
 
 	AddPlannedStop(ctx context.Context, s registry.PlannedStop) (registry.PlannedStop, error)
 	RemovePlannedStop(ctx context.Context, site string, id int64, by string, atMs int64) (registry.PlannedStop, error)

@@ -70,6 +70,13 @@ var access = map[string][]registry.Role{
 	"get-statement-csv": {manager, accountant, group},
 	"make-statements":   {manager, accountant},
 	"list-unattributed": {manager, accountant},
+
+	"get-month-report":      {manager, accountant},
+	"get-month-report-csv":  {manager, accountant},
+	"get-month-report-pdf":  {manager, accountant},
+	"get-scheme-report":     {manager, accountant},
+	"get-scheme-report-csv": {manager, accountant},
+	"get-scheme-report-pdf": {manager, accountant},
 }
 
 // may reports whether the role may call the operation.

@@ -29,6 +29,8 @@ var wantAccess = map[string]string{
 	"list-groups": "agmt", "list-sessions": "agmt",
 	"list-statements": "agm", "get-statement": "agm", "get-statement-csv": "agm",
 	"make-statements": "am", "list-unattributed": "am",
+	"get-month-report": "am", "get-month-report-csv": "am", "get-month-report-pdf": "am",
+	"get-scheme-report": "am", "get-scheme-report-csv": "am", "get-scheme-report-pdf": "am",
 }
 
 // operationOf is what the test reads of the OpenAPI document.

@@ -106,8 +106,8 @@ func (w *World) apply(ctx context.Context) error {
 		Site:     registry.Site{ID: Site, Name: registry.Name{Hi: "जोधपुर साझा सुविधा केंद्र", En: "Jodhpur common facility centre"}, Zone: "Asia/Kolkata"},
 		Gateways: []string{"gw-1", "gw-2"},
 		Groups: []registry.GroupDefinition{
-			{Group: registry.Group{ID: "pital-shg", Name: registry.Name{Hi: "पीतल कला स्वयं सहायता समूह", En: "Pital Kala SHG"}}, Cards: []string{"c1"}},
-			{Group: registry.Group{ID: "meera-pg", Name: registry.Name{Hi: "मीरा उत्पादक समूह", En: "Meera producer group"}}, Cards: []string{"c2"}},
+			{Group: registry.Group{ID: "pital-shg", Name: registry.Name{Hi: "पीतल कला स्वयं सहायता समूह", En: "Pital Kala SHG"}}, Cards: []string{"c1"}, Members: []registry.Members{{Members: 12, Women: 12, SC: 5, ST: 1}}},
+			{Group: registry.Group{ID: "meera-pg", Name: registry.Name{Hi: "मीरा उत्पादक समूह", En: "Meera producer group"}}, Cards: []string{"c2"}, Members: []registry.Members{{Members: 10, Women: 8, SC: 3, ST: registry.NotGiven}}},
 			{Group: registry.Group{ID: "lohar-pg", Name: registry.Name{Hi: "लोहार उत्पादक समूह", En: "Lohar producer group"}}, Cards: []string{"c3"}},
 		},
 		Tariffs: []registry.Tariff{

@@ -1,0 +1,300 @@
+package report
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"karkhana/analytics/billing"
+	"karkhana/analytics/gap"
+	"karkhana/analytics/utilisation"
+	"karkhana/internal/registry"
+)
+
+// hoursAYear is the denominator of project reports: 300 days of 8 hours.
+const hoursAYear = 2400
+
+// work is a report under way.
+type work struct {
+	Deps
+	q             Asked
+	r             *Report
+	zone          *time.Location
+	fromMs, toMs  int64
+	untilMs       int64
+	machines      []registry.Machine
+	gapsByMachine map[string][]gap.Gap
+}
+
+func gather(ctx context.Context, d Deps, q Asked) (*Report, error) {
+	s, err := d.Registry.Site(ctx, q.Site)
+	if err != nil {
+		return nil, err
+	}
+	w := &work{Deps: d, q: q, gapsByMachine: map[string][]gap.Gap{}}
+	if w.zone, err = s.Location(); err != nil {
+		return nil, err
+	}
+	if w.fromMs, w.toMs, err = billing.Bounds(q.Month, w.zone); err != nil {
+		return nil, err
+	}
+	if q.NowMs <= w.fromMs {
+		return nil, ErrNotBegun
+	}
+	w.untilMs = min(w.toMs, q.NowMs)
+	w.r = &Report{
+		Kind: q.Kind, Site: s.ID, SiteName: s.Name, Zone: s.Zone, Month: q.Month,
+		From: at(w.fromMs), To: at(w.toMs), Until: at(w.untilMs), Complete: q.NowMs >= w.toMs,
+		Machines: []MachineMonth{}, Days: []MachineDay{}, Groups: []GroupMonth{}, Settings: []SettingsUsed{}, Tariffs: []PriceUsed{},
+		Total: Figures{Unknown: []UnknownCause{}}, MinCoverage: utilisation.MinCoverage, HoursAYear: hoursAYear,
+	}
+	steps := []func(context.Context) error{w.readMachines, w.readGaps, w.readFigures}
+	switch {
+	case q.Kind == KindMonth && q.Machine != "":
+		steps = append(steps, w.readDays)
+	case q.Kind == KindMonth:
+		steps = append(steps, w.readGroups)
+	case q.Kind == KindScheme && q.Machine == "":
+		steps = append(steps, w.readGroups, w.readYear)
+	case q.Kind == KindScheme:
+		return nil, fmt.Errorf("a %s report is of the whole site: leave machine out", KindScheme)
+	default:
+		return nil, fmt.Errorf("no such report %q: use %s or %s", q.Kind, KindMonth, KindScheme)
+	}
+	for _, step := range append(steps, w.readSettings, w.readTariffs) {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return w.r, nil
+}
+
+func (w *work) readMachines(ctx context.Context) error {
+	all, err := w.Registry.Machines(ctx, w.q.Site)
+	if err != nil {
+		return err
+	}
+	for _, m := range all {
+		if w.q.Machine == "" || m.ID == w.q.Machine {
+			w.machines = append(w.machines, m)
+		}
+	}
+	if w.q.Machine != "" && len(w.machines) == 0 {
+		return fmt.Errorf("machine %q: %w", w.q.Machine, registry.ErrNotFound)
+	}
+	return nil
+}
+
+func (w *work) readGaps(ctx context.Context) error {
+	gaps, err := gap.Read(ctx, w.Store, w.Registry, w.q.Site, w.q.Machine, w.fromMs, w.untilMs)
+	if err != nil {
+		return err
+	}
+	for _, g := range gaps {
+		w.gapsByMachine[g.Machine] = append(w.gapsByMachine[g.Machine], g)
+	}
+	return nil
+}
+
+// kpis reads a machine's periods in [fromMs, toMs).
+func (w *work) kpis(ctx context.Context, machine string, fromMs, toMs int64, by string) ([]utilisation.KPI, error) {
+	d := utilisation.Deps{Store: w.Store, Registry: w.Registry}
+	return utilisation.KPIs(ctx, d, w.q.Site, machine, fromMs, toMs, by, w.q.NowMs)
+}
+
+// figures takes a period over, with the causes of its unknown time.
+func (w *work) figures(machine string, k utilisation.KPI) Figures {
+	f := figuresOf(k, w.yearMs(k.FromMs), hoursAYear)
+	f.explain(w.gapsByMachine[machine], k.FromMs, min(k.ToMs, w.untilMs))
+	return f
+}
+
+// yearMs is the length of the site's year that holds ms.
+func (w *work) yearMs(ms int64) int64 {
+	y := time.UnixMilli(ms).In(w.zone).Year()
+	return time.Date(y+1, 1, 1, 0, 0, 0, 0, w.zone).UnixMilli() - time.Date(y, 1, 1, 0, 0, 0, 0, w.zone).UnixMilli()
+}
+
+func (w *work) readFigures(ctx context.Context) error {
+	for _, m := range w.machines {
+		ks, err := w.kpis(ctx, m.ID, w.fromMs, w.toMs, utilisation.ByMonth)
+		if err != nil {
+			return err
+		}
+		row := MachineMonth{ID: m.ID, Name: m.Name, Class: m.Class, Meter: !m.Billable()}
+		for _, k := range ks {
+			row.Figures = w.figures(m.ID, k)
+		}
+		w.r.Machines = append(w.r.Machines, row)
+		if !row.Meter || w.q.Machine != "" {
+			w.r.Total.add(row.Figures)
+		}
+	}
+	w.r.Total.close(utilisation.MinCoverage)
+	return nil
+}
+
+func (w *work) readDays(ctx context.Context) error {
+	ks, err := w.kpis(ctx, w.q.Machine, w.fromMs, w.toMs, utilisation.ByDay)
+	if err != nil {
+		return err
+	}
+	for _, k := range ks {
+		w.r.Days = append(w.r.Days, MachineDay{From: at(k.FromMs), Figures: w.figures(w.q.Machine, k)})
+	}
+	return nil
+}
+
+// readYear sums the financial year, which begins on 1 April, up to the end of the month.
+func (w *work) readYear(ctx context.Context) error {
+	month := time.UnixMilli(w.fromMs).In(w.zone)
+	year := month.Year()
+	if month.Month() < time.April {
+		year--
+	}
+	from := time.Date(year, time.April, 1, 0, 0, 0, 0, w.zone)
+	var sum Figures
+	for _, m := range w.machines {
+		if !m.Billable() {
+			continue
+		}
+		ks, err := w.kpis(ctx, m.ID, from.UnixMilli(), w.toMs, utilisation.ByMonth)
+		if err != nil {
+			return err
+		}
+		for _, k := range ks {
+			sum.add(figuresOf(k, w.yearMs(k.FromMs), hoursAYear))
+		}
+	}
+	sum.Unknown = []UnknownCause{}
+	sum.close(utilisation.MinCoverage)
+	yearFrom := at(from.UnixMilli())
+	w.r.YearFrom, w.r.Year = &yearFrom, &sum
+	return nil
+}
+
+func (w *work) readGroups(ctx context.Context) error {
+	deps := billing.Deps{Store: w.Store, Registry: w.Registry}
+	drafts, err := billing.MakeAll(ctx, deps, w.q.Site, w.q.Month, w.q.NowMs)
+	if err != nil {
+		return err
+	}
+	members, err := w.Registry.Members(ctx, w.q.Site)
+	if err != nil {
+		return err
+	}
+	for _, s := range drafts {
+		g := GroupMonth{
+			ID: s.Group, Name: s.GroupName, Usage: Usage{EnergyWh: s.Total.EnergyWh}, AmountPaise: s.Total.AmountPaise, Problems: len(s.Problems),
+			Members: membersAt(members, s.Group, w.untilMs),
+		}
+		sessions := map[string]bool{}
+		for _, l := range s.Lines {
+			g.RunMs += l.RunMs
+			sessions[l.Machine+" "+l.SessionStart.String()] = true
+		}
+		g.Sessions = len(sessions)
+		w.r.Groups = append(w.r.Groups, g)
+		w.r.AllPeople.add(g.Members)
+		if g.Sessions > 0 {
+			w.r.People.add(g.Members)
+		}
+	}
+	unattributed, err := billing.Unattributed(ctx, deps, w.q.Site, w.q.Month, w.q.NowMs)
+	if err != nil {
+		return err
+	}
+	for _, u := range unattributed {
+		w.r.Unattributed.RunMs += u.RunMs
+		w.r.Unattributed.EnergyWh += u.EnergyWh
+	}
+	return nil
+}
+
+// membersAt is the row in force just before untilMs; nil: none. rows of a group ascend.
+func membersAt(rows []registry.Members, group string, untilMs int64) *Members {
+	var in *registry.Members
+	for i, m := range rows {
+		if m.Group == group && m.ValidFromMs < untilMs {
+			in = &rows[i]
+		}
+	}
+	if in == nil {
+		return nil
+	}
+	given := func(n int64) *int64 {
+		if n == registry.NotGiven {
+			return nil
+		}
+		return &n
+	}
+	return &Members{ValidFrom: atOrNil(in.ValidFromMs), Members: in.Members, Women: given(in.Women), SC: given(in.SC), ST: given(in.ST)}
+}
+
+func (p *People) add(m *Members) {
+	p.Groups++
+	if m == nil {
+		return
+	}
+	p.Given++
+	p.Members += m.Members
+	p.Women.add(m.Women, m.Members)
+	p.SC.add(m.SC, m.Members)
+	p.ST.add(m.ST, m.Members)
+}
+
+func (c *MemberCount) add(number *int64, of int64) {
+	if number == nil {
+		return
+	}
+	c.Number += *number
+	c.Of += of
+	c.Groups++
+	c.Share = ratio(c.Number, c.Of)
+}
+
+func (w *work) readSettings(ctx context.Context) error {
+	for _, m := range w.machines {
+		rows, err := w.Registry.SettingsAt(ctx, w.q.Site, m.ID)
+		if err != nil {
+			return err
+		}
+		for i, s := range rows { // ascending
+			if s.ValidFromMs >= w.untilMs || i+1 < len(rows) && rows[i+1].ValidFromMs <= w.fromMs {
+				continue
+			}
+			w.r.Settings = append(w.r.Settings, SettingsUsed{
+				Machine: m.ID, ValidFrom: atOrNil(s.ValidFromMs), Signal: s.Signal, IdleAbove: s.IdleAbove, RunAbove: s.RunAbove, Hysteresis: s.Hysteresis,
+			})
+		}
+	}
+	return nil
+}
+
+func (w *work) readTariffs(ctx context.Context) error {
+	rows, err := w.Registry.Tariffs(ctx, w.q.Site)
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(rows, func(a, b registry.Tariff) int { return int(max(-1, min(1, a.ValidFromMs-b.ValidFromMs))) })
+	for i, t := range rows {
+		used := slices.ContainsFunc(w.machines, func(m registry.Machine) bool { return m.Class == t.Class })
+		next := slices.IndexFunc(rows[i+1:], func(n registry.Tariff) bool { return n.Class == t.Class })
+		over := next >= 0 && rows[i+1+next].ValidFromMs <= w.fromMs
+		if used && !over && t.ValidFromMs < w.untilMs {
+			w.r.Tariffs = append(w.r.Tariffs, PriceUsed{Class: t.Class, ValidFrom: at(t.ValidFromMs), PaisePerRunHour: t.PaisePerRunHour})
+		}
+	}
+	return nil
+}
+
+func at(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+func atOrNil(ms int64) *time.Time {
+	if ms == 0 {
+		return nil
+	}
+	t := at(ms)
+	return &t
+}

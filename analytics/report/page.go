@@ -1,0 +1,341 @@
+package report
+
+import (
+	"strings"
+
+	"karkhana/internal/registry"
+)
+
+// Page is a report in words: what stands on the web page, in the PDF and in the CSV.
+type Page struct {
+	Lang     string   `json:"lang"`
+	Title    string   `json:"title"`
+	Subtitle []string `json:"subtitle" nullable:"false"`
+	Parts    []Part   `json:"parts" nullable:"false"`
+
+	footer, pageWord string
+}
+
+// Part is one part of a page: a heading, paragraphs and perhaps a table.
+type Part struct {
+	Heading    string     `json:"heading"`
+	Paragraphs []string   `json:"paragraphs" nullable:"false"`
+	Columns    []Column   `json:"columns" nullable:"false"`
+	Rows       [][]string `json:"rows" nullable:"false" doc:"As many cells as columns"`
+	Total      bool       `json:"total" doc:"The last row is a sum"`
+
+	raw [][]string // the rows for spreadsheets: plain numbers
+}
+
+// Column is one column of a table.
+type Column struct {
+	Head   string `json:"head"`
+	Number bool   `json:"number" doc:"Stands at the right"`
+}
+
+// Page puts a report into words; lang is hi or en.
+func (r *Report) Page(lang string) (*Page, error) {
+	w, err := loadWords(lang, r.Zone)
+	if err != nil {
+		return nil, err
+	}
+	title := w.t("title."+r.Kind, w.month(r.Month))
+	if r.one() != nil {
+		title = w.t("title.machine", w.month(r.Month), w.name(r.one().Name, r.one().ID))
+	}
+	p := &Page{
+		Lang: lang, Title: title,
+		Subtitle: []string{w.name(r.SiteName, r.Site) + " (" + r.Site + ")", w.t("period", w.date(r.From), w.date(r.To.Add(-1)), r.Zone)},
+		footer:   w.name(r.SiteName, r.Site) + " · " + title, pageWord: w.t("page"),
+	}
+	if !r.Complete {
+		p.Subtitle = append(p.Subtitle, w.t("provisional", w.moment(r.Until)))
+	}
+	parts := []func(*words) Part{r.summary}
+	switch {
+	case r.one() != nil:
+		parts = append(parts, r.days)
+	case r.Kind == KindScheme:
+		parts = append(parts, r.people, r.groups, r.machines)
+	default:
+		parts = append(parts, r.machines, r.groups)
+	}
+	for _, part := range append(parts, r.unknown, r.settings, r.tariffs, r.definitions) {
+		if made := part(w); made.Heading != "" {
+			p.Parts = append(p.Parts, made)
+		}
+	}
+	return p, nil
+}
+
+// one is the machine of a report of one machine, else nil.
+func (r *Report) one() *MachineMonth {
+	if r.Kind == KindMonth && len(r.Groups) == 0 && len(r.Days) > 0 {
+		return &r.Machines[0]
+	}
+	return nil
+}
+
+// part begins a part with a table of the columns; a name that begins with # is a column of numbers.
+func (w *words) part(heading string, columns ...string) Part {
+	p := Part{Heading: heading, Paragraphs: []string{}, Columns: []Column{}, Rows: [][]string{}}
+	for _, c := range columns {
+		key, number := strings.CutPrefix(c, "#")
+		p.Columns = append(p.Columns, Column{w.t("col." + key), number})
+	}
+	return p
+}
+
+func (p *Part) row(cells ...cell) {
+	shown, raw := make([]string, len(cells)), make([]string, len(cells))
+	for i, c := range cells {
+		shown[i], raw[i] = c.text, c.raw
+	}
+	p.Rows, p.raw = append(p.Rows, shown), append(p.raw, raw)
+}
+
+// summary says the figures of the whole in lines of words, the two denominators side by side.
+func (r *Report) summary(w *words) Part {
+	p := w.part(w.t("summary"), "figure", "#month")
+	if r.Year != nil {
+		p.Columns = append(p.Columns, Column{w.t("col.year", w.date(*r.YearFrom), w.date(r.Until.Add(-1))), true})
+	}
+	line := func(key string, of func(f *Figures) cell) {
+		cells := []cell{same(w.t("sum."+key, grouped(itoa(r.HoursAYear)))), of(&r.Total)}
+		if r.Year != nil {
+			cells = append(cells, of(r.Year))
+		}
+		p.row(cells...)
+	}
+	line("run", func(f *Figures) cell { return hours(f.RunMs) })
+	line("idle", func(f *Figures) cell { return hours(f.IdleMs) })
+	line("off", func(f *Figures) cell { return hours(f.OffMs) })
+	line("unknown", func(f *Figures) cell { return hours(f.UnknownMs) })
+	line("energy", func(f *Figures) cell { return kWh(f.EnergyMilliWh, f.EnergyEstimated) })
+	line("idle-energy", func(f *Figures) cell { return kWh(f.IdleMilliWh, f.EnergyEstimated) })
+	line("pbt", func(f *Figures) cell { return hours(f.PBTMs) })
+	line("coverage", func(f *Figures) cell { return percent(f.Coverage) })
+	line("availability", func(f *Figures) cell { return r.shown(w, f, f.Availability) })
+	line("capacity-hours", func(f *Figures) cell { return hours(f.CapacityMs) })
+	line("capacity", func(f *Figures) cell { return r.shown(w, f, f.Capacity) })
+	if r.Total.UnknownMs > 0 {
+		p.Paragraphs = append(p.Paragraphs, w.t("note.unknown", hours(r.Total.UnknownMs).text))
+	}
+	return p
+}
+
+// shown is a ratio, or why there is none.
+func (r *Report) shown(w *words, f *Figures, v *float64) cell {
+	c := percent(v)
+	if v == nil && f.Coverage != nil && *f.Coverage < r.MinCoverage {
+		c.text = w.t("hidden")
+	}
+	return c
+}
+
+func (r *Report) machines(w *words) Part {
+	p := w.part(w.t("machines"), "machine", "#run", "#idle", "#off", "#unknown", "#kwh", "#idle-kwh", "#pbt", "#coverage", "#availability", "#allocation", "#utilization", "#capacity")
+	line := func(name string, f *Figures) {
+		p.row(same(name), hours(f.RunMs), hours(f.IdleMs), hours(f.OffMs), hours(f.UnknownMs), kWh(f.EnergyMilliWh, f.EnergyEstimated), kWh(f.IdleMilliWh, f.EnergyEstimated),
+			hours(f.PBTMs), percent(f.Coverage), r.shown(w, f, f.Availability), r.shown(w, f, f.Allocation), r.shown(w, f, f.Utilization), r.shown(w, f, f.Capacity))
+	}
+	for i, m := range r.Machines {
+		if !m.Meter {
+			line(w.name(m.Name, m.ID), &r.Machines[i].Figures)
+			continue
+		}
+		if m.EnergyMilliWh > 0 {
+			p.Paragraphs = append(p.Paragraphs, w.t("note.meter", w.name(m.Name, m.ID), kWh(m.EnergyMilliWh, m.EnergyEstimated).text))
+		} else {
+			p.Paragraphs = append(p.Paragraphs, w.t("note.nometer", w.name(m.Name, m.ID)))
+		}
+	}
+	line(w.t("total"), &r.Total)
+	p.Total = true
+	return p
+}
+
+func (r *Report) days(w *words) Part {
+	p := w.part(w.t("days"), "day", "#run", "#idle", "#off", "#unknown", "#kwh", "#idle-kwh", "#coverage", "#availability", "#allocation", "#utilization")
+	line := func(name string, f *Figures) {
+		p.row(same(name), hours(f.RunMs), hours(f.IdleMs), hours(f.OffMs), hours(f.UnknownMs), kWh(f.EnergyMilliWh, f.EnergyEstimated), kWh(f.IdleMilliWh, f.EnergyEstimated),
+			percent(f.Coverage), r.shown(w, f, f.Availability), r.shown(w, f, f.Allocation), r.shown(w, f, f.Utilization))
+	}
+	for i, d := range r.Days {
+		line(w.date(d.From), &r.Days[i].Figures)
+	}
+	line(w.t("total"), &r.one().Figures)
+	p.Total = true
+	return p
+}
+
+func (r *Report) groups(w *words) Part {
+	if r.Kind == KindScheme {
+		return r.schemeGroups(w)
+	}
+	p := w.part(w.t("groups"), "group", "#sessions", "#run", "#kwh", "#amount", "note")
+	p.Paragraphs = append(p.Paragraphs, w.t("note.drafts"))
+	sum := r.sumGroups()
+	for _, g := range r.Groups {
+		note := ""
+		if g.Problems > 0 {
+			note = w.t("problems", g.Problems)
+		}
+		p.row(same(w.name(g.Name, g.ID)), count(int64(g.Sessions)), hours(g.RunMs), kWh(g.EnergyWh*1000, false), rupees(g.AmountPaise), same(note))
+	}
+	p.row(same(w.t("unattributed")), cell{"–", ""}, hours(r.Unattributed.RunMs), kWh(r.Unattributed.EnergyWh*1000, false), cell{"–", ""}, same(w.t("note.unattributed")))
+	p.row(same(w.t("total")), count(int64(sum.Sessions)), hours(sum.RunMs), kWh(sum.EnergyWh*1000, false), rupees(sum.AmountPaise), same(""))
+	p.Total = true
+	return p
+}
+
+// sumGroups are all groups and, in times and energy, what belongs to none.
+func (r *Report) sumGroups() GroupMonth {
+	sum := GroupMonth{Usage: r.Unattributed}
+	for _, g := range r.Groups {
+		sum.Sessions += g.Sessions
+		sum.RunMs += g.RunMs
+		sum.EnergyWh += g.EnergyWh
+		sum.AmountPaise += g.AmountPaise
+	}
+	return sum
+}
+
+func (r *Report) schemeGroups(w *words) Part {
+	p := w.part(w.t("groups"), "group", "#members", "#women", "#sc", "#st", "since", "#sessions", "#run", "#kwh")
+	given := func(n *int64) cell {
+		if n == nil {
+			return cell{w.t("not-given"), ""}
+		}
+		return count(*n)
+	}
+	for _, g := range r.Groups {
+		m, since := g.Members, same("")
+		if m == nil {
+			m = &Members{}
+		} else {
+			since = same(w.since(m.ValidFrom))
+		}
+		members := given(nil)
+		if g.Members != nil {
+			members = count(m.Members)
+		}
+		p.row(same(w.name(g.Name, g.ID)), members, given(m.Women), given(m.SC), given(m.ST), since, count(int64(g.Sessions)), hours(g.RunMs), kWh(g.EnergyWh*1000, false))
+	}
+	none := cell{"–", ""}
+	p.row(same(w.t("unattributed")), none, none, none, none, same(""), none, hours(r.Unattributed.RunMs), kWh(r.Unattributed.EnergyWh*1000, false))
+	sum, all := r.sumGroups(), r.AllPeople
+	p.row(same(w.t("total")), count(all.Members), count(all.Women.Number), count(all.SC.Number), count(all.ST.Number), same(""),
+		count(int64(sum.Sessions)), hours(sum.RunMs), kWh(sum.EnergyWh*1000, false))
+	p.Total = true
+	return p
+}
+
+// people are the shares of women, SC and ST members, of the groups that used a machine and of all.
+func (r *Report) people(w *words) Part {
+	p := w.part(w.t("people"), "people", "#used", "#all")
+	both := []*People{&r.People, &r.AllPeople}
+	line := func(key string, of func(*People) cell) {
+		cells := []cell{same(w.t("people." + key))}
+		for _, x := range both {
+			cells = append(cells, of(x))
+		}
+		p.row(cells...)
+	}
+	share := func(x *People, c MemberCount) cell {
+		if c.Groups == 0 {
+			return cell{w.t("not-given"), ""}
+		}
+		v := cell{count(c.Number).text + " (" + percent(c.Share).text + ")", percent(c.Share).raw}
+		if c.Groups < x.Groups {
+			v.text += " " + w.t("given-by", c.Groups, x.Groups)
+		}
+		return v
+	}
+	line("groups", func(x *People) cell { return count(int64(x.Groups)) })
+	line("members", func(x *People) cell {
+		v := count(x.Members)
+		switch {
+		case x.Given == 0:
+			v = cell{w.t("not-given"), ""}
+		case x.Given < x.Groups:
+			v.text += " " + w.t("given-by", x.Given, x.Groups)
+		}
+		return v
+	})
+	line("women", func(x *People) cell { return share(x, x.Women) })
+	line("sc", func(x *People) cell { return share(x, x.SC) })
+	line("st", func(x *People) cell { return share(x, x.ST) })
+	return p
+}
+
+// unknown is the unknown time by cause, of the machines that have any.
+func (r *Report) unknown(w *words) Part {
+	if r.Total.UnknownMs == 0 && r.one() == nil || r.one() != nil && r.one().UnknownMs == 0 {
+		p := w.part(w.t("unknown"))
+		p.Paragraphs = append(p.Paragraphs, w.t("note.known"))
+		return p
+	}
+	columns := []string{"machine"}
+	for _, c := range causes {
+		columns = append(columns, "#cause."+c)
+	}
+	p := w.part(w.t("unknown"), append(columns, "#unknown")...)
+	line := func(name string, f *Figures) {
+		cells := []cell{same(name)}
+		for _, c := range causes {
+			cells = append(cells, hours(f.unknownOf(c)))
+		}
+		p.row(append(cells, hours(f.UnknownMs))...)
+	}
+	for i, m := range r.Machines {
+		if m.UnknownMs > 0 && !m.Meter {
+			line(w.name(m.Name, m.ID), &r.Machines[i].Figures)
+		}
+	}
+	if r.one() == nil {
+		line(w.t("total"), &r.Total)
+		p.Total = true
+	}
+	return p
+}
+
+func (r *Report) settings(w *words) Part {
+	p := w.part(w.t("settings"), "machine", "since", "signal", "#idle-above", "#run-above", "#hysteresis")
+	names := map[string]registry.Name{}
+	for _, m := range r.Machines {
+		names[m.ID] = m.Name
+	}
+	for _, s := range r.Settings {
+		p.row(same(w.name(names[s.Machine], s.Machine)), same(w.since(s.ValidFrom)), same(s.Signal), same(number(s.IdleAbove)), same(number(s.RunAbove)), same(number(s.Hysteresis)))
+	}
+	return p
+}
+
+func (r *Report) tariffs(w *words) Part {
+	p := w.part(w.t("tariffs"), "class", "since", "#rate")
+	if len(r.Tariffs) == 0 {
+		p.Columns = []Column{}
+		p.Paragraphs = append(p.Paragraphs, w.t("note.notariffs"))
+	}
+	for _, t := range r.Tariffs {
+		p.row(same(w.t("class."+t.Class)), same(w.since(&t.ValidFrom)), rupees(t.PaisePerRunHour))
+	}
+	return p
+}
+
+// definitions are those of the figures that stand on the page.
+func (r *Report) definitions(w *words) Part {
+	p := w.part(w.t("definitions"))
+	keys := []string{"states", "unknown", "coverage", "pbt", "availability", "allocation", "utilization", "capacity", "energy"}
+	if r.one() == nil {
+		keys = append(keys, "groups")
+	}
+	if r.Kind == KindScheme {
+		keys = append(keys, "members")
+	}
+	for _, k := range append(keys, "rounding") {
+		p.Paragraphs = append(p.Paragraphs, w.t("def."+k, number(r.MinCoverage*100), grouped(itoa(r.HoursAYear))))
+	}
+	return p
+}

@@ -1,0 +1,163 @@
+package report
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"karkhana/analytics/billing"
+	"karkhana/analytics/gap"
+	"karkhana/analytics/utilisation"
+	"karkhana/internal/registry"
+	"karkhana/internal/tsdb"
+)
+
+// The kinds of a report.
+const (
+	KindMonth  = "month"
+	KindScheme = "scheme"
+)
+
+// ErrNotBegun says that the asked month lies in the future.
+var ErrNotBegun = errors.New("the month has not begun")
+
+// Registry is what reports ask of SQL; *registry.DB answers it.
+type Registry interface {
+	utilisation.Registry
+	billing.Registry
+	gap.Reading
+	Members(ctx context.Context, site string) ([]registry.Members, error)
+}
+
+// Deps are where reports read from.
+type Deps struct {
+	Store    tsdb.Store
+	Registry Registry
+}
+
+// Asked says which report is wanted.
+type Asked struct {
+	Kind    string // KindMonth or KindScheme
+	Site    string
+	Month   string // 2026-11
+	Machine string // KindMonth: one machine by days; "": all machines
+	NowMs   int64
+}
+
+// Report is a report as figures. Times are milliseconds, energy milliwatt-hours, money paise, ratios 0–1; nil is not
+// known, not defined or hidden for want of coverage.
+type Report struct {
+	Kind     string        `json:"kind"`
+	Site     string        `json:"site"`
+	SiteName registry.Name `json:"site_name"`
+	Zone     string        `json:"zone"`
+	Month    string        `json:"month"`
+	From     time.Time     `json:"from"`
+	To       time.Time     `json:"to"`
+	Until    time.Time     `json:"until" doc:"What is counted: up to here. The end of the month, or the present"`
+	Complete bool          `json:"complete" doc:"The month is over"`
+
+	Machines []MachineMonth `json:"machines" nullable:"false"`
+	Total    Figures        `json:"total" doc:"All machines but main meters"`
+	Days     []MachineDay   `json:"days" nullable:"false" doc:"Of one machine, when one was asked for"`
+
+	Groups       []GroupMonth `json:"groups" nullable:"false" doc:"Not for one machine"`
+	Unattributed Usage        `json:"unattributed" doc:"Run time that belongs to no group"`
+	People       People       `json:"people" doc:"Members of the groups that used a machine"`
+	AllPeople    People       `json:"all_people" doc:"Members of all groups of the site"`
+
+	YearFrom *time.Time `json:"year_from,omitempty" doc:"Scheme report: 1 April of the financial year"`
+	Year     *Figures   `json:"year,omitempty" doc:"Scheme report: the financial year up to here"`
+
+	MinCoverage float64        `json:"min_coverage" doc:"Below it no ratio is given"`
+	HoursAYear  int64          `json:"hours_a_year" doc:"The schemes' denominator"`
+	Settings    []SettingsUsed `json:"settings" nullable:"false" doc:"That the states of the month were made with"`
+	Tariffs     []PriceUsed    `json:"tariffs" nullable:"false" doc:"That the drafts of the month were made with"`
+}
+
+// MachineMonth is one machine's month.
+type MachineMonth struct {
+	ID    string        `json:"id"`
+	Name  registry.Name `json:"name"`
+	Class string        `json:"class"`
+	Meter bool          `json:"meter" doc:"A main meter: energy only, in no sum"`
+	Figures
+}
+
+// MachineDay is one day of a machine.
+type MachineDay struct {
+	From time.Time `json:"from"`
+	Figures
+}
+
+// Usage is what was used.
+type Usage struct {
+	RunMs    int64 `json:"run_ms"`
+	EnergyWh int64 `json:"energy_wh"`
+}
+
+// GroupMonth is one group's month, by the drafts of its statements.
+type GroupMonth struct {
+	ID       string        `json:"id"`
+	Name     registry.Name `json:"name"`
+	Sessions int           `json:"sessions"`
+	Usage
+	AmountPaise int64    `json:"amount_paise" doc:"Of the draft, not a bill"`
+	Problems    int      `json:"problems" doc:"Of the draft: to be looked at before it is issued"`
+	Members     *Members `json:"members,omitempty" doc:"In force at the end; absent: not given"`
+}
+
+// Members are the numbers of a group's members.
+type Members struct {
+	ValidFrom *time.Time `json:"valid_from,omitempty" doc:"Absent: since ever"`
+	Members   int64      `json:"members"`
+	Women     *int64     `json:"women,omitempty"`
+	SC        *int64     `json:"sc,omitempty"`
+	ST        *int64     `json:"st,omitempty"`
+}
+
+// People sums up members of several groups.
+type People struct {
+	Groups  int         `json:"groups"`
+	Given   int         `json:"given" doc:"How many of the groups give a number of members"`
+	Members int64       `json:"members"`
+	Women   MemberCount `json:"women"`
+	SC      MemberCount `json:"sc"`
+	ST      MemberCount `json:"st"`
+}
+
+// MemberCount is a number among the members of those groups that give it.
+type MemberCount struct {
+	Number int64    `json:"number"`
+	Of     int64    `json:"of" doc:"Members of the groups that give it"`
+	Groups int      `json:"groups" doc:"How many groups give it"`
+	Share  *float64 `json:"share,omitempty" doc:"number ÷ of; absent when no group gives it"`
+}
+
+// SettingsUsed is a dated row of a machine's settings that was in force in the month.
+type SettingsUsed struct {
+	Machine    string     `json:"machine"`
+	ValidFrom  *time.Time `json:"valid_from,omitempty" doc:"Absent: since ever"`
+	Signal     string     `json:"signal"`
+	IdleAbove  float64    `json:"idle_above"`
+	RunAbove   float64    `json:"run_above"`
+	Hysteresis float64    `json:"hysteresis"`
+}
+
+// PriceUsed is a price that was in force in the month.
+type PriceUsed struct {
+	Class           string    `json:"class"`
+	ValidFrom       time.Time `json:"valid_from"`
+	PaisePerRunHour int64     `json:"paise_per_run_hour"`
+}
+
+// Make gathers a report. A site or machine that the registry does not know gives registry.ErrNotFound, a month in a wrong form
+// billing.ErrMonth, one in the future ErrNotBegun.
+func Make(ctx context.Context, d Deps, q Asked) (*Report, error) {
+	r, err := gather(ctx, d, q)
+	if err != nil {
+		return nil, fmt.Errorf("%s report of %s for %s: %w", q.Kind, q.Site, q.Month, err)
+	}
+	return r, nil
+}

@@ -1,0 +1,151 @@
+package report
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"karkhana/internal/registry"
+)
+
+//go:embed i18n/*.json
+var texts embed.FS
+
+// words are the texts of one language, and how it shows names and numbers.
+type words struct {
+	lang string
+	text map[string]string
+	zone *time.Location
+}
+
+func loadWords(lang, zone string) (*words, error) {
+	if lang != "hi" && lang != "en" {
+		return nil, fmt.Errorf("language %q: use hi or en", lang)
+	}
+	loc, err := time.LoadLocation(zone)
+	if err != nil {
+		return nil, fmt.Errorf("zone of the report: %w", err)
+	}
+	b, err := texts.ReadFile("i18n/" + lang + ".json")
+	if err != nil {
+		return nil, fmt.Errorf("texts of language %s: %w", lang, err)
+	}
+	w := &words{lang: lang, text: map[string]string{}, zone: loc}
+	if err := json.Unmarshal(b, &w.text); err != nil {
+		return nil, fmt.Errorf("texts of language %s: %w", lang, err)
+	}
+	return w, nil
+}
+
+// t returns a text with its places {0}, {1} … filled. An unknown key stands for itself.
+func (w *words) t(key string, fill ...any) string {
+	s, ok := w.text[key]
+	if !ok {
+		return key
+	}
+	for i, f := range fill {
+		s = strings.ReplaceAll(s, "{"+strconv.Itoa(i)+"}", fmt.Sprint(f))
+	}
+	return s
+}
+
+// name picks the language, else the other one, else the id.
+func (w *words) name(n registry.Name, id string) string {
+	first, second := n.En, n.Hi
+	if w.lang == "hi" {
+		first, second = second, first
+	}
+	for _, v := range []string{first, second} {
+		if v != "" {
+			return v
+		}
+	}
+	return id
+}
+
+// month is November 2026, नवंबर 2026.
+func (w *words) month(name string) string {
+	year, month, _ := strings.Cut(name, "-")
+	return w.t("month."+month) + " " + year
+}
+
+// date is 22-11-2026 in the site's zone.
+func (w *words) date(t time.Time) string { return t.In(w.zone).Format("02-01-2006") }
+
+// moment is 22-11-2026 10:42 in the site's zone.
+func (w *words) moment(t time.Time) string { return t.In(w.zone).Format("02-01-2006 15:04") }
+
+// since is the first day of a dated row.
+func (w *words) since(t *time.Time) string {
+	if t == nil {
+		return w.t("since-ever")
+	}
+	if local := t.In(w.zone); local.Hour() != 0 || local.Minute() != 0 {
+		return w.moment(*t)
+	}
+	return w.date(*t)
+}
+
+// cell is a figure as people read it and as a spreadsheet wants it.
+type cell struct{ text, raw string }
+
+func same(s string) cell { return cell{s, s} }
+
+func count(n int64) cell { return cell{grouped(strconv.FormatInt(n, 10)), strconv.FormatInt(n, 10)} }
+
+// hundredths shows a whole number of hundredths: 12345678 is 1,23,456.78.
+func hundredths(n int64) cell {
+	sign := ""
+	if n < 0 {
+		sign, n = "-", -n
+	}
+	whole, part := strconv.FormatInt(n/100, 10), fmt.Sprintf(".%02d", n%100)
+	return cell{sign + grouped(whole) + part, sign + whole + part}
+}
+
+// hours shows milliseconds as hours.
+func hours(ms int64) cell { return hundredths(halfUp(ms, hourMs/100)) }
+
+// kWh shows milliwatt-hours; an estimated figure has ~ before it.
+func kWh(milli int64, estimated bool) cell {
+	c := hundredths(halfUp(milli, 10_000))
+	if estimated && milli != 0 {
+		c.text = "~" + c.text
+	}
+	return c
+}
+
+// rupees shows paise.
+func rupees(paise int64) cell {
+	c := hundredths(paise)
+	c.text = "₹" + c.text
+	return c
+}
+
+// percent shows a ratio with one decimal; nil is a dash.
+func percent(v *float64) cell {
+	if v == nil {
+		return cell{"–", ""}
+	}
+	s := strconv.FormatFloat(*v*100, 'f', 1, 64)
+	return cell{s + " %", s}
+}
+
+// grouped sets the commas of Indian digit grouping: the last three, then twos.
+func grouped(digits string) string {
+	digits, minus := strings.CutPrefix(digits, "-")
+	for i := len(digits) - 3; i > 0; i -= 2 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	if minus {
+		return "-" + digits
+	}
+	return digits
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
