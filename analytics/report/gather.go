@@ -186,7 +186,7 @@ func (w *work) readGroups(ctx context.Context) error {
 	}
 	for _, s := range drafts {
 		g := GroupMonth{
-			ID: s.Group, Name: s.GroupName, Usage: Usage{EnergyWh: s.Total.EnergyWh}, AmountPaise: s.Total.AmountPaise, Problems: len(s.Problems),
+			ID: s.Group, Name: s.GroupName, Usage: Usage{EnergyWh: s.Total.EnergyWh}, AmountPaise: s.Total.AmountPaise, Problems: problems(s),
 			Members: membersAt(members, s.Group, w.untilMs),
 		}
 		sessions := map[string]bool{}
@@ -210,6 +210,15 @@ func (w *work) readGroups(ctx context.Context) error {
 		w.r.Unattributed.EnergyWh += u.EnergyWh
 	}
 	return nil
+}
+
+// problems counts the different things to look at in a draft.
+func problems(s billing.Statement) int {
+	different := map[billing.Problem]bool{}
+	for _, p := range s.Problems {
+		different[billing.Problem{Code: p.Code, Machine: p.Machine}] = true
+	}
+	return len(different)
 }
 
 // membersAt is the row in force just before untilMs; nil: none. rows of a group ascend.
@@ -256,6 +265,9 @@ func (c *MemberCount) add(number *int64, of int64) {
 
 func (w *work) readSettings(ctx context.Context) error {
 	for _, m := range w.machines {
+		if !m.Billable() {
+			continue // has no states
+		}
 		rows, err := w.Registry.SettingsAt(ctx, w.q.Site, m.ID)
 		if err != nil {
 			return err

@@ -114,7 +114,7 @@ func (r *Report) summary(w *words) Part {
 	line("energy", func(f *Figures) cell { return kWh(f.EnergyMilliWh, f.EnergyEstimated) })
 	line("idle-energy", func(f *Figures) cell { return kWh(f.IdleMilliWh, f.EnergyEstimated) })
 	line("pbt", func(f *Figures) cell { return hours(f.PBTMs) })
-	line("coverage", func(f *Figures) cell { return percent(f.Coverage) })
+	line("coverage", func(f *Figures) cell { return coverage(f.Coverage) })
 	line("availability", func(f *Figures) cell { return r.shown(w, f, f.Availability) })
 	line("capacity-hours", func(f *Figures) cell { return hours(f.CapacityMs) })
 	line("capacity", func(f *Figures) cell { return r.shown(w, f, f.Capacity) })
@@ -137,7 +137,7 @@ func (r *Report) machines(w *words) Part {
 	p := w.part(w.t("machines"), "machine", "#run", "#idle", "#off", "#unknown", "#kwh", "#idle-kwh", "#pbt", "#coverage", "#availability", "#allocation", "#utilization", "#capacity")
 	line := func(name string, f *Figures) {
 		p.row(same(name), hours(f.RunMs), hours(f.IdleMs), hours(f.OffMs), hours(f.UnknownMs), kWh(f.EnergyMilliWh, f.EnergyEstimated), kWh(f.IdleMilliWh, f.EnergyEstimated),
-			hours(f.PBTMs), percent(f.Coverage), r.shown(w, f, f.Availability), r.shown(w, f, f.Allocation), r.shown(w, f, f.Utilization), r.shown(w, f, f.Capacity))
+			hours(f.PBTMs), coverage(f.Coverage), r.shown(w, f, f.Availability), r.shown(w, f, f.Allocation), r.shown(w, f, f.Utilization), r.shown(w, f, f.Capacity))
 	}
 	for i, m := range r.Machines {
 		if !m.Meter {
@@ -159,7 +159,7 @@ func (r *Report) days(w *words) Part {
 	p := w.part(w.t("days"), "day", "#run", "#idle", "#off", "#unknown", "#kwh", "#idle-kwh", "#coverage", "#availability", "#allocation", "#utilization")
 	line := func(name string, f *Figures) {
 		p.row(same(name), hours(f.RunMs), hours(f.IdleMs), hours(f.OffMs), hours(f.UnknownMs), kWh(f.EnergyMilliWh, f.EnergyEstimated), kWh(f.IdleMilliWh, f.EnergyEstimated),
-			percent(f.Coverage), r.shown(w, f, f.Availability), r.shown(w, f, f.Allocation), r.shown(w, f, f.Utilization))
+			coverage(f.Coverage), r.shown(w, f, f.Availability), r.shown(w, f, f.Allocation), r.shown(w, f, f.Utilization))
 	}
 	for i, d := range r.Days {
 		line(w.date(d.From), &r.Days[i].Figures)
@@ -233,39 +233,35 @@ func (r *Report) schemeGroups(w *words) Part {
 
 // people are the shares of women, SC and ST members, of the groups that used a machine and of all.
 func (r *Report) people(w *words) Part {
-	p := w.part(w.t("people"), "people", "#used", "#all")
+	p := w.part(w.t("people"), "people", "#used", "#share", "#all", "#share")
 	both := []*People{&r.People, &r.AllPeople}
-	line := func(key string, of func(*People) cell) {
+	line := func(key string, of func(*People) (number, groups int, share *float64)) {
 		cells := []cell{same(w.t("people." + key))}
 		for _, x := range both {
-			cells = append(cells, of(x))
+			n, groups, share := of(x)
+			number := count(int64(n))
+			switch {
+			case groups == 0:
+				number = cell{w.t("not-given"), ""}
+			case groups < x.Groups:
+				number.text += " " + w.t("given-by", groups, x.Groups)
+			}
+			of := percent(share)
+			if share == nil {
+				of.text = ""
+			}
+			cells = append(cells, number, of)
 		}
 		p.row(cells...)
 	}
-	share := func(x *People, c MemberCount) cell {
-		if c.Groups == 0 {
-			return cell{w.t("not-given"), ""}
-		}
-		v := cell{count(c.Number).text + " (" + percent(c.Share).text + ")", percent(c.Share).raw}
-		if c.Groups < x.Groups {
-			v.text += " " + w.t("given-by", c.Groups, x.Groups)
-		}
-		return v
+	part := func(of func(*People) MemberCount) func(*People) (int, int, *float64) {
+		return func(x *People) (int, int, *float64) { c := of(x); return int(c.Number), c.Groups, c.Share }
 	}
-	line("groups", func(x *People) cell { return count(int64(x.Groups)) })
-	line("members", func(x *People) cell {
-		v := count(x.Members)
-		switch {
-		case x.Given == 0:
-			v = cell{w.t("not-given"), ""}
-		case x.Given < x.Groups:
-			v.text += " " + w.t("given-by", x.Given, x.Groups)
-		}
-		return v
-	})
-	line("women", func(x *People) cell { return share(x, x.Women) })
-	line("sc", func(x *People) cell { return share(x, x.SC) })
-	line("st", func(x *People) cell { return share(x, x.ST) })
+	line("groups", func(x *People) (int, int, *float64) { return x.Groups, max(x.Groups, 1), nil })
+	line("members", func(x *People) (int, int, *float64) { return int(x.Members), x.Given, nil })
+	line("women", part(func(x *People) MemberCount { return x.Women }))
+	line("sc", part(func(x *People) MemberCount { return x.SC }))
+	line("st", part(func(x *People) MemberCount { return x.ST }))
 	return p
 }
 
@@ -307,7 +303,7 @@ func (r *Report) settings(w *words) Part {
 		names[m.ID] = m.Name
 	}
 	for _, s := range r.Settings {
-		p.row(same(w.name(names[s.Machine], s.Machine)), same(w.since(s.ValidFrom)), same(s.Signal), same(number(s.IdleAbove)), same(number(s.RunAbove)), same(number(s.Hysteresis)))
+		p.row(same(w.name(names[s.Machine], s.Machine)), same(w.since(s.ValidFrom)), same(w.t("signal."+s.Signal)), same(number(s.IdleAbove)), same(number(s.RunAbove)), same(number(s.Hysteresis)))
 	}
 	return p
 }

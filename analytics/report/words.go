@@ -4,6 +4,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -132,6 +133,15 @@ func percent(v *float64) cell {
 	}
 	s := strconv.FormatFloat(*v*100, 'f', 1, 64)
 	return cell{s + " %", s}
+}
+
+// coverage shows a share of what is known, never rounded up: 100.0 % means all of it.
+func coverage(v *float64) cell {
+	if v == nil {
+		return percent(nil)
+	}
+	down := math.Floor(*v*1000) / 1000
+	return percent(&down)
 }
 
 // grouped sets the commas of Indian digit grouping: the last three, then twos.

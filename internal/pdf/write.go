@@ -20,6 +20,7 @@ const (
 	smallSize   = 7.5
 	leading     = 1.42 // Devanagari stands higher than Latin
 	cellPad     = 3.0
+	looseness   = 28.0 // room that a column gets beyond its texts at most, so that the eye finds the row
 	family      = "lohit"
 	allPages    = "{pages}"
 )
@@ -134,10 +135,14 @@ func (p *press) table(t Table) {
 		heads[i] = c.Head
 	}
 	head := p.row(heads, widths, size)
+	for _, w := range widths {
+		head.width += w
+	}
 	p.room(head.height * 2)
 	p.put(head, t, widths, size, true, true)
 	for i, cells := range t.Rows {
 		r := p.row(cells, widths, size)
+		r.width = head.width
 		if p.room(r.height) {
 			p.put(head, t, widths, size, true, true)
 		}
@@ -179,7 +184,7 @@ func (p *press) columns(t Table) (size float64, widths []float64) {
 		case sumWhole*size > space:
 			w = longest[i]*size + (whole[i]-longest[i])/(sumWhole-sumLongest)*(space-sumLongest*size)
 		case sumWhole > 0:
-			w += (space - sumWhole*size) / float64(len(t.Columns))
+			w += min(looseness, (space-sumWhole*size)/float64(len(t.Columns)))
 		}
 		widths[i] = w + 2*cellPad
 	}
@@ -188,8 +193,8 @@ func (p *press) columns(t Table) (size float64, widths []float64) {
 
 // setRow is a row broken into lines.
 type setRow struct {
-	cells  [][]line
-	height float64
+	cells         [][]line
+	width, height float64
 }
 
 func (p *press) row(cells []string, widths []float64, size float64) setRow {
@@ -208,7 +213,7 @@ func (p *press) row(cells []string, widths []float64, size float64) setRow {
 func (p *press) put(r setRow, t Table, widths []float64, size float64, bold, ruled bool) {
 	if ruled {
 		p.f.SetFillColor(238, 238, 238)
-		p.f.Rect(margin, p.y, p.inner(), r.height, "F")
+		p.f.Rect(margin, p.y, r.width, r.height, "F")
 	}
 	x := margin
 	for i, ls := range r.cells {
@@ -224,7 +229,7 @@ func (p *press) put(r setRow, t Table, widths []float64, size float64, bold, rul
 	p.y += r.height
 	p.f.SetLineWidth(0.3)
 	p.f.SetDrawColor(190, 190, 190)
-	p.f.Line(margin, p.y, margin+p.inner(), p.y)
+	p.f.Line(margin, p.y, margin+r.width, p.y)
 }
 
 // text puts one line with its base line at y.
@@ -281,7 +286,7 @@ func (p *press) hidden(x, y float64, r run) {
 }
 
 // boldness is how thick the rim is that makes a letter bold, as a share of the size: the font has no bold cut.
-const boldness = 0.035
+const boldness = 0.03
 
 func (p *press) outlines(x, y, size float64, bold bool, r run) {
 	scale := size / p.s.upem
