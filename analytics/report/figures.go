@@ -22,6 +22,8 @@ type Figures struct {
 	PBTMs      int64 `json:"pbt_ms" doc:"Planned busy time"`
 	KnownMs    int64 `json:"known_ms" doc:"Known part of the planned busy time"`
 	APTMs      int64 `json:"apt_ms" doc:"Run within the planned busy time"`
+	AUBTMs     int64 `json:"aubt_ms" doc:"Within it: time in sessions and run without one"`
+	OutsideMs  int64 `json:"outside_run_ms" doc:"Run outside of the planned busy time"`
 	CapacityMs int64 `json:"capacity_ms" doc:"What the schemes' hours a year come to for what has passed"`
 
 	Coverage     *float64 `json:"coverage,omitempty" doc:"known ÷ PBT"`
@@ -45,21 +47,15 @@ const CauseUntold = "untold"
 // causes are all of them in the order of tables.
 var causes = []string{gap.CauseSupply, gap.CauseGateway, gap.CauseSensor, gap.CauseLink, gap.CauseUnknown, CauseUntold}
 
-// figuresOf takes over the figures of a period; yearMs is the length of its year.
-func figuresOf(k utilisation.KPI, yearMs, hoursAYear int64) Figures {
-	f := Figures{
-		RunMs: k.RunMs, IdleMs: k.IdleMs, OffMs: k.OffMs, UnknownMs: k.UnknownMs,
+// figuresOf takes over the figures of a period.
+func figuresOf(k *utilisation.KPI) Figures {
+	return Figures{
+		PastMs: k.PastMs(), RunMs: k.RunMs, IdleMs: k.IdleMs, OffMs: k.OffMs, UnknownMs: k.UnknownMs,
 		EnergyMilliWh: k.OffMilliWh + k.IdleMilliWh + k.RunMilliWh + k.UnknownMilliWh, IdleMilliWh: k.IdleMilliWh, EnergyEstimated: k.EnergyEstimated,
-		APTMs: k.RunMs, KnownMs: k.RunMs + k.IdleMs + k.OffMs,
-		Unknown: []UnknownCause{}, Coverage: k.Coverage, Availability: k.Availability, Allocation: k.AllocationEfficiency, Utilization: k.UtilizationEfficiency,
+		PBTMs: k.PBTMs, KnownMs: k.Planned.KnownMs(), APTMs: k.APTMs(), AUBTMs: k.AUBTMs, OutsideMs: k.OutsideRunMs, CapacityMs: k.CapacityMs,
+		Coverage: k.Coverage, Availability: k.Availability, Allocation: k.AllocationEfficiency, Utilization: k.UtilizationEfficiency,
+		Capacity: k.CapacityRatio, Unknown: []UnknownCause{},
 	}
-	f.PastMs = f.KnownMs + f.UnknownMs
-	f.PBTMs = f.PastMs
-	f.CapacityMs = halfUp(hoursAYear*hourMs/1000*(f.PastMs/1000), yearMs/1000) * 1000
-	if f.Availability != nil {
-		f.Capacity = ratio(f.RunMs, f.CapacityMs)
-	}
-	return f
 }
 
 // add counts another machine or period in. Ratios are left as they are: see close.
@@ -75,6 +71,8 @@ func (f *Figures) add(g Figures) {
 	f.PBTMs += g.PBTMs
 	f.KnownMs += g.KnownMs
 	f.APTMs += g.APTMs
+	f.AUBTMs += g.AUBTMs
+	f.OutsideMs += g.OutsideMs
 	f.CapacityMs += g.CapacityMs
 	for _, c := range g.Unknown {
 		f.addUnknown(c)
@@ -97,6 +95,8 @@ func (f *Figures) close(minCoverage float64) {
 		return
 	}
 	f.Availability = ratio(f.APTMs, f.PBTMs)
+	f.Allocation = ratio(f.AUBTMs, f.PBTMs)
+	f.Utilization = ratio(f.APTMs, f.AUBTMs)
 	f.Capacity = ratio(f.RunMs, f.CapacityMs)
 }
 

@@ -12,9 +12,6 @@ import (
 	"karkhana/internal/registry"
 )
 
-// hoursAYear is the denominator of project reports: 300 days of 8 hours.
-const hoursAYear = 2400
-
 // work is a report under way.
 type work struct {
 	Deps
@@ -47,7 +44,7 @@ func gather(ctx context.Context, d Deps, q Asked) (*Report, error) {
 		Kind: q.Kind, Site: s.ID, SiteName: s.Name, Zone: s.Zone, Month: q.Month,
 		From: at(w.fromMs), To: at(w.toMs), Until: at(w.untilMs), Complete: q.NowMs >= w.toMs,
 		Machines: []MachineMonth{}, Days: []MachineDay{}, Groups: []GroupMonth{}, Settings: []SettingsUsed{}, Tariffs: []PriceUsed{},
-		Total: Figures{Unknown: []UnknownCause{}}, MinCoverage: utilisation.MinCoverage, HoursAYear: hoursAYear,
+		Total: Figures{Unknown: []UnknownCause{}},
 	}
 	steps := []func(context.Context) error{w.readMachines, w.readGaps, w.readFigures}
 	switch {
@@ -97,50 +94,61 @@ func (w *work) readGaps(ctx context.Context) error {
 	return nil
 }
 
-// kpis reads a machine's periods in [fromMs, toMs).
-func (w *work) kpis(ctx context.Context, machine string, fromMs, toMs int64, by string) ([]utilisation.KPI, error) {
-	d := utilisation.Deps{Store: w.Store, Registry: w.Registry}
-	return utilisation.KPIs(ctx, d, w.q.Site, machine, fromMs, toMs, by, w.q.NowMs)
+// kpis reads the periods of the report's machines in [fromMs, toMs), all at once, by machine.
+func (w *work) kpis(ctx context.Context, fromMs, toMs int64, by string) (map[string][]utilisation.KPI, error) {
+	asked := utilisation.Asked{Site: w.q.Site, FromMs: fromMs, ToMs: toMs, By: by, NowMs: w.q.NowMs}
+	for _, m := range w.machines {
+		asked.Machines = append(asked.Machines, m.ID)
+	}
+	out := map[string][]utilisation.KPI{}
+	if len(asked.Machines) == 0 {
+		return out, nil
+	}
+	rows, err := utilisation.SiteKPIs(ctx, utilisation.Deps{Store: w.Store, Registry: w.Registry}, asked)
+	for _, r := range rows {
+		out[r.Machine.ID] = r.KPIs
+	}
+	return out, err
 }
 
 // figures takes a period over, with the causes of its unknown time.
-func (w *work) figures(machine string, k utilisation.KPI) Figures {
-	f := figuresOf(k, w.yearMs(k.FromMs), hoursAYear)
+func (w *work) figures(machine string, k *utilisation.KPI) Figures {
+	f := figuresOf(k)
 	f.explain(w.gapsByMachine[machine], k.FromMs, min(k.ToMs, w.untilMs))
 	return f
 }
 
-// yearMs is the length of the site's year that holds ms.
-func (w *work) yearMs(ms int64) int64 {
-	y := time.UnixMilli(ms).In(w.zone).Year()
-	return time.Date(y+1, 1, 1, 0, 0, 0, 0, w.zone).UnixMilli() - time.Date(y, 1, 1, 0, 0, 0, 0, w.zone).UnixMilli()
-}
-
 func (w *work) readFigures(ctx context.Context) error {
+	kpis, err := w.kpis(ctx, w.fromMs, w.toMs, utilisation.ByMonth)
+	if err != nil {
+		return err
+	}
 	for _, m := range w.machines {
-		ks, err := w.kpis(ctx, m.ID, w.fromMs, w.toMs, utilisation.ByMonth)
-		if err != nil {
-			return err
-		}
-		row := MachineMonth{ID: m.ID, Name: m.Name, Class: m.Class, Meter: !m.Billable()}
-		for _, k := range ks {
+		row := MachineMonth{ID: m.ID, Name: m.Name, Class: m.Class, Meter: !m.Billable(), Figures: Figures{Unknown: []UnknownCause{}}}
+		for i := range kpis[m.ID] {
+			k := &kpis[m.ID][i]
 			row.Figures = w.figures(m.ID, k)
+			w.r.MinCoverage, w.r.HoursAYear = k.MinCoverage, k.CapacityPerYearH // dated per site: the same for all machines
+			if row.Calendar = k.Calendar; !row.Meter && k.Calendar != "set" {
+				w.r.Uncalendared++
+			}
 		}
 		w.r.Machines = append(w.r.Machines, row)
 		if !row.Meter || w.q.Machine != "" {
 			w.r.Total.add(row.Figures)
 		}
 	}
-	w.r.Total.close(utilisation.MinCoverage)
+	w.r.Total.close(w.r.MinCoverage)
 	return nil
 }
 
 func (w *work) readDays(ctx context.Context) error {
-	ks, err := w.kpis(ctx, w.q.Machine, w.fromMs, w.toMs, utilisation.ByDay)
+	kpis, err := w.kpis(ctx, w.fromMs, w.toMs, utilisation.ByDay)
 	if err != nil {
 		return err
 	}
-	for _, k := range ks {
+	for i := range kpis[w.q.Machine] {
+		k := &kpis[w.q.Machine][i]
 		w.r.Days = append(w.r.Days, MachineDay{From: at(k.FromMs), Figures: w.figures(w.q.Machine, k)})
 	}
 	return nil
@@ -154,21 +162,22 @@ func (w *work) readYear(ctx context.Context) error {
 		year--
 	}
 	from := time.Date(year, time.April, 1, 0, 0, 0, 0, w.zone)
-	var sum Figures
+	kpis, err := w.kpis(ctx, from.UnixMilli(), w.toMs, utilisation.ByMonth)
+	if err != nil {
+		return err
+	}
+	sum := Figures{Unknown: []UnknownCause{}}
 	for _, m := range w.machines {
 		if !m.Billable() {
 			continue
 		}
-		ks, err := w.kpis(ctx, m.ID, from.UnixMilli(), w.toMs, utilisation.ByMonth)
-		if err != nil {
-			return err
-		}
-		for _, k := range ks {
-			sum.add(figuresOf(k, w.yearMs(k.FromMs), hoursAYear))
+		for i := range kpis[m.ID] {
+			f := figuresOf(&kpis[m.ID][i])
+			f.Unknown = nil
+			sum.add(f)
 		}
 	}
-	sum.Unknown = []UnknownCause{}
-	sum.close(utilisation.MinCoverage)
+	sum.close(w.r.MinCoverage)
 	yearFrom := at(from.UnixMilli())
 	w.r.YearFrom, w.r.Year = &yearFrom, &sum
 	return nil

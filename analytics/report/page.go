@@ -116,8 +116,12 @@ func (r *Report) summary(w *words) Part {
 	line("pbt", func(f *Figures) cell { return hours(f.PBTMs) })
 	line("coverage", func(f *Figures) cell { return coverage(f.Coverage) })
 	line("availability", func(f *Figures) cell { return r.shown(w, f, f.Availability) })
+	line("outside", func(f *Figures) cell { return hours(f.OutsideMs) })
 	line("capacity-hours", func(f *Figures) cell { return hours(f.CapacityMs) })
 	line("capacity", func(f *Figures) cell { return r.shown(w, f, f.Capacity) })
+	if r.Uncalendared > 0 {
+		p.Paragraphs = append(p.Paragraphs, w.t("note.nocalendar", r.Uncalendared))
+	}
 	if r.Total.UnknownMs > 0 {
 		p.Paragraphs = append(p.Paragraphs, w.t("note.unknown", hours(r.Total.UnknownMs).text))
 	}
@@ -134,10 +138,11 @@ func (r *Report) shown(w *words, f *Figures, v *float64) cell {
 }
 
 func (r *Report) machines(w *words) Part {
-	p := w.part(w.t("machines"), "machine", "#run", "#idle", "#off", "#unknown", "#kwh", "#idle-kwh", "#pbt", "#coverage", "#availability", "#allocation", "#utilization", "#capacity")
+	p := w.part(w.t("machines"), "machine", "#run", "#idle", "#off", "#unknown", "#kwh", "#idle-kwh", "#pbt", "#coverage", "#availability", "#allocation", "#utilization", "#outside", "#capacity")
+	p.Columns[len(p.Columns)-1].Head = w.t("col.capacity", grouped(itoa(r.HoursAYear)))
 	line := func(name string, f *Figures) {
 		p.row(same(name), hours(f.RunMs), hours(f.IdleMs), hours(f.OffMs), hours(f.UnknownMs), kWh(f.EnergyMilliWh, f.EnergyEstimated), kWh(f.IdleMilliWh, f.EnergyEstimated),
-			hours(f.PBTMs), coverage(f.Coverage), r.shown(w, f, f.Availability), r.shown(w, f, f.Allocation), r.shown(w, f, f.Utilization), r.shown(w, f, f.Capacity))
+			hours(f.PBTMs), coverage(f.Coverage), r.shown(w, f, f.Availability), r.shown(w, f, f.Allocation), r.shown(w, f, f.Utilization), hours(f.OutsideMs), r.shown(w, f, f.Capacity))
 	}
 	for i, m := range r.Machines {
 		if !m.Meter {
@@ -156,10 +161,10 @@ func (r *Report) machines(w *words) Part {
 }
 
 func (r *Report) days(w *words) Part {
-	p := w.part(w.t("days"), "day", "#run", "#idle", "#off", "#unknown", "#kwh", "#idle-kwh", "#coverage", "#availability", "#allocation", "#utilization")
+	p := w.part(w.t("days"), "day", "#run", "#idle", "#off", "#unknown", "#kwh", "#idle-kwh", "#pbt", "#coverage", "#availability", "#allocation", "#utilization", "#outside")
 	line := func(name string, f *Figures) {
 		p.row(same(name), hours(f.RunMs), hours(f.IdleMs), hours(f.OffMs), hours(f.UnknownMs), kWh(f.EnergyMilliWh, f.EnergyEstimated), kWh(f.IdleMilliWh, f.EnergyEstimated),
-			coverage(f.Coverage), r.shown(w, f, f.Availability), r.shown(w, f, f.Allocation), r.shown(w, f, f.Utilization))
+			hours(f.PBTMs), coverage(f.Coverage), r.shown(w, f, f.Availability), r.shown(w, f, f.Allocation), r.shown(w, f, f.Utilization), hours(f.OutsideMs))
 	}
 	for i, d := range r.Days {
 		line(w.date(d.From), &r.Days[i].Figures)
@@ -225,7 +230,14 @@ func (r *Report) schemeGroups(w *words) Part {
 	none := cell{"–", ""}
 	p.row(same(w.t("unattributed")), none, none, none, none, same(""), none, hours(r.Unattributed.RunMs), kWh(r.Unattributed.EnergyWh*1000, false))
 	sum, all := r.sumGroups(), r.AllPeople
-	p.row(same(w.t("total")), count(all.Members), count(all.Women.Number), count(all.SC.Number), count(all.ST.Number), same(""),
+	of := func(number int64, groups int) cell {
+		c := count(number)
+		if groups < all.Groups {
+			c.text += " " + w.t("given-by", groups, all.Groups)
+		}
+		return c
+	}
+	p.row(same(w.t("total")), of(all.Members, all.Given), of(all.Women.Number, all.Women.Groups), of(all.SC.Number, all.SC.Groups), of(all.ST.Number, all.ST.Groups), same(""),
 		count(int64(sum.Sessions)), hours(sum.RunMs), kWh(sum.EnergyWh*1000, false))
 	p.Total = true
 	return p
@@ -323,14 +335,14 @@ func (r *Report) tariffs(w *words) Part {
 // definitions are those of the figures that stand on the page.
 func (r *Report) definitions(w *words) Part {
 	p := w.part(w.t("definitions"))
-	keys := []string{"states", "unknown", "coverage", "pbt", "availability", "allocation", "utilization", "capacity", "energy"}
+	keys := []string{"states", "unknown", "coverage", "pbt", "availability", "allocation", "utilization", "outside", "capacity", "energy"}
 	if r.one() == nil {
 		keys = append(keys, "groups")
 	}
 	if r.Kind == KindScheme {
 		keys = append(keys, "members")
 	}
-	for _, k := range append(keys, "rounding") {
+	for _, k := range append(keys, "dash", "rounding") {
 		p.Paragraphs = append(p.Paragraphs, w.t("def."+k, number(r.MinCoverage*100), grouped(itoa(r.HoursAYear))))
 	}
 	return p

@@ -70,10 +70,11 @@ type Report struct {
 	YearFrom *time.Time `json:"year_from,omitempty" doc:"Scheme report: 1 April of the financial year"`
 	Year     *Figures   `json:"year,omitempty" doc:"Scheme report: the financial year up to here"`
 
-	MinCoverage float64        `json:"min_coverage" doc:"Below it no ratio is given"`
-	HoursAYear  int64          `json:"hours_a_year" doc:"The schemes' denominator"`
-	Settings    []SettingsUsed `json:"settings" nullable:"false" doc:"That the states of the month were made with"`
-	Tariffs     []PriceUsed    `json:"tariffs" nullable:"false" doc:"That the drafts of the month were made with"`
+	MinCoverage  float64        `json:"min_coverage" doc:"Below it no ratio is given"`
+	Uncalendared int            `json:"uncalendared" doc:"Machines without a calendar for all of the month"`
+	HoursAYear   int64          `json:"hours_a_year" doc:"The schemes' denominator"`
+	Settings     []SettingsUsed `json:"settings" nullable:"false" doc:"That the states of the month were made with"`
+	Tariffs      []PriceUsed    `json:"tariffs" nullable:"false" doc:"That the drafts of the month were made with"`
 }
 
 // MachineMonth is one machine's month.
@@ -82,6 +83,8 @@ type MachineMonth struct {
 	Name  registry.Name `json:"name"`
 	Class string        `json:"class"`
 	Meter bool          `json:"meter" doc:"A main meter: energy only, in no sum"`
+
+	Calendar string `json:"calendar" enum:"set,part,none" doc:"Without one all time counts as planned"`
 	Figures
 }
 
