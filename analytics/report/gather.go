@@ -304,7 +304,7 @@ func (w *work) readTariffs(ctx context.Context) error {
 		next := slices.IndexFunc(rows[i+1:], func(n registry.Tariff) bool { return n.Class == t.Class })
 		over := next >= 0 && rows[i+1+next].ValidFromMs <= w.fromMs
 		if used && !over && t.ValidFromMs < w.untilMs {
-			w.r.Tariffs = append(w.r.Tariffs, PriceUsed{Class: t.Class, ValidFrom: at(t.ValidFromMs), PaisePerRunHour: t.PaisePerRunHour})
+			w.r.Tariffs = append(w.r.Tariffs, PriceUsed{Class: t.Class, ValidFrom: atOrNil(t.ValidFromMs), PaisePerRunHour: t.PaisePerRunHour})
 		}
 	}
 	return nil

@@ -157,6 +157,15 @@ func (r *Report) machines(w *words) Part {
 	}
 	line(w.t("total"), &r.Total)
 	p.Total = true
+	var estimated []string
+	for _, m := range r.Machines {
+		if m.EnergyEstimated && m.EnergyMilliWh > 0 {
+			estimated = append(estimated, w.name(m.Name, m.ID))
+		}
+	}
+	if len(estimated) > 0 {
+		p.Paragraphs = append(p.Paragraphs, w.t("note.estimated", strings.Join(estimated, ", ")))
+	}
 	return p
 }
 
@@ -266,6 +275,9 @@ func (r *Report) people(w *words) Part {
 		}
 		p.row(cells...)
 	}
+	if all := r.AllPeople; min(all.Given, all.Women.Groups, all.SC.Groups, all.ST.Groups) < all.Groups {
+		p.Paragraphs = append(p.Paragraphs, w.t("note.given"))
+	}
 	part := func(of func(*People) MemberCount) func(*People) (int, int, *float64) {
 		return func(x *People) (int, int, *float64) { c := of(x); return int(c.Number), c.Groups, c.Share }
 	}
@@ -327,7 +339,7 @@ func (r *Report) tariffs(w *words) Part {
 		p.Paragraphs = append(p.Paragraphs, w.t("note.notariffs"))
 	}
 	for _, t := range r.Tariffs {
-		p.row(same(w.t("class."+t.Class)), same(w.since(&t.ValidFrom)), rupees(t.PaisePerRunHour))
+		p.row(same(w.t("class."+t.Class)), same(w.since(t.ValidFrom)), rupees(t.PaisePerRunHour))
 	}
 	return p
 }

@@ -150,9 +150,9 @@ type SettingsUsed struct {
 
 // PriceUsed is a price that was in force in the month.
 type PriceUsed struct {
-	Class           string    `json:"class"`
-	ValidFrom       time.Time `json:"valid_from"`
-	PaisePerRunHour int64     `json:"paise_per_run_hour"`
+	Class           string     `json:"class"`
+	ValidFrom       *time.Time `json:"valid_from,omitempty" doc:"Absent: since ever"`
+	PaisePerRunHour int64      `json:"paise_per_run_hour"`
 }
 
 // Make gathers a report. A site or machine that the registry does not know gives registry.ErrNotFound, a month in a wrong form
