@@ -88,7 +88,7 @@ func (r *receipts) flush(s source) (out []sent) {
 				r.log.Error("receipt cannot be written", "site", id.site, "gateway", id.gateway, "err", err)
 				continue
 			}
-			m, err := s.publish(wire.ReceiptTopic(id.site, id.gateway), 1, false, payload)
+			m, err := s.publish(wire.ReceiptTopic(id.site, id.gateway), 0, false, payload)
 			if err != nil {
 				r.keep(id, p)
 				break

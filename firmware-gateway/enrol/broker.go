@@ -32,7 +32,7 @@ func tryBroker(ctx context.Context, broker, site, gateway, key string) error {
 		return explain(err)
 	}
 	topic := wire.ReceiptTopic(site, gateway)
-	token := client.Subscribe(topic, 1, nil)
+	token := client.Subscribe(topic, 0, nil)
 	if err := wait(ctx, token); err != nil {
 		return explain(err)
 	}

@@ -12,13 +12,13 @@ import (
 
 // subscribeCommands subscribes to the command topic. A broker that does not allow it costs the commands, not the samples.
 //
-// The broker need not keep commands for a gateway that is away: the server sends a command until it is answered.
+// QoS 0: the broker need not keep commands for a gateway, because the server sends a command until its status answers it.
 func (s *session) subscribeCommands(ctx context.Context) error {
 	if s.o.Command == nil {
 		return nil
 	}
 	topic := wire.CommandTopic(s.o.Site, s.o.Gateway)
-	token := s.client.Subscribe(topic, 1, func(_ mqtt.Client, m mqtt.Message) { s.o.Command(m.Payload()) })
+	token := s.client.Subscribe(topic, 0, func(_ mqtt.Client, m mqtt.Message) { s.o.Command(m.Payload()) })
 	if err := wait(ctx, token); err != nil {
 		s.client.Disconnect(0)
 		return fmt.Errorf("subscribe to commands: %w", err)

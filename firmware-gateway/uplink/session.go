@@ -79,7 +79,8 @@ func (s *session) connect(ctx context.Context) error {
 		return fmt.Errorf("connect: %w", err)
 	}
 	topic := wire.ReceiptTopic(s.o.Site, s.o.Gateway)
-	token := s.client.Subscribe(topic, 1, func(_ mqtt.Client, m mqtt.Message) {
+	// QoS 0: a lost receipt costs a repeated pack, and with QoS 1 the NATS server keeps a consumer for each gateway.
+	token := s.client.Subscribe(topic, 0, func(_ mqtt.Client, m mqtt.Message) {
 		select {
 		case s.receipts <- m.Payload():
 		case <-s.done:
