@@ -44,7 +44,7 @@ type options struct {
 	calm            bool // nothing breaks
 }
 
-// The short bench, by set-up: those which between them have every link, every way to read a broker and every fault.
+// TestFaults breaks everything once, and compares the API's answers with those of a line that nobody disturbed.
 func TestFaults(t *testing.T) {
 	server := buildServer(t)
 	const seed = 20261122
