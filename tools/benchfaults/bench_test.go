@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,20 +73,26 @@ func TestSeeds(t *testing.T) {
 	server := buildServer(t)
 	var total comparison
 	count := 0
-	const form = "%5v  %-14s %-9s %6v %9v %9v %5v %7v %5v %5v %7v %7v\n"
-	fmt.Printf(form, "seed", "broker", "registry", "faults", "sent", "stored", "lost", "doubled", "wrong", "cut", "refused", "seconds")
+	const form = "%5v  %-14s %-9s %6v %9v %9v %5v %7v %5v %5v %7v %7v"
+	table := []string{fmt.Sprintf(form, "seed", "broker", "registry", "faults", "sent", "stored", "lost", "doubled", "wrong", "cut", "refused", "seconds")}
 	for seed := *seedFlag; seed < *seedFlag+uint64(*seedsFlag); seed++ {
 		o := options{rows: 40_000, faults: 14}
 		o.setup = []string{allInOne, embeddedNATS, embeddedMQTT, mosquitto}[seed%4]
 		o.database = []string{"sqlite", "postgres"}[seed/4%2]
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+		ran := t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			began := time.Now()
 			c, faults := bench(t, server, seed, o)
-			fmt.Printf(form, seed, o.setup, o.database, faults, c.sent, c.stored, c.lost, c.doubled, c.wrong, c.cut, c.refused, int(time.Since(began).Seconds()))
+			row := fmt.Sprintf(form, seed, o.setup, o.database, faults, c.sent, c.stored, c.lost, c.doubled, c.wrong, c.cut, c.refused, int(time.Since(began).Seconds()))
+			t.Log(row)
+			table = append(table, row)
 			total.add(c.comparison)
 			count += faults
 		})
+		if !ran && len(table) <= int(seed-*seedFlag)+1 {
+			table = append(table, fmt.Sprintf("%5d  %-14s %-9s did not come to its end", seed, o.setup, o.database))
+		}
 	}
+	fmt.Println(strings.Join(table, "\n"))
 	fmt.Println(result(*seedFlag, count, total))
 	require.Zero(t, total.lost+total.doubled+total.wrong, "lost, doubled, wrong")
 }
