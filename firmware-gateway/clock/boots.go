@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 
@@ -49,7 +50,7 @@ func (k *Keeper) load(mark []byte) error {
 		k.log.Error("the clock's file could not be read and was moved aside: boots without a time lose their bounds")
 		f = file{}
 	}
-	k.boots = f.Boots
+	k.boots, k.ends = f.Boots, markEnds(mark)
 	if id, end, tail, err := ParseMark(mark); err == nil {
 		if tail.Known && id != k.kernel.Boot() { // less the part of an hour that windows were aligned to
 			k.marked = end + tail.OffsetMs
@@ -280,6 +281,20 @@ func appendMark(mono int64, more []wire.Sample, t pack.Tail) []byte {
 	return pack.AppendTail(pack.AppendRow(binary.AppendVarint(nil, mono), more), t)
 }
 
+// markEnd is what a mark calls the end of a machine's packs that ran ahead; no quantity has this name.
+const markEnd = "end"
+
+// ahead returns where the packs of machines end that end later than now, by the clock. The caller holds mu.
+func (k *Keeper) ahead() (out []wire.Sample) {
+	now := k.monoMs() + k.offset
+	for _, m := range slices.Sorted(maps.Keys(k.ends)) {
+		if e := k.ends[m]; e.known && e.ms > now {
+			out = append(out, wire.Sample{TimeMs: e.ms, Quantity: markEnd, Quality: m})
+		}
+	}
+	return out
+}
+
 // MarkSamples returns what was given to [Keeper.Mark] as more.
 func MarkSamples(b []byte) []wire.Sample {
 	_, n := binary.Varint(b)
@@ -290,7 +305,24 @@ func MarkSamples(b []byte) []wire.Sample {
 	if err != nil {
 		return nil
 	}
-	return s.Samples
+	return slices.DeleteFunc(s.Samples, func(s wire.Sample) bool { return s.Quantity == markEnd })
+}
+
+// markEnds returns where the packs of machines ended that ran ahead.
+func markEnds(b []byte) map[string]end {
+	out := map[string]end{}
+	_, n := binary.Varint(b)
+	if n <= 0 {
+		return out
+	}
+	if s, err := pack.Parse(b[n:]); err == nil {
+		for _, sample := range s.Samples {
+			if sample.Quantity == markEnd {
+				out[sample.Quality] = end{ms: sample.TimeMs, known: true}
+			}
+		}
+	}
+	return out
 }
 
 // ParseMark reads what [Keeper.Mark] returned: the boot, the ms since it, and what a pack's tail would have been.

@@ -267,6 +267,9 @@ func (k *Keeper) accept(off int64) {
 	}
 	if !k.known { // what machines sent until now may have had another clock's times
 		for m, e := range k.ends {
+			if e.known { // of a former process
+				continue
+			}
 			if o, _, ok := k.decided(b, e.ms); ok {
 				k.ends[m] = end{ms: e.ms + o, known: true}
 			}
@@ -300,6 +303,22 @@ func (k *Keeper) Stamp(machine string, first, last int64) pack.Tail {
 	if b := k.current(); first-k.align < b.SyncedMs {
 		t.Clock = wire.ClockRepaired
 	}
+	return k.follow(machine, first, last, t)
+}
+
+// Follow returns the tail of a pack that a former process left open and that was to end with t: moved behind the machine's
+// pack before, as [Keeper.Stamp] does.
+func (k *Keeper) Follow(machine string, first, last int64, t pack.Tail) pack.Tail {
+	if k.trusted || !t.Known {
+		return t
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.follow(machine, first, last, t)
+}
+
+// follow moves a pack behind the machine's pack before when that ended a little later. The caller holds mu.
+func (k *Keeper) follow(machine string, first, last int64, t pack.Tail) pack.Tail {
 	if e := k.ends[machine]; e.known {
 		if behind := e.ms + 1 - (first + t.OffsetMs); behind > 0 && behind <= smallStep.Milliseconds() {
 			t.OffsetMs += behind
@@ -313,13 +332,15 @@ func (k *Keeper) Stamp(machine string, first, last int64) pack.Tail {
 var ErrMark = errors.New("mark of the clock can't be read")
 
 // Mark returns what the next start wants to know of this moment, to be kept with the samples: when it was and what the
-// tail of a pack would be; and more, which [MarkSamples] gives back.
+// tail of a pack would be; which machines' packs ran ahead of the clock because it was set back; and more, which
+// [MarkSamples] gives back.
 func (k *Keeper) Mark(more ...wire.Sample) []byte {
 	t := pack.Tail{Boot: k.Boot(), Known: k.trusted, Clock: wire.ClockSynced}
 	if !k.trusted {
 		k.mu.Lock()
 		if k.known {
 			t.Known, t.OffsetMs, t.Clock = true, k.offset-k.align, k.trust(k.monoMs())
+			more = append(k.ahead(), more...)
 		}
 		k.mu.Unlock()
 	}

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"karkhana/firmware-gateway/pack"
+	"karkhana/internal/quantity"
 	"karkhana/internal/wire"
 )
 
@@ -521,4 +522,44 @@ func TestAnyHistory(t *testing.T) {
 		look()
 		require.Len(rt, told, len(all), "every pack has a time in the end")
 	})
+}
+
+// A clock that was set ahead and back again leaves packs ahead of it. They are not run into after a restart or a reboot,
+// nor by what was open when the process ended.
+func TestPacksStayInOrderOverRestarts(t *testing.T) {
+	for name, boot := range map[string]string{"restart": "", "reboot": "b"} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.start(t, "a", 0)
+			w.sync()
+			w.wrong = 30 * time.Second
+			w.pass(3 * time.Second)
+			ahead, _, ok := w.dated(w.take())
+			require.True(t, ok)
+			w.wrong = 0
+			w.pass(3 * time.Second)
+			last, _, ok := w.dated(w.take())
+			require.True(t, ok)
+			require.True(t, last.After(ahead), "%v, %v", last, ahead)
+			w.pass(time.Second)
+			open := w.k.Now().UnixMilli()
+			w.mark = w.k.Mark(wire.Sample{TimeMs: 1, Quantity: quantity.Pulses, Number: 7})
+
+			w.now = w.now.Add(time.Second)
+			w.start(t, boot, 0)
+			require.Equal(t, []wire.Sample{{TimeMs: 1, Quantity: quantity.Pulses, Number: 7}}, MarkSamples(w.mark))
+			_, _, tail, err := ParseMark(w.mark)
+			require.NoError(t, err)
+			recovered := time.UnixMilli(open + w.k.Follow("m", open, open, tail).OffsetMs).UTC()
+			require.True(t, recovered.After(last), "%v, %v", recovered, last)
+			w.sync()
+			next, _, ok := w.dated(w.take())
+			require.True(t, ok)
+			require.True(t, next.After(recovered), "%v, %v", next, recovered)
+
+			w.pass(time.Minute)
+			require.Equal(t, pack.Tail{Boot: w.boot, Known: true, Clock: wire.ClockSynced, OffsetMs: w.k.offset - w.k.align}, w.k.Stamp("m", w.k.Now().UnixMilli(), w.k.Now().UnixMilli()))
+			require.Empty(t, markEnds(w.k.Mark()), "made up for")
+		})
+	}
 }

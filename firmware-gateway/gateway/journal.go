@@ -96,7 +96,7 @@ func (g *Gateway) recoverOpen() error {
 	n := 0
 	for _, machine := range slices.Sorted(maps.Keys(byMachine)) {
 		for chunk := range slices.Chunk(byMachine[machine], sampler.MaxSamples) {
-			if err := g.queue(machine, newest(chunk), chunk, tail); err != nil {
+			if err := g.queue(machine, newest(chunk), chunk, g.clock.Follow(machine, oldest(chunk), newest(chunk), tail)); err != nil {
 				return err
 			}
 			n += len(chunk)
@@ -119,6 +119,14 @@ func (g *Gateway) window(machine string) time.Duration {
 		}
 	}
 	return time.Minute
+}
+
+func oldest(samples []wire.Sample) int64 {
+	ms := samples[0].TimeMs
+	for i := range samples {
+		ms = min(ms, samples[i].TimeMs)
+	}
+	return ms
 }
 
 func newest(samples []wire.Sample) int64 {

@@ -213,10 +213,20 @@ func clockStepped(l *line, rng *rand.Rand) fault {
 		g.clock.set(t, clockStep, to.Milliseconds())
 		g.find(t, from, "clock was (stepped)")
 	}
+	name, killed := fmt.Sprintf("%s's clock stepped by %v", g.id, step.Round(time.Millisecond)), step%2 == 0
+	if killed { // what ran ahead of the clock must not be run into
+		name += ", killed when it is right again"
+	}
 	return fault{
-		name: fmt.Sprintf("%s's clock stepped by %v", g.id, step.Round(time.Millisecond)), target: g.id, lasting: between(rng, 0, 2*time.Second),
+		name: name, target: g.id, lasting: between(rng, 0, 2*time.Second),
 		begin: func(t *testing.T, _ *line) { set(t, step) },
-		end:   func(t *testing.T, _ *line) { set(t, 0) },
+		end: func(t *testing.T, l *line) {
+			set(t, 0)
+			if killed {
+				l.endGateway(t, g, true)
+				l.startGateway(t, g)
+			}
+		},
 	}
 }
 
