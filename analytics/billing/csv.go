@@ -22,7 +22,8 @@ var columns = []string{
 	"tariff_class", "tariff_valid_from", "rate", "amount", "note",
 }
 
-// WriteCSV writes the statement as a table: a header in the language (hi or en), one row per line, the total last.
+// WriteCSV writes the statement as a table: a header in the language (hi or en), one row per line, the total, and
+// after it the training sessions, which are not billed.
 //
 // It begins with the UTF-8 byte order mark, because Excel otherwise reads Hindi as Latin characters, and ends lines
 // with CR LF. Dates are dd-mm-yyyy HH:MM:SS in the site's zone, amounts plain decimals (1234.50). A text that a
@@ -51,6 +52,9 @@ func (s Statement) WriteCSV(w io.Writer, lang string) error {
 		rows = append(rows, l.row(group, lang, t, zone))
 	}
 	rows = append(rows, s.totalRow(group, t))
+	for _, l := range s.Training {
+		rows = append(rows, l.row(group, lang, t, zone))
+	}
 	if err := c.WriteAll(rows); err != nil {
 		return fmt.Errorf("write the statement: %w", err)
 	}
@@ -68,16 +72,21 @@ func (l Line) row(group, lang string, t map[string]string, zone *time.Location) 
 		class, validFrom, rate = l.Tariff.Class, local(l.Tariff.ValidFrom), decimalRupees(l.Tariff.PaisePerRunHour)
 	}
 	var notes []string
-	if l.Tariff == nil {
+	if l.Training {
+		notes = append(notes, t["training"])
+	} else if l.Tariff == nil {
 		notes = append(notes, t[ProblemNoTariff])
 	}
 	if l.Open {
 		notes = append(notes, t[ProblemOpen])
 	}
+	for _, c := range l.Corrections {
+		notes = append(notes, fmt.Sprintf("%s %d: %s (%s)", t["corrected"], c.ID, c.Reason, c.Author))
+	}
 	return []string{
 		plain(group), plain(name(l.MachineName, l.Machine, lang)), local(l.SessionStart), end, local(l.From), local(l.To),
 		whole(l.RunS), whole(l.IdleS), whole(l.UnknownS), whole(l.EnergyWh),
-		plain(class), validFrom, rate, decimalRupees(l.AmountPaise), strings.Join(notes, "; "),
+		plain(class), validFrom, rate, decimalRupees(l.AmountPaise), plain(strings.Join(notes, "; ")),
 	}
 }
 

@@ -16,6 +16,9 @@
 //   - No tariff for the class on that day: the line is listed with amount 0 and the problem no-tariff, and the
 //     statement carries the problem too. It is never silently free.
 //   - An open session is billed as far as data goes, and flagged.
+//   - Sessions are read with their corrections on top (package session); a line names those that made it. A correction
+//     that no longer fits what the taps say is a problem of the statement of its groups.
+//   - Training sessions are listed apart: no tariff, no amount, in no total.
 //
 // Everything here is a draft: making it again from the same stored data gives the same bytes, late data changes it.
 package billing

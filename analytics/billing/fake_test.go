@@ -21,6 +21,18 @@ type fake struct {
 	tariffs  []registry.Tariff
 	sessions []registry.Session
 	err      error
+
+	corrections []registry.Correction
+}
+
+func (f *fake) Corrections(_ context.Context, _, machine string) ([]registry.Correction, error) {
+	var out []registry.Correction
+	for _, c := range f.corrections {
+		if machine == "" || c.Machine == machine {
+			out = append(out, c)
+		}
+	}
+	return out, f.err
 }
 
 func (f *fake) Site(_ context.Context, id string) (registry.Site, error) {

@@ -3,7 +3,9 @@ package billing
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"karkhana/analytics/session"
 	"karkhana/analytics/timeline"
 	"karkhana/internal/registry"
 )
@@ -51,18 +53,25 @@ func (m *month) statement(g registry.Group) (Statement, error) {
 	}
 	for _, mm := range m.machines {
 		sub := Subtotal{Machine: mm.ID, MachineName: mm.Name}
-		var billedMs int64 // of all groups
-		for _, session := range mm.sessions {
-			if !m.attributed(session) {
+		var billedMs, trainingMs int64 // of all groups
+		for _, held := range mm.sessions {
+			if !m.attributed(held) {
 				continue
 			}
-			lines, err := m.lines(mm, session)
+			lines, err := m.lines(mm, held)
 			if err != nil {
 				return Statement{}, fmt.Errorf("statement %s of %s: %s: %w", m.name, g.ID, mm.ID, err)
 			}
 			for _, l := range lines {
+				if held.Training {
+					trainingMs += l.RunMs
+					if held.Group == g.ID {
+						s.Training = append(s.Training, l)
+					}
+					continue
+				}
 				billedMs += l.RunMs
-				if session.Group != g.ID {
+				if held.Group != g.ID {
 					continue
 				}
 				if err := sub.add(l); err != nil {
@@ -76,14 +85,19 @@ func (m *month) statement(g registry.Group) (Statement, error) {
 				}
 				s.Lines = append(s.Lines, l)
 			}
-			if n := len(lines); n > 0 && session.Group == g.ID && lines[n-1].Open {
+			if n := len(lines); n > 0 && held.Group == g.ID && !held.Training && lines[n-1].Open {
 				s.Problems = append(s.Problems, Problem{ProblemOpen, mm.ID, &lines[n-1].From, nil})
 			}
 		}
 		if sub.Lines > 0 {
 			s.Machines = append(s.Machines, sub)
 		}
-		b := m.balance(mm, billedMs)
+		for _, c := range mm.told {
+			if (c.Status == session.StatusConflict || c.Status == session.StatusPartly) && (c.Group == g.ID || c.GroupWas == g.ID) {
+				s.Problems = append(s.Problems, Problem{ProblemCorrection, mm.ID, atPtr(c.FromMs), nil})
+			}
+		}
+		b := m.balance(mm, billedMs, trainingMs)
 		if !b.Balanced {
 			s.Problems = append(s.Problems, Problem{Code: ProblemUnbalanced, Machine: mm.ID})
 		}
@@ -93,12 +107,15 @@ func (m *month) statement(g registry.Group) (Statement, error) {
 }
 
 // lines returns the lines of one session in the month: one, or several when the tariff changes in it.
-func (m *month) lines(mm machineMonth, session registry.Session) ([]Line, error) {
-	part := m.inMonth(session)
+func (m *month) lines(mm machineMonth, held session.Held) ([]Line, error) {
+	part := m.inMonth(held)
 	var out []Line
 	for part.from < part.to {
 		tariff, until := tariffAt(m.tariffByClass[mm.Class], part.from)
-		l, err := line(mm, session, span{part.from, min(part.to, until)}, tariff)
+		if held.Training {
+			tariff, until = nil, maxMs
+		}
+		l, err := line(mm, held, span{part.from, min(part.to, until)}, tariff)
 		if err != nil {
 			return nil, err
 		}
@@ -124,15 +141,20 @@ func tariffAt(rows []registry.Tariff, atMs int64) (inForce *registry.Tariff, unt
 const maxMs = int64(1) << 62
 
 // line makes the line of a part of a session under one tariff (nil: none).
-func line(mm machineMonth, session registry.Session, part span, tariff *registry.Tariff) (Line, error) {
+func line(mm machineMonth, held session.Held, part span, tariff *registry.Tariff) (Line, error) {
 	l := Line{
 		Machine: mm.ID, MachineName: mm.Name,
-		SessionStart: at(session.StartMs), EndReason: session.EndReason, Open: session.EndMs == 0,
+		SessionStart: at(held.StartMs), EndReason: held.EndReason, Open: held.EndMs == 0, Training: held.Training,
 		From: at(part.from), To: at(part.to),
 		Evidence: Evidence{Machine: mm.ID, From: at(part.from), To: at(part.to), Intervals: []Piece{}},
 	}
 	if !l.Open {
-		l.SessionEnd = atPtr(session.EndMs)
+		l.SessionEnd = atPtr(held.EndMs)
+	}
+	for _, id := range held.Corrections {
+		i := slices.IndexFunc(mm.told, func(t session.Told) bool { return t.ID == id })
+		c := mm.told[i]
+		l.Corrections = append(l.Corrections, Correction{ID: c.ID, Kind: c.Kind, Author: c.Author, Reason: c.Reason, Made: at(c.MadeMs)})
 	}
 	var idleMs, offMs, unknownMs, milliWh int64
 	for _, iv := range timeline.Clip(mm.intervals, part.from, part.to) {
@@ -151,12 +173,15 @@ func line(mm machineMonth, session registry.Session, part span, tariff *registry
 		l.EnergyEstimated = l.EnergyEstimated || iv.EnergyEstimated
 		l.Evidence.Intervals = append(l.Evidence.Intervals, Piece{iv.State, at(iv.StartMs), at(iv.EndMs)})
 	}
-	before := runMs(mm.intervals, session.StartMs, part.from)
+	before := runMs(mm.intervals, held.StartMs, part.from)
 	l.RunS = halfUp(before+l.RunMs, 1000) - halfUp(before, 1000)
 	l.IdleS, l.OffS, l.UnknownS = halfUp(idleMs, 1000), halfUp(offMs, 1000), halfUp(unknownMs, 1000)
 	l.EnergyWh = halfUp(milliWh, 1000)
 	if l.Open {
 		l.Problem = ProblemOpen
+	}
+	if held.Training {
+		return l, nil
 	}
 	if tariff == nil {
 		l.Problem = ProblemNoTariff
@@ -170,11 +195,11 @@ func line(mm machineMonth, session registry.Session, part span, tariff *registry
 
 // balance holds the billed run time of all groups against the machine's run time. The unattributed part is found on
 // its own, from the stretches that no billed session covers, so that an overlap or a hole shows.
-func (m *month) balance(mm machineMonth, billedMs int64) Balance {
-	b := Balance{Machine: mm.ID, BilledRunMs: billedMs}
+func (m *month) balance(mm machineMonth, billedMs, trainingMs int64) Balance {
+	b := Balance{Machine: mm.ID, BilledRunMs: billedMs, TrainingRunMs: trainingMs}
 	b.RunMs = runMs(mm.intervals, m.fromMs, m.horizonMs)
 	b.UnknownS = halfUp(stateMs(mm.intervals, timeline.StateUnknown, m.fromMs, m.horizonMs), 1000)
 	b.UnattributedRunMs = m.unattributed(mm).RunMs
-	b.Balanced = b.RunMs == b.BilledRunMs+b.UnattributedRunMs
+	b.Balanced = b.RunMs == b.BilledRunMs+b.TrainingRunMs+b.UnattributedRunMs
 	return b
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"karkhana/analytics/session"
 	"karkhana/analytics/timeline"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
@@ -24,7 +25,7 @@ type Registry interface {
 	SettingsAt(ctx context.Context, site, machine string) ([]registry.Settings, error)
 	Groups(ctx context.Context, site string) ([]registry.Group, error)
 	Tariffs(ctx context.Context, site string) ([]registry.Tariff, error)
-	Sessions(ctx context.Context, site string, fromMs, toMs int64, machine, group string) ([]registry.Session, error)
+	session.Reading
 }
 
 // Deps are where billing reads from.
@@ -50,7 +51,8 @@ type month struct {
 // the earliest of them (or of the month) to the horizon.
 type machineMonth struct {
 	registry.Machine
-	sessions  []registry.Session
+	sessions  []session.Held
+	told      []session.Told
 	intervals []timeline.Interval
 }
 
@@ -132,11 +134,10 @@ func (m *month) loadMachine(ctx context.Context, d Deps, machine registry.Machin
 			inForce = s
 		}
 	}
-	mm.sessions, err = d.Registry.Sessions(ctx, m.site.ID, m.fromMs, m.horizonMs, machine.ID, "")
+	mm.sessions, mm.told, err = session.Read(ctx, d.Registry, session.Query{Site: m.site.ID, FromMs: m.fromMs, ToMs: m.horizonMs, Machine: machine.ID})
 	if err != nil {
-		return mm, fmt.Errorf("sessions: %w", err)
+		return mm, err
 	}
-	slices.SortFunc(mm.sessions, func(a, b registry.Session) int { return cmp.Compare(a.StartMs, b.StartMs) })
 	readFrom := m.fromMs
 	for _, s := range mm.sessions {
 		readFrom = min(readFrom, s.StartMs)
@@ -152,7 +153,7 @@ func (m *month) loadMachine(ctx context.Context, d Deps, machine registry.Machin
 type span struct{ from, to int64 }
 
 // inMonth is the part of a session that lies in the month and in known time; empty when to ≤ from.
-func (m *month) inMonth(s registry.Session) span {
+func (m *month) inMonth(s session.Held) span {
 	end := s.EndMs
 	if end == 0 {
 		end = m.horizonMs
@@ -160,8 +161,8 @@ func (m *month) inMonth(s registry.Session) span {
 	return span{max(s.StartMs, m.fromMs), min(end, m.horizonMs)}
 }
 
-// attributed reports whether a group can be billed for the session.
-func (m *month) attributed(s registry.Session) bool { return m.known[s.Group] }
+// attributed reports whether a group held the machine in the session.
+func (m *month) attributed(s session.Held) bool { return m.known[s.Group] }
 
 // runMs is the time in state run within [fromMs, toMs).
 func runMs(intervals []timeline.Interval, fromMs, toMs int64) int64 {

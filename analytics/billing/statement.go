@@ -13,6 +13,7 @@ const (
 	ProblemNoTariff    = "no-tariff"    // no price for the class on that day: amount 0
 	ProblemOpen        = "open-session" // the session has not ended: billed as far as data goes
 	ProblemMonthIsOpen = "month-open"   // the month was not over when the statement was made
+	ProblemCorrection  = "correction"   // a correction of the group no longer fits what the taps say
 	ProblemUnbalanced  = "unbalanced"   // billed and unattributed run time are not the machine's run time
 )
 
@@ -29,8 +30,9 @@ type Statement struct {
 	Made      time.Time     `json:"made"`
 	Complete  bool          `json:"complete"` // the month was over when made
 
-	Lines    []Line     `json:"lines"`    // by machine, then by time
-	Machines []Subtotal `json:"machines"` // those with a line
+	Lines    []Line     `json:"lines"`              // by machine, then by time
+	Training []Line     `json:"training,omitempty"` // training sessions: shown, in no total, not billed
+	Machines []Subtotal `json:"machines"`           // those with a line
 	Total    Total      `json:"total"`
 	Problems []Problem  `json:"problems"`
 	// Balance is for the whole site, all groups together: it shows that no run time is billed twice or lost.
@@ -45,7 +47,8 @@ type Line struct {
 	SessionEnd   *time.Time    `json:"session_end"` // null: still open
 	EndReason    string        `json:"end_reason"`
 	Open         bool          `json:"open"`
-	From         time.Time     `json:"from"` // the billed part
+	Training     bool          `json:"training,omitempty"` // not billed
+	From         time.Time     `json:"from"`               // the billed part
 	To           time.Time     `json:"to"`
 
 	RunMs    int64 `json:"run_ms"` // exact run time of the part
@@ -54,12 +57,22 @@ type Line struct {
 	OffS     int64 `json:"off_s"`
 	UnknownS int64 `json:"unknown_s"` // shown, never billed
 
-	EnergyWh        int64    `json:"energy_wh"` // of all states; not billed
-	EnergyEstimated bool     `json:"energy_estimated"`
-	Tariff          *Tariff  `json:"tariff"` // null: none, see Problem
-	AmountPaise     int64    `json:"amount_paise"`
-	Problem         string   `json:"problem,omitempty"` // no-tariff or open-session, the graver one
-	Evidence        Evidence `json:"evidence"`
+	EnergyWh        int64        `json:"energy_wh"` // of all states; not billed
+	EnergyEstimated bool         `json:"energy_estimated"`
+	Tariff          *Tariff      `json:"tariff"` // null: none, see Problem
+	AmountPaise     int64        `json:"amount_paise"`
+	Problem         string       `json:"problem,omitempty"` // no-tariff or open-session, the graver one
+	Evidence        Evidence     `json:"evidence"`
+	Corrections     []Correction `json:"corrections,omitempty"` // that made the session what it is
+}
+
+// Correction is what a person said of a line's session.
+type Correction struct {
+	ID     int64     `json:"id"`
+	Kind   string    `json:"kind"` // see package session
+	Author string    `json:"author"`
+	Reason string    `json:"reason"`
+	Made   time.Time `json:"made"`
 }
 
 // Tariff is the price a line used, frozen with it.
@@ -121,11 +134,13 @@ type Problem struct {
 	To      *time.Time `json:"to,omitempty"`
 }
 
-// Balance shows for one machine and the month so far that RunMs = BilledRunMs + UnattributedRunMs, in milliseconds.
+// Balance shows for one machine and the month so far that RunMs = BilledRunMs + TrainingRunMs +
+// UnattributedRunMs, in milliseconds.
 type Balance struct {
 	Machine           string `json:"machine"`
 	RunMs             int64  `json:"run_ms"`
-	BilledRunMs       int64  `json:"billed_run_ms"` // lines of all groups
+	BilledRunMs       int64  `json:"billed_run_ms"`             // lines of all groups
+	TrainingRunMs     int64  `json:"training_run_ms,omitempty"` // training sessions of all groups
 	UnattributedRunMs int64  `json:"unattributed_run_ms"`
 	UnknownS          int64  `json:"unknown_s"` // of the month so far
 	Balanced          bool   `json:"balanced"`

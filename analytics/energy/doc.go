@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"time"
 
+	"karkhana/analytics/session"
 	"karkhana/analytics/timeline"
 	"karkhana/internal/electricity"
 	"karkhana/internal/registry"
@@ -33,7 +34,7 @@ const (
 type Registry interface {
 	Site(ctx context.Context, id string) (registry.Site, error)
 	Machines(ctx context.Context, site string) ([]registry.Machine, error)
-	Sessions(ctx context.Context, site string, fromMs, toMs int64, machine, group string) ([]registry.Session, error)
+	session.Reading
 	Electricity(ctx context.Context, site string) (electricity.Config, error)
 }
 

@@ -50,6 +50,10 @@ func (b *books) Machines(context.Context, string) ([]registry.Machine, error) { 
 func (b *books) Electricity(context.Context, string) (electricity.Config, error) {
 	return b.config, nil
 }
+func (b *books) Corrections(context.Context, string, string) ([]registry.Correction, error) {
+	return nil, nil
+}
+
 func (b *books) Sessions(_ context.Context, _ string, fromMs, toMs int64, machine, _ string) (out []registry.Session, _ error) {
 	for _, s := range b.sessions {
 		if s.Machine == machine && s.StartMs < toMs && (s.EndMs == 0 || s.EndMs > fromMs) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 
+	"karkhana/analytics/session"
 	"karkhana/analytics/timeline"
 	"karkhana/internal/electricity"
 	"karkhana/internal/registry"
@@ -195,8 +196,12 @@ func (s *site) load(ctx context.Context, m registry.Machine, fromMs, toMs int64)
 		return nil, err
 	}
 	if m.Billable() {
-		if d.sessions, err = s.Registry.Sessions(ctx, s.id, fromMs, toMs, m.ID, ""); err != nil {
+		held, _, err := session.Read(ctx, s.Registry, session.Query{Site: s.id, FromMs: fromMs, ToMs: toMs, Machine: m.ID})
+		if err != nil {
 			return nil, err
+		}
+		for _, h := range held {
+			d.sessions = append(d.sessions, h.Session)
 		}
 	}
 	d.cells = cells(d.hours, pieces, func(ms int64) int64 { return timeline.NextHour(ms, s.zone) })

@@ -14,6 +14,8 @@ const (
 	EndTakeover  = "takeover"  // another card
 	EndForgotten = "forgotten" // no load for too long: closed at the last load
 	EndOpen      = "open"      // not ended
+
+	EndCorrection = "correction" // a person said so, see Apply
 )
 
 // Tap is one reading of a card at a machine.
@@ -33,12 +35,15 @@ var DefaultRules = Rules{ForgottenAfterMs: 2 * 3600_000, BounceMs: 5000}
 
 // Fold turns the taps of one machine into its sessions, ascending by start and never overlapping. intervals are the
 // machine's states over the same time, ascending, whole; groupOf names the group that holds a card at an instant, ""
-// for a card of nobody. Unordered or repeated taps do no harm. Site and Machine of the sessions are left empty.
+// for a card of nobody. A tap for which void is true (nil: none) does not count, nor do its bounces. Unordered or repeated taps do no harm. Site and Machine of the sessions are left empty.
 //
 // A trailing unknown interval is not looked at: that no data came yet says nothing about the machine, and where it
 // ends depends on the clock.
-func Fold(taps []Tap, intervals []timeline.Interval, groupOf func(card string, atMs int64) string, r Rules) []registry.Session {
+func Fold(taps []Tap, intervals []timeline.Interval, groupOf func(card string, atMs int64) string, void func(Tap) bool, r Rules) []registry.Session {
 	taps = counted(taps, r.BounceMs)
+	if void != nil {
+		taps = slices.DeleteFunc(taps, void)
+	}
 	loads := loadsOf(intervals)
 	endOfData := dataEnd(taps, intervals)
 

@@ -43,17 +43,18 @@ func TestFold(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			taps, intervals := parse(t, tc.script)
-			require.Equal(t, tc.want, show(Fold(taps, intervals, byCase, DefaultRules)))
+			require.Equal(t, tc.want, show(Fold(taps, intervals, byCase, nil, DefaultRules)))
 		})
 	}
 }
 
 func TestGroupOf(t *testing.T) {
-	groupOf := GroupOf([]registry.Card{
+	held := holdersOf([]registry.Card{
 		{Hash: "c", Group: "old", ValidFromMs: 0, ValidTo: 100},
 		{Hash: "c", Group: "new", ValidFromMs: 100},
 		{Hash: "c", Group: "newest", ValidFromMs: 200},
 	})
+	groupOf := func(card string, atMs int64) string { return held(card, atMs).Group }
 	require.Equal(t, "old", groupOf("c", 99))
 	require.Equal(t, "new", groupOf("c", 100))
 	require.Equal(t, "newest", groupOf("c", 200))
@@ -64,7 +65,7 @@ func TestGroupOf(t *testing.T) {
 func TestFoldProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		taps, intervals := history(t)
-		want := Fold(taps, intervals, byCase, DefaultRules)
+		want := Fold(taps, intervals, byCase, nil, DefaultRules)
 		for i, s := range want {
 			last := i == len(want)-1
 			require.True(t, s.EndMs >= s.StartMs || (last && s.EndMs == 0), "ends before its start or is open in the middle: %v", s)
@@ -73,7 +74,7 @@ func TestFoldProperties(t *testing.T) {
 			}
 		}
 		again := append(rapid.Permutation(taps).Draw(t, "shuffled"), taps...)
-		require.Empty(t, cmp.Diff(want, Fold(again, intervals, byCase, DefaultRules)))
+		require.Empty(t, cmp.Diff(want, Fold(again, intervals, byCase, nil, DefaultRules)))
 	})
 }
 
@@ -86,7 +87,7 @@ func history(t *rapid.T) ([]Tap, []timeline.Interval) {
 		if at >= days {
 			break
 		}
-		taps = append(taps, Tap{at, rapid.SampledFrom([]string{"A", "B", "x"}).Draw(t, "card")})
+		taps = append(taps, Tap{at, rapid.SampledFrom([]string{"A", "B", "x", "T", "J"}).Draw(t, "card")})
 	}
 	var intervals []timeline.Interval
 	for at := int64(0); at < days; {

@@ -25,6 +25,10 @@ func TestRebuiltInAnyOrderEqualsOneBatch(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		taps, intervals := history(t)
 		store, db := tsdb.NewMemory(), newFake()
+		if len(taps) > 0 { // a correction made at any time before
+			tap := rapid.SampledFrom(taps).Draw(t, "void")
+			db.corrections = []registry.Correction{{ID: 1, Kind: KindVoid, AtMs: tap.TimeMs + epoch, CardHash: tap.Card}}
+		}
 		r := New(Options{Store: store, Registry: db, Now: func() time.Time { return time.UnixMilli(epoch).AddDate(0, 0, 3) }})
 		ctx := context.Background()
 
@@ -64,11 +68,26 @@ func TestRebuiltInAnyOrderEqualsOneBatch(t *testing.T) {
 		for i := range shifted {
 			shifted[i].StartMs, shifted[i].EndMs = shifted[i].StartMs+epoch, shifted[i].EndMs+epoch
 		}
-		want := Fold(absolute, shifted, byCase, DefaultRules)
+		var tapped, jobs []Tap
+		for _, tap := range absolute {
+			if tap.Card == "J" {
+				jobs = append(jobs, tap)
+			} else {
+				tapped = append(tapped, tap)
+			}
+		}
+		held := holdersOf(db.cards)
+		group := func(card string, at int64) string { return held(card, at).Group }
+		want := Fold(tapped, shifted, group, voided(db.corrections), DefaultRules)
+		for i := range want {
+			want[i].Site, want[i].Machine, want[i].Training = "s", "m", want[i].CardHash == "T"
+		}
+		require.Empty(t, cmp.Diff(want, db.sessions))
+		want = Fold(jobs, shifted, func(string, int64) string { return "J-17" }, voided(db.corrections), DefaultRules)
 		for i := range want {
 			want[i].Site, want[i].Machine = "s", "m"
 		}
-		require.Empty(t, cmp.Diff(want, db.sessions))
+		require.Empty(t, cmp.Diff(want, db.jobs))
 	})
 }
 
@@ -95,7 +114,7 @@ func TestRebuiltSaysWhatFailed(t *testing.T) {
 	db := newFake()
 	db.err = errors.New("disk full")
 	r := New(Options{Store: tsdb.NewMemory(), Registry: db})
-	require.EqualError(t, r.Rebuilt(context.Background(), "s", "m", 5, 6), "sessions of s/m: read stored sessions: disk full")
+	require.EqualError(t, r.Rebuilt(context.Background(), "s", "m", 5, 6), "sessions of s/m: read cards: disk full")
 }
 
 func tapPoint(tap Tap) tsdb.Point {
@@ -107,28 +126,51 @@ func tapPoint(tap Tap) tsdb.Point {
 
 // fake keeps the sessions of one machine as the registry does.
 type fake struct {
-	sessions []registry.Session
-	err      error
+	sessions, jobs []registry.Session
+	corrections    []registry.Correction
+	cards          []registry.Card
+	err            error
 }
 
-func newFake() *fake { return &fake{} }
+func newFake() *fake {
+	return &fake{cards: []registry.Card{{Hash: "A", Group: "A"}, {Hash: "B", Group: "B"}, {Hash: "T", Group: "B", Training: true}, {Hash: "J", Job: "J-17"}}}
+}
+
+func (f *fake) Corrections(context.Context, string, string) ([]registry.Correction, error) {
+	return f.corrections, f.err
+}
 
 func (f *fake) Cards(context.Context, string) ([]registry.Card, error) {
-	return []registry.Card{{Hash: "A", Group: "A"}, {Hash: "B", Group: "B"}}, f.err
+	return f.cards, f.err
 }
 
 func (f *fake) Sessions(_ context.Context, _ string, fromMs, toMs int64, _, _ string) ([]registry.Session, error) {
-	var out []registry.Session
-	for _, s := range f.sessions {
+	return within(f.sessions, fromMs, toMs), f.err
+}
+
+func (f *fake) JobTaps(_ context.Context, _ string, fromMs, toMs int64, _, _ string) ([]registry.Session, error) {
+	return within(f.jobs, fromMs, toMs), f.err
+}
+
+func within(all []registry.Session, fromMs, toMs int64) (out []registry.Session) {
+	for _, s := range all {
 		if (toMs == 0 || s.StartMs < toMs) && (s.EndMs == 0 || s.EndMs > fromMs) {
 			out = append(out, s)
 		}
 	}
-	return out, f.err
+	return out
 }
 
 func (f *fake) ReplaceSessions(_ context.Context, _, _ string, fromMs int64, s []registry.Session) error {
-	f.sessions = slices.DeleteFunc(f.sessions, func(old registry.Session) bool { return old.StartMs >= fromMs })
-	f.sessions = append(f.sessions, s...)
+	f.sessions = replaced(f.sessions, fromMs, s)
 	return f.err
+}
+
+func (f *fake) ReplaceJobTaps(_ context.Context, _, _ string, fromMs int64, s []registry.Session) error {
+	f.jobs = replaced(f.jobs, fromMs, s)
+	return f.err
+}
+
+func replaced(all []registry.Session, fromMs int64, s []registry.Session) []registry.Session {
+	return append(slices.DeleteFunc(all, func(old registry.Session) bool { return old.StartMs >= fromMs }), s...)
 }

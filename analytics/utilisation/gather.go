@@ -8,6 +8,7 @@ import (
 
 	"karkhana/analytics/calendar"
 	"karkhana/analytics/gap"
+	"karkhana/analytics/session"
 	"karkhana/analytics/timeline"
 	"karkhana/internal/registry"
 )
@@ -225,7 +226,7 @@ func (g *gathered) holders(ctx context.Context, d Deps, q Asked) error {
 	if len(g.machines) == 1 {
 		machine = g.machines[0].ID
 	}
-	sessions, err := d.Registry.Sessions(ctx, q.Site, from, to, machine, "")
+	sessions, _, err := session.Read(ctx, d.Registry, session.Query{Site: q.Site, FromMs: from, ToMs: to, Machine: machine})
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 
 	"karkhana/analytics/calendar"
 	"karkhana/analytics/gap"
+	"karkhana/analytics/session"
 	"karkhana/analytics/timeline"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
@@ -15,9 +16,9 @@ import (
 type Registry interface {
 	gap.Reading
 	Site(ctx context.Context, id string) (registry.Site, error)
-	Sessions(ctx context.Context, site string, fromMs, toMs int64, machine, group string) ([]registry.Session, error)
 	Calendar(ctx context.Context, site string, fromMs, toMs int64) (registry.Calendar, error)
 	Breakdowns(ctx context.Context, site, machine string, fromMs, toMs int64) ([]registry.Breakdown, error)
+	session.Reading
 }
 
 // Deps are the two stores the figures come from.

@@ -67,6 +67,10 @@ func (r *fakeRegistry) SettingsAt(context.Context, string, string) ([]registry.S
 	return []registry.Settings{{ReportMs: 1000}}, nil
 }
 
+func (r *fakeRegistry) Corrections(context.Context, string, string) ([]registry.Correction, error) {
+	return nil, nil
+}
+
 func (r *fakeRegistry) Sessions(_ context.Context, _ string, fromMs, toMs int64, _, _ string) ([]registry.Session, error) {
 	var out []registry.Session
 	for _, s := range r.sessions {

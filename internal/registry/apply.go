@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"karkhana/internal/electricity"
 	"karkhana/internal/wire"
@@ -32,9 +33,10 @@ type MachineDefinition struct {
 
 // GroupDefinition is a group with the hashes of all its cards.
 type GroupDefinition struct {
-	Group   Group
-	Cards   []string
-	Members []Members // dated; rows left out stay
+	Group         Group
+	Cards         []string
+	Members       []Members // dated; rows left out stay
+	TrainingCards []string  // their sessions are training: not billed
 }
 
 // Apply brings the registry in line with a definition, in one transaction, and writes every change with its author,
@@ -93,7 +95,7 @@ func (def SiteDefinition) check() error {
 		if err := wire.CheckID("group", g.Group.ID); err != nil {
 			return err
 		}
-		for _, hash := range g.Cards {
+		for _, hash := range slices.Concat(g.Cards, g.TrainingCards) {
 			if other, ok := holder[hash]; ok {
 				return fmt.Errorf("card %s is in group %s and in group %s", hash, other, g.Group.ID)
 			}

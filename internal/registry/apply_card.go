@@ -22,9 +22,9 @@ func (a *applying) applyCards(ctx context.Context, def SiteDefinition) error {
 	}
 	named := map[string]bool{}
 	for _, g := range def.Groups {
-		for _, hash := range g.Cards {
+		for i, hash := range slices.Concat(g.Cards, g.TrainingCards) {
 			named[hash] = true
-			if err := a.giveCard(ctx, last[hash], Card{Site: a.site, Hash: hash, Group: g.Group.ID}); err != nil {
+			if err := a.giveCard(ctx, last[hash], Card{Site: a.site, Hash: hash, Group: g.Group.ID, Training: i >= len(g.Cards)}); err != nil {
 				return err
 			}
 		}
@@ -46,7 +46,7 @@ func (a *applying) giveCard(ctx context.Context, before *Card, c Card) error {
 		if err := a.touchSessionsOf(ctx, c.Hash); err != nil {
 			return err
 		}
-	case before.ValidTo == 0 && before.Group == c.Group:
+	case before.ValidTo == 0 && before.Group == c.Group && before.Training == c.Training:
 		return nil
 	default:
 		if before.ValidTo == 0 {

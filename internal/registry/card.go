@@ -8,28 +8,39 @@ import (
 )
 
 func scanCard(row scanner) (c Card, err error) {
-	return c, row.Scan(&c.Site, &c.Hash, &c.Group, &c.ValidFromMs, &c.ValidTo)
+	return c, row.Scan(&c.Site, &c.Hash, &c.Group, &c.ValidFromMs, &c.ValidTo, &c.Training)
 }
 
-// Cards returns every stretch of time in which a card of the site belonged to a group, ordered by hash and start.
+// Cards returns every stretch of time in which a card of the site belonged to a group or stood for a job, ordered by
+// hash and start.
 func (d *DB) Cards(ctx context.Context, site string) ([]Card, error) {
-	return cards(ctx, d.read, site)
+	of, err := cards(ctx, d.read, site)
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := jobCards(ctx, d.read, site)
+	return sortedCards(append(of, jobs...)), err
 }
 
 func cards(ctx context.Context, q querier, site string) ([]Card, error) {
 	cs, err := list(ctx, q, "cards of "+site, scanCard,
-		`SELECT site, hash, group_id, valid_from_ms, valid_to_ms FROM card WHERE site = $1`, site)
+		`SELECT site, hash, group_id, valid_from_ms, valid_to_ms, training FROM card WHERE site = $1`, site)
+	return sortedCards(cs), err
+}
+
+func sortedCards(cs []Card) []Card {
 	slices.SortFunc(cs, func(a, b Card) int {
-		return cmp.Or(cmp.Compare(a.Hash, b.Hash), cmp.Compare(a.ValidFromMs, b.ValidFromMs))
+		return cmp.Or(cmp.Compare(a.Hash, b.Hash), cmp.Compare(a.ValidFromMs, b.ValidFromMs), cmp.Compare(a.Job, b.Job))
 	})
-	return cs, err
+	return cs
 }
 
 func saveCard(ctx context.Context, q querier, c Card) error {
 	_, err := q.ExecContext(ctx, `
-		INSERT INTO card (site, hash, group_id, valid_from_ms, valid_to_ms) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (site, hash, valid_from_ms) DO UPDATE SET group_id = excluded.group_id, valid_to_ms = excluded.valid_to_ms`,
-		c.Site, c.Hash, c.Group, c.ValidFromMs, c.ValidTo)
+		INSERT INTO card (site, hash, group_id, valid_from_ms, valid_to_ms, training) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (site, hash, valid_from_ms) DO UPDATE SET group_id = excluded.group_id, valid_to_ms = excluded.valid_to_ms,
+			training = excluded.training`,
+		c.Site, c.Hash, c.Group, c.ValidFromMs, c.ValidTo, c.Training)
 	if err != nil {
 		return fmt.Errorf("card %s: %w", c.Hash, err)
 	}

@@ -94,10 +94,13 @@ type Group struct {
 	Name     Name
 }
 
-// Card belongs to a group for a stretch of time. Hash is the salted hash that gateways send; the raw UID is unknown.
+// Card belongs to a group, or stands for a job, for a stretch of time. Hash is the salted hash that gateways send; the
+// raw UID is unknown.
 type Card struct {
 	Site, Hash, Group    string
-	ValidFromMs, ValidTo int64 // ValidTo 0: open end
+	ValidFromMs, ValidTo int64  // ValidTo 0: open end
+	Training             bool   // its sessions are training: shown apart, not billed
+	Job                  string // a job card: the number of the job; Group is empty then
 }
 
 // Tariff is the dated price of a machine class. A row holds from ValidFromMs until the next row of the class.
@@ -115,6 +118,7 @@ type Session struct {
 	Group          string // "" when the card belongs to nobody
 	CardHash       string
 	EndReason      string // tap, takeover, forgotten (closed at last load), open
+	Training       bool   // not billed
 }
 
 // Touched is a stretch of a machine's time that holds new or late samples and is yet to be (re)built.

@@ -338,4 +338,3 @@ func (r *reader) endOfDay(midnightMs int64) int64 {
 	t := time.UnixMilli(midnightMs).In(r.zone)
 	return time.Date(t.Year(), t.Month(), t.Day()+1, 0, 0, 0, 0, r.zone).UnixMilli()
 }
-

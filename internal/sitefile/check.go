@@ -59,10 +59,13 @@ func (r *reader) machine(at config.Path, site string, m machine) registry.Machin
 func (r *reader) group(at config.Path, site string, g group) registry.GroupDefinition {
 	def := registry.GroupDefinition{
 		Group: registry.Group{Site: site, ID: g.ID, Name: r.name("group "+g.ID, at.Then("name"), g.Name)},
-		Cards: g.Cards, Members: r.members(at.Then("members"), g.ID, g.Members),
+		Cards: g.Cards, TrainingCards: g.TrainingCards, Members: r.members(at.Then("members"), g.ID, g.Members),
 	}
 	for i, c := range g.Cards {
 		r.card(at.Then("cards", i), c)
+	}
+	for i, c := range g.TrainingCards {
+		r.card(at.Then("training_cards", i), c)
 	}
 	return def
 }
@@ -132,8 +135,11 @@ func (r *reader) heldOnce(groups []group) {
 	}
 	first := map[string]place{}
 	for i, g := range groups {
-		for j, card := range g.Cards {
+		for j, card := range slices.Concat(g.Cards, g.TrainingCards) {
 			at := config.At("groups", i, "cards", j)
+			if k := j - len(g.Cards); k >= 0 {
+				at = config.At("groups", i, "training_cards", k)
+			}
 			p, twice := first[card]
 			switch {
 			case !twice:

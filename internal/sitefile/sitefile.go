@@ -43,10 +43,11 @@ type gateway struct {
 }
 
 type group struct {
-	ID      string        `yaml:"id"`
-	Name    registry.Name `yaml:"name"`
-	Cards   []string      `yaml:"cards"`
-	Members []members     `yaml:"members"`
+	ID            string        `yaml:"id"`
+	Name          registry.Name `yaml:"name"`
+	Cards         []string      `yaml:"cards"`
+	Members       []members     `yaml:"members"`
+	TrainingCards []string      `yaml:"training_cards"`
 }
 
 const defaultZone = "Asia/Kolkata"
