@@ -57,7 +57,7 @@ func TestCorrectionsMoveSecondsAndPaise(t *testing.T) {
 		require.EqualValues(t, 900, l.RunS)
 		require.EqualValues(t, 3750, l.AmountPaise) // 900 s × 150.00/h
 		require.Equal(t, session.EndCorrection, l.EndReason)
-		require.Equal(t, []Correction{{ID: 1, Kind: session.KindAssign, Author: "asha", Reason: "asked the group", Made: at(0)}}, l.Corrections)
+		require.Equal(t, []LineCorrection{{ID: 1, Kind: session.KindAssign, Author: "asha", Reason: "asked the group", Made: at(0)}}, l.Corrections)
 		var csv bytes.Buffer
 		require.NoError(t, two.WriteCSV(&csv, "en"))
 		require.Contains(t, csv.String(), "Correction 1: asked the group (asha)")

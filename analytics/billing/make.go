@@ -154,7 +154,7 @@ func line(mm machineMonth, held session.Held, part span, tariff *registry.Tariff
 	for _, id := range held.Corrections {
 		i := slices.IndexFunc(mm.told, func(t session.Told) bool { return t.ID == id })
 		c := mm.told[i]
-		l.Corrections = append(l.Corrections, Correction{ID: c.ID, Kind: c.Kind, Author: c.Author, Reason: c.Reason, Made: at(c.MadeMs)})
+		l.Corrections = append(l.Corrections, LineCorrection{ID: c.ID, Kind: c.Kind, Author: c.Author, Reason: c.Reason, Made: at(c.MadeMs)})
 	}
 	var idleMs, offMs, unknownMs, milliWh int64
 	for _, iv := range timeline.Clip(mm.intervals, part.from, part.to) {

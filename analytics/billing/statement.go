@@ -57,17 +57,17 @@ type Line struct {
 	OffS     int64 `json:"off_s"`
 	UnknownS int64 `json:"unknown_s"` // shown, never billed
 
-	EnergyWh        int64        `json:"energy_wh"` // of all states; not billed
-	EnergyEstimated bool         `json:"energy_estimated"`
-	Tariff          *Tariff      `json:"tariff"` // null: none, see Problem
-	AmountPaise     int64        `json:"amount_paise"`
-	Problem         string       `json:"problem,omitempty"` // no-tariff or open-session, the graver one
-	Evidence        Evidence     `json:"evidence"`
-	Corrections     []Correction `json:"corrections,omitempty"` // that made the session what it is
+	EnergyWh        int64            `json:"energy_wh"` // of all states; not billed
+	EnergyEstimated bool             `json:"energy_estimated"`
+	Tariff          *Tariff          `json:"tariff"` // null: none, see Problem
+	AmountPaise     int64            `json:"amount_paise"`
+	Problem         string           `json:"problem,omitempty"` // no-tariff or open-session, the graver one
+	Evidence        Evidence         `json:"evidence"`
+	Corrections     []LineCorrection `json:"corrections,omitempty"` // that made the session what it is
 }
 
-// Correction is what a person said of a line's session.
-type Correction struct {
+// LineCorrection is what a person said of a line's session.
+type LineCorrection struct {
 	ID     int64     `json:"id"`
 	Kind   string    `json:"kind"` // see package session
 	Author string    `json:"author"`

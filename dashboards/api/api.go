@@ -45,6 +45,8 @@ type Options struct {
 	Broker Broker
 	// BrokerCheck says for /readyz what is wrong with ingest's connection to the broker; nil where ingest runs elsewhere.
 	BrokerCheck func(context.Context) error
+
+	Emissions Emissions // nil: job sheets say nothing of CO2
 }
 
 // API serves the pages, the JSON API and the live stream. Make it with New, serve Handler, and Run the live hub.
@@ -63,6 +65,7 @@ type API struct {
 	failures   *limiter
 	joining    *joining
 	broker     Broker
+	emissions  Emissions
 
 	gatherer prometheus.Gatherer
 	metrics  *metrics
@@ -105,7 +108,7 @@ func New(o Options) (*API, error) {
 	a := &API{
 		store: o.Store, reg: o.Registry, brokerCheck: o.BrokerCheck, web: o.Web, version: o.Version, log: o.Logger, now: o.Now, poll: o.Poll,
 		anonymous: o.AnonymousRole, sessionKey: o.SessionKey, failures: newLimiter(5, time.Minute),
-		joining: newJoining(), broker: o.Broker,
+		joining: newJoining(), broker: o.Broker, emissions: o.Emissions,
 		gatherer: o.Gatherer, metrics: m,
 	}
 	a.hub = newHub(a)
@@ -160,6 +163,8 @@ func (a *API) routes() error {
 	a.routeBreakdowns()
 	a.routeSeries()
 	a.routeSessions()
+	a.routeCorrections()
+	a.routeJobs()
 	a.routeStatements()
 	a.routeReports()
 	a.routeAlarms()

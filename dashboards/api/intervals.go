@@ -7,8 +7,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"karkhana/analytics/session"
 	"karkhana/analytics/timeline"
-	"karkhana/internal/registry"
 )
 
 // Interval is a machine in one state.
@@ -90,7 +90,7 @@ func (a *API) intervals(ctx context.Context, site, machine string, fromMs, toMs 
 	if clip {
 		pieces = timeline.Clip(pieces, fromMs, toMs)
 	}
-	sessions, err := a.reg.Sessions(ctx, site, fromMs, toMs, machine, group)
+	sessions, _, err := session.Read(ctx, a.reg, session.Query{Site: site, FromMs: fromMs, ToMs: toMs, Machine: machine, Group: group})
 	if err != nil {
 		return nil, a.fail(ctx, "list the sessions", err)
 	}
@@ -123,7 +123,7 @@ func quality(p timeline.Interval) string {
 }
 
 // overlapping are the sessions that share time with [fromMs, toMs).
-func overlapping(all []registry.Session, fromMs, toMs int64) []SessionRef {
+func overlapping(all []session.Held, fromMs, toMs int64) []SessionRef {
 	out := []SessionRef{}
 	for _, s := range all {
 		if s.StartMs < toMs && (s.EndMs == 0 || s.EndMs > fromMs) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"karkhana/analytics/session"
 	"karkhana/analytics/timeline"
 	"karkhana/internal/quantity"
 	"karkhana/internal/registry"
@@ -246,7 +247,7 @@ func (r *reader) lastSample(ctx context.Context, machine string, nowMs int64) (i
 
 // holders are the groups whose card holds a machine now.
 func (r *reader) holders(ctx context.Context, nowMs int64) (map[string]*AtMachine, error) {
-	sessions, err := r.reg.Sessions(ctx, r.site.ID, nowMs-1, nowMs, "", "")
+	sessions, _, err := session.Read(ctx, r.reg, session.Query{Site: r.site.ID, FromMs: nowMs - 1, ToMs: nowMs})
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
 	}

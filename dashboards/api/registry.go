@@ -7,6 +7,7 @@ import (
 
 	"karkhana/analytics/billing"
 	"karkhana/analytics/gap"
+	"karkhana/analytics/session"
 	"karkhana/analytics/utilisation"
 	"karkhana/internal/registry"
 )
@@ -17,6 +18,8 @@ type Registry interface {
 	billing.Registry
 	gap.Reading
 	Members(ctx context.Context, site string) ([]registry.Members, error)
+	session.Registry
+	session.JobRegistry
 
 	AddPlannedStop(ctx context.Context, s registry.PlannedStop) (registry.PlannedStop, error)
 	RemovePlannedStop(ctx context.Context, site string, id int64, by string, atMs int64) (registry.PlannedStop, error)
@@ -36,6 +39,13 @@ type Registry interface {
 	CardSalt(ctx context.Context, site string) (string, error)
 	Groups(ctx context.Context, site string) ([]registry.Group, error)
 	Sessions(ctx context.Context, site string, fromMs, toMs int64, machine, group string) ([]registry.Session, error)
+	AddCorrection(ctx context.Context, c registry.Correction, touchFromMs int64) (registry.Correction, error)
+	SaveJob(ctx context.Context, j registry.Job) error
+	Jobs(ctx context.Context, site string) ([]registry.Job, error)
+	GiveJobCard(ctx context.Context, site, hash, job string, atMs int64) error
+	AddJobWork(ctx context.Context, w registry.JobWork) (registry.JobWork, error)
+	EndJobWork(ctx context.Context, site, job string, id, atMs int64) error
+	WithdrawJobWork(ctx context.Context, site, job string, id int64, by string, atMs int64) error
 	Alarms(ctx context.Context, site string, onlyUnresolved bool, limit int) ([]registry.Alarm, error)
 	AcknowledgeAlarm(ctx context.Context, site string, id int64, by string, atMs int64) (registry.Alarm, error)
 	ShelveAlarm(ctx context.Context, site string, id int64, by, reason string, untilMs int64) (registry.Alarm, error)

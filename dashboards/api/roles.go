@@ -77,6 +77,15 @@ var access = map[string][]registry.Role{
 	"get-scheme-report":     {manager, accountant},
 	"get-scheme-report-csv": {manager, accountant},
 	"get-scheme-report-pdf": {manager, accountant},
+	"list-corrections":      {manager, accountant, group},
+	"correct-session":       {manager, accountant},
+	"list-jobs":             {manager, accountant, technician, group},
+	"get-job":               {manager, accountant, technician, group},
+	"get-job-csv":           {manager, accountant, technician, group},
+	"save-job":              {manager, accountant, technician},
+	"add-job-work":          {manager, accountant, technician},
+	"end-job-work":          {manager, accountant, technician},
+	"withdraw-job-work":     {manager, accountant},
 }
 
 // may reports whether the role may call the operation.

@@ -31,6 +31,8 @@ var wantAccess = map[string]string{
 	"make-statements": "am", "list-unattributed": "am",
 	"get-month-report": "am", "get-month-report-csv": "am", "get-month-report-pdf": "am",
 	"get-scheme-report": "am", "get-scheme-report-csv": "am", "get-scheme-report-pdf": "am",
+	"list-corrections": "agm", "correct-session": "am",
+	"list-jobs": "agmt", "get-job": "agmt", "get-job-csv": "agmt", "save-job": "amt", "add-job-work": "amt", "end-job-work": "amt", "withdraw-job-work": "am",
 }
 
 // operationOf is what the test reads of the OpenAPI document.
