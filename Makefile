@@ -84,7 +84,7 @@ test-recordings: build ## replay recorded machine data through the whole line an
 SEED ?= 1
 SEEDS ?= 20
 .PHONY: bench-faults
-bench-faults: setup-test bin/influxd $(WEB)/dist/index.html ## break the whole line by seed and compare every sample sent with every one stored (SEED=1 SEEDS=20)
+bench-faults: setup-test bin/influxd ## break the whole line by seed and compare every sample sent with every one stored (SEED=1 SEEDS=20)
 	@set -o pipefail; go test -count=1 -timeout 0 ./tools/benchfaults -run '^TestSeeds$$' -v -seed $(SEED) -seeds $(SEEDS) -args $(BENCH_FAULTS) | grep -v -e '^=== '
 
 .PHONY: fuzz
