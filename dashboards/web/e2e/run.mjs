@@ -84,6 +84,51 @@ async function sound(name) {
 }
 
 const steps = {
+  async "utilisation: figures with coverage and reasons, in both languages"() {
+    await open(phone);
+    await go("#/figures", ".bars");
+    const hammer = page.locator('[data-machine="hammer-1"]');
+    assert.match(await hammer.innerText(), /100\s% जानकारी[\s\S]*उपलब्धता[\s\S]*32\s%[\s\S]*कैलेंडर के बाहर चालू[\s\S]*MTTR/);
+    await sound("figures-phone-hi");
+    await open(desk, { lang: "en" });
+    await go("#/figures", ".bars");
+    assert.match(await page.locator('[data-machine="cutting-1"]').innerText(), /MTBF, MTTR: No breakdown was recorded/);
+    await sound("figures-en");
+  },
+  async "calendar: a closure is entered and taken out"() {
+    await open(phone, { token: "manager" });
+    await go("#/calendar", ".month");
+    assert.match(await page.locator('[data-day="2026-11-14"]').innerText(), /छुट्टी[\s\S]*बाल मेला/);
+    assert.match(await page.locator('[data-day="2026-11-16"]').innerText(), /09:00–\s*18:00/);
+    await page.locator(".addstop summary").click();
+    await page.getByLabel("पहला दिन").fill("2026-11-25");
+    await page.getByLabel("आखिरी दिन").fill("2026-11-26");
+    await page.locator(".addstop button.big").click();
+    await page.getByText("नाम या कारण लिखें।").waitFor();
+    await page.getByLabel("नाम या कारण").fill("बाढ़ का पानी");
+    await page.locator(".addstop button.big").click();
+    await page.locator('[data-day="2026-11-26"].k-closure').waitFor();
+    await sound("calendar-phone-hi");
+    await page.locator(".stop button").click();
+    await page.locator('[data-day="2026-11-26"].k-work').waitFor();
+    await open(desk, { lang: "en" });
+    await go("#/calendar", ".month");
+    assert.equal(await page.locator(".addstop").count(), 0, "a viewer enters nothing");
+    await sound("calendar-en");
+  },
+  async "a breakdown is written down on the machine's page"() {
+    await open(phone, { token: "technician" });
+    await go("#/machine/cutting-1", ".bars");
+    await page.getByText("खराबी दर्ज करें").click();
+    await page.getByLabel("कब से खराब").fill("2026-11-20T12:00");
+    await page.getByLabel("क्या खराब हुआ").fill("ब्लेड टूटा");
+    await page.getByRole("button", { name: "दर्ज करें", exact: true }).click();
+    await page.locator(".stop").getByText("अब भी खराब").waitFor();
+    await page.getByText("खराबियाँ: 1").waitFor();
+    await sound("breakdown-phone-hi");
+    await page.getByRole("button", { name: "ठीक हो गई" }).click();
+    await page.locator(".stop").getByText("अब भी खराब").waitFor({ state: "detached" });
+  },
   async "live page in Hindi, then English"() {
     await open(desk);
     await go("#/live", ".card");

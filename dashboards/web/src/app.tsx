@@ -6,6 +6,8 @@ import { clockSeconds } from "./format";
 import { keepLang, keptLang, useWords, WordsContext, wordsOf, type Key } from "./i18n";
 import { LiveSite } from "./live";
 import { Alarms } from "./pages/alarms";
+import { Calendar } from "./pages/calendar";
+import { Figures } from "./pages/figures";
 import { Gaps } from "./pages/gaps";
 import { Live } from "./pages/live";
 import { MachinePage } from "./pages/machine";
@@ -73,6 +75,8 @@ export function App() {
   else if (route.page === "statement") body = <StatementPage id={Number(route.id)} />;
   else if (route.page === "machine") body = <MachinePage key={route.id} id={route.id} />;
   else if (route.page === "alarms") body = <Alarms />;
+  else if (route.page === "figures") body = <Figures />;
+  else if (route.page === "calendar") body = <Calendar />;
   else if (route.page === "gaps") body = <Gaps />;
   else if (route.page === "quarantine") body = <Quarantine />;
   else body = <Live />;
@@ -149,6 +153,7 @@ function Nav({ page, place }: { page: string; place: Place }) {
     <nav class="tabs noprint" aria-label={t("nav.label")}>
       {place.live ? item("live", "nav.live", ["live", "machine"]) : null}
       {place.live ? item("alarms", "nav.alarms", ["alarms"], open) : null}
+      {place.live ? item("figures", "nav.figures", ["figures", "calendar"]) : null}
       {place.live ? item("gaps", "nav.gaps", ["gaps", "quarantine"]) : null}
       {item("statements", "nav.statements", ["statements", "statement"])}
       <span class="grow" />

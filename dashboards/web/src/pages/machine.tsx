@@ -7,6 +7,8 @@ import { clock, clockSeconds, date, energy, isoDay, joined, midnight, monthDays,
 import { useWords, type Key } from "../i18n";
 import { Baselines } from "../parts/baselines";
 import { Chart } from "../parts/charts";
+import { Breakdowns } from "../parts/breakdowns";
+import { FigureBars } from "../parts/figures";
 import { GapCause } from "../parts/gap";
 import { Phases, phaseWord } from "../parts/phase";
 import { StateBar, StatePill, stateWord, states, Symbol } from "../parts/state";
@@ -161,48 +163,73 @@ function Curve({ machine, day, has }: { machine: string; day: string; has: strin
   );
 }
 
+const bys = ["hour", "shift", "day", "month"] as const;
+const byWord: Record<(typeof bys)[number], Key> = { hour: "machine.byhour", shift: "fig.byshift", day: "machine.byday", month: "fig.bymonth" };
+
 function KPIs({ machine, day, meter }: { machine: string; day: string; meter: boolean }) {
   const { site } = usePlace();
-  const { t, lang, duration } = useWords();
-  const [by, choose] = useState<"day" | "hour">("day");
+  const { t, lang, name, duration } = useWords();
+  const [by, choose] = useState<(typeof bys)[number]>("day");
   const month = monthDays(day.slice(0, 7));
-  const [first, next] = by === "day" ? [month.first, month.next] : [day, shiftDay(day, 1)];
+  const year = day.slice(0, 4);
+  const [first, next] = by === "month" ? [`${year}-01-01`, `${Number(year) + 1}-01-01`] : by === "day" ? [month.first, month.next] : [day, shiftDay(day, 1)];
+  const iso = (d: string) => new Date(midnight(d, site.zone)).toISOString();
   const loaded = useLoad(
-    (signal) => get("/api/v1/sites/{site}/machines/{machine}/kpis", {
-      site: site.id, machine, by, from: new Date(midnight(first, site.zone)).toISOString(), to: new Date(midnight(next, site.zone)).toISOString(),
-    }, signal),
+    (signal) => get("/api/v1/sites/{site}/machines/{machine}/kpis", { site: site.id, machine, by, from: iso(first), to: iso(next) }, signal),
     [site.id, machine, by, first],
   );
+  const whole = useLoad(
+    (signal) => get("/api/v1/sites/{site}/machines/{machine}/kpis", { site: site.id, machine, by: "month", from: iso(month.first), to: iso(month.next) }, signal),
+    [site.id, machine, month.first],
+  );
+  const total = whole.data?.kpis[0];
   const rows = (loaded.data?.kpis ?? []).filter((k) => k.run_s + k.idle_s + k.off_s > 0 || k.energy_wh > 0);
+  const period = (k: Schemas["KPI"]) => {
+    const at = Date.parse(k.from);
+    if (by === "month") return monthName(isoDay(at, site.zone).slice(0, 7), lang);
+    if (by === "day") return date(at, site.zone);
+    const clocks = `${clock(at, site.zone)}–${clock(Date.parse(k.to), site.zone)}`;
+    return by === "shift" ? `${k.shift ? name(k.shift_name, k.shift) : t("fig.between")} ${clocks}` : clocks;
+  };
   return (
     <section>
+      {!meter && total ? (
+        <>
+          <h2>{t("fig.title")} ({monthName(day.slice(0, 7), lang)})</h2>
+          <FigureBars kpi={total} reasons={whole.data?.reasons ?? {}} />
+        </>
+      ) : null}
       <h2>{t("machine.kpis")}</h2>
       <div class="choice noprint" role="group" aria-label={t("machine.kpis")}>
-        <button type="button" aria-pressed={by === "day"} onClick={() => choose("day")}>{t("machine.byday")} ({monthName(day.slice(0, 7), lang)})</button>
-        <button type="button" aria-pressed={by === "hour"} onClick={() => choose("hour")}>{t("machine.byhour")}</button>
+        {bys.filter((b) => !meter || b !== "shift").map((b) => <button key={b} type="button" aria-pressed={by === b} onClick={() => choose(b)}>{t(byWord[b])}</button>)}
       </div>
       {loaded.error ? <Failed error={loaded.error} again={loaded.again} /> : !loaded.data ? <Busy /> : rows.length === 0 ? <Empty>{t("machine.empty")}</Empty> : (
         <div class="scroll" tabIndex={0} role="region" aria-label={t("machine.kpis")}>
           <table>
             <thead>
               <tr>
-                <th>{t("machine.day")}</th>
+                <th>{t("fig.period")}</th>
                 {meter ? null : states.map((s) => <th key={s} class="n">{t(stateWord[s])}</th>)}
                 <th class="n">{t("machine.energy")}</th>
-                {meter ? null : <><th class="n">{t("machine.availability")}</th><th class="n">{t("machine.utilization")}</th></>}
-                <th class="n">{t("machine.coverage")}</th>
+                {meter ? null : <><th class="n">{t("machine.availability")}</th><th class="n">{t("fig.allocation.iso")}</th><th class="n">{t("machine.utilization")}</th><th class="n">{t("machine.coverage")}</th></>}
               </tr>
             </thead>
             <tbody>
               {rows.map((k) => {
-                const at = Date.parse(k.from);
+                const why = (field: string) => loaded.data?.reasons[k.why[field] ?? ""]?.[lang];
                 return (
                   <tr key={k.from}>
-                    <td>{by === "day" ? date(at, site.zone) : `${clock(at, site.zone)}–${clock(Date.parse(k.to), site.zone)}`}</td>
+                    <td>{period(k)}</td>
                     {meter ? null : [k.run_s, k.idle_s, k.off_s, k.unknown_s].map((s, i) => <td key={i} class="n">{s > 0 ? duration(s) : "–"}</td>)}
                     <td class="n">{joined(energy(k.energy_wh))}{k.energy_estimated ? "*" : ""}</td>
-                    {meter ? null : <><td class="n">{percent(k.availability)}</td><td class="n">{percent(k.utilization_efficiency)}</td></>}
-                    <td class="n">{percent(k.coverage)}</td>
+                    {meter ? null : (
+                      <>
+                        <td class="n" title={why("availability")}>{percent(k.availability)}</td>
+                        <td class="n" title={why("allocation_efficiency")}>{percent(k.allocation_efficiency)}</td>
+                        <td class="n" title={why("utilization_efficiency")}>{percent(k.utilization_efficiency)}</td>
+                        <td class="n" title={why("coverage")}>{percent(k.coverage)}</td>
+                      </>
+                    )}
                   </tr>
                 );
               })}
@@ -210,6 +237,7 @@ function KPIs({ machine, day, meter }: { machine: string; day: string; meter: bo
           </table>
         </div>
       )}
+      {meter ? null : <Breakdowns machine={machine} from={iso(month.first)} to={iso(month.next)} changed={whole.again} />}
     </section>
   );
 }
