@@ -129,6 +129,11 @@ bin/nfpm:
 bench-gateway: ## the gateway against its budget: memory, CPU, flash, bytes on the wire (GATEWAY_BENCH="-for 10m -dir /mnt/card")
 	go run ./firmware-gateway/benchgateway $(GATEWAY_BENCH)
 
+.PHONY: bench-reports
+bench-reports: ## the month of 40 machines as PDF: from the store, and the paper alone
+	@go test -run '^$$' -bench MonthPDF ./analytics/report | tee /dev/stderr | awk '$$1 ~ /PDF.hi-/ { all = $$3 / 1e6; kb = $$5 } $$1 ~ /PDF.hi.paper/ { paper = $$3 / 1e6 } \
+		END { printf "result: month_pdf_40_machines_ms=%.0f paper_ms=%.0f file_kb=%.0f\n", all, paper, kb }'
+
 .PHONY: lint
 lint: bin/golangci-lint ## go vet, golangci-lint (staticcheck inside), gofmt
 	bin/golangci-lint run ./...

@@ -239,17 +239,18 @@ func (r *Report) schemeGroups(w *words) Part {
 	none := cell{"–", ""}
 	p.row(same(w.t("unattributed")), none, none, none, none, same(""), none, hours(r.Unattributed.RunMs), kWh(r.Unattributed.EnergyWh*1000, false))
 	sum, all := r.sumGroups(), r.AllPeople
-	of := func(number int64, groups int) cell {
-		c := count(number)
-		if groups < all.Groups {
-			c.text += " " + w.t("given-by", groups, all.Groups)
-		}
-		return c
+	if all.partial() {
+		p.Paragraphs = append(p.Paragraphs, w.t("note.given"))
 	}
-	p.row(same(w.t("total")), of(all.Members, all.Given), of(all.Women.Number, all.Women.Groups), of(all.SC.Number, all.SC.Groups), of(all.ST.Number, all.ST.Groups), same(""),
+	p.row(same(w.t("total")), count(all.Members), count(all.Women.Number), count(all.SC.Number), count(all.ST.Number), same(""),
 		count(int64(sum.Sessions)), hours(sum.RunMs), kWh(sum.EnergyWh*1000, false))
 	p.Total = true
 	return p
+}
+
+// partial reports whether some group does not give some number.
+func (p *People) partial() bool {
+	return min(p.Given, p.Women.Groups, p.SC.Groups, p.ST.Groups) < p.Groups
 }
 
 // people are the shares of women, SC and ST members, of the groups that used a machine and of all.
@@ -275,7 +276,7 @@ func (r *Report) people(w *words) Part {
 		}
 		p.row(cells...)
 	}
-	if all := r.AllPeople; min(all.Given, all.Women.Groups, all.SC.Groups, all.ST.Groups) < all.Groups {
+	if r.AllPeople.partial() {
 		p.Paragraphs = append(p.Paragraphs, w.t("note.given"))
 	}
 	part := func(of func(*People) MemberCount) func(*People) (int, int, *float64) {

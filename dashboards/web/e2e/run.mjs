@@ -161,6 +161,27 @@ const steps = {
     assert.equal(await page.locator('.summary [data-state="run"] b').innerText(), String(Number(before) + 1));
     assert.equal(await page.evaluate(() => globalThis.sameDocument), true);
   },
+  async "reports: month, machine, scheme, with files"() {
+    await open(phone, { token: "accountant" });
+    await go("#/reports", ".report td.n");
+    assert.match(await page.locator(".report h2").first().innerText(), /मासिक रिपोर्ट, नवंबर 2026/);
+    await sound("reports-month-phone");
+    await page.locator(".report select").nth(2).selectOption("cutting-1");
+    await page.getByText("कटाई मशीन", { exact: false }).and(page.locator("h2")).waitFor();
+    await sound("reports-machine-phone");
+    await open(desk, { token: "manager", lang: "en" });
+    await go("#/reports", ".report td.n");
+    await page.locator(".report select").first().selectOption("scheme");
+    await page.getByRole("heading", { name: "Scheme report, November 2026" }).waitFor();
+    await sound("reports-scheme");
+    const href = await page.getByRole("link", { name: "Download PDF" }).getAttribute("href");
+    const file = await page.request.get(`${base}${href}`);
+    assert.equal(file.headers()["content-type"], "application/pdf");
+    assert.equal((await file.body()).subarray(0, 5).toString(), "%PDF-");
+    await open(phone, { token: "viewer" });
+    await page.goto(`${base}/#/reports`);
+    await page.getByText("अनुमति नहीं").waitFor();
+  },
   async "phone and wall"() {
     await open(phone);
     await go("#/live", ".card");

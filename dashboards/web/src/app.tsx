@@ -12,6 +12,7 @@ import { Gaps } from "./pages/gaps";
 import { Live } from "./pages/live";
 import { MachinePage } from "./pages/machine";
 import { Quarantine } from "./pages/quarantine";
+import { Reports } from "./pages/reports";
 import { SignIn } from "./pages/signin";
 import { StatementPage } from "./pages/statement";
 import { Statements } from "./pages/statements";
@@ -73,6 +74,7 @@ export function App() {
   else if (!place) body = <p class="empty">{words.t("live.empty")}</p>;
   else if (!seesLive || route.page === "statements") body = route.page === "statement" ? <StatementPage id={Number(route.id)} /> : <Statements month={route.id} />;
   else if (route.page === "statement") body = <StatementPage id={Number(route.id)} />;
+  else if (route.page === "reports") body = <Reports month={route.id} query={route.query} />;
   else if (route.page === "machine") body = <MachinePage key={route.id} id={route.id} />;
   else if (route.page === "alarms") body = <Alarms />;
   else if (route.page === "figures") body = <Figures />;
@@ -156,6 +158,7 @@ function Nav({ page, place }: { page: string; place: Place }) {
       {place.live ? item("figures", "nav.figures", ["figures", "calendar"]) : null}
       {place.live ? item("gaps", "nav.gaps", ["gaps", "quarantine"]) : null}
       {item("statements", "nav.statements", ["statements", "statement"])}
+      {place.may("manager", "accountant") ? item("reports", "nav.reports", ["reports"]) : null}
       <span class="grow" />
       {place.live ? <a class="towall" href="?wall#/live">{t("wall.on")}</a> : null}
     </nav>

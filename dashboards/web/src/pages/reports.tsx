@@ -1,0 +1,94 @@
+import type { Schemas } from "../api";
+import { address, ApiError, get } from "../api";
+import { useLoad, usePlace } from "../context";
+import { lastMonths, monthName } from "../format";
+import { useWords } from "../i18n";
+import { Busy, Failed } from "../parts/status";
+
+/** The month of the site or of a machine, and the report for schemes, with the same words as on paper. */
+export function Reports({ month: asked, query }: { month: string; query: URLSearchParams }) {
+  const { site, live, may } = usePlace();
+  const { t, lang, name } = useWords();
+  const months = lastMonths(live?.now() ?? Date.now(), site.zone, 37);
+  const month = months.includes(asked) ? asked : (months[0] ?? "");
+  const kind = query.get("kind") === "scheme" ? "scheme" : "month";
+  const machine = kind === "month" ? (query.get("machine") ?? "") : "";
+  const sees = may("manager", "accountant");
+  const params = { site: site.id, month, lang, machine: machine || undefined };
+  const machines = useLoad(async (signal) => (sees ? (await get("/api/v1/sites/{site}/machines", { site: site.id }, signal)).machines : []), [site.id, sees]);
+  const loaded = useLoad(async (signal) => {
+    if (!sees) return undefined;
+    return (await (kind === "scheme" ? get("/api/v1/sites/{site}/reports/scheme", params, signal) : get("/api/v1/sites/{site}/reports/month", params, signal))).page;
+  }, [site.id, month, lang, kind, machine, sees]);
+  if (!sees) return <Failed error={new ApiError(403, "")} />;
+
+  const go = (m: string, k: string, id: string) => {
+    const q = new URLSearchParams();
+    if (k === "scheme") q.set("kind", k);
+    else if (id) q.set("machine", id);
+    location.hash = `#/reports/${m}${q.size > 0 ? `?${q}` : ""}`;
+  };
+  const file = (suffix: string) => address(`/api/v1/sites/{site}/reports/${kind}.${suffix}`, params);
+  const page = loaded.data;
+  return (
+    <div class="sheet wide report">
+      <h1>{t("rep.title")}</h1>
+      <div class="tools noprint">
+        <label>{t("rep.kind")}{" "}
+          <select value={kind} onChange={(e) => go(month, e.currentTarget.value, machine)}>
+            <option value="month">{t("rep.month")}</option>
+            <option value="scheme">{t("rep.scheme")}</option>
+          </select>
+        </label>
+        <label>{t("st.month")}{" "}
+          <select value={month} onChange={(e) => go(e.currentTarget.value, kind, machine)}>
+            {months.map((m) => <option key={m} value={m}>{monthName(m, lang)}</option>)}
+          </select>
+        </label>
+        {kind === "month" ? (
+          <label>{t("gap.machine")}{" "}
+            <select value={machine} onChange={(e) => go(month, kind, e.currentTarget.value)}>
+              <option value="">{t("gap.all")}</option>
+              {(machines.data ?? []).filter((m) => !m.meter).map((m) => <option key={m.id} value={m.id}>{name(m.name, m.id)}</option>)}
+            </select>
+          </label>
+        ) : null}
+        <a class="button" href={file("pdf")} download>{t("rep.pdf")}</a>
+        <a class="button" href={file("csv")} download>{t("st.csv")}</a>
+      </div>
+      {loaded.error ? <Failed error={loaded.error} again={loaded.again} /> : !page ? <Busy /> : (
+        <>
+          <section>
+            <h2>{page.title}</h2>
+            {page.subtitle.map((s) => <p key={s}>{s}</p>)}
+          </section>
+          {page.parts.map((p) => <Part key={p.heading} part={p} />)}
+        </>
+      )}
+    </div>
+  );
+}
+
+function Part({ part }: { part: Schemas["Part"] }) {
+  const row = (cells: string[] | null, i: number) => (
+    <tr key={i}>
+      {(cells ?? []).map((c, j) => (j === 0 ? <th scope="row">{c}</th> : c === "" ? <td class="zero" /> : <td class={part.columns[j]?.number ? "n" : ""} data-label={part.columns[j]?.head}>{c}</td>))}
+    </tr>
+  );
+  const body = part.total ? part.rows.slice(0, -1) : part.rows;
+  return (
+    <section>
+      <h2>{part.heading}</h2>
+      {part.paragraphs.map((p) => <p key={p}>{p}</p>)}
+      {part.columns.length > 0 ? (
+        <div class="scroll" role="region" aria-label={part.heading} tabIndex={0}>
+          <table class={part.columns.length > 2 ? "stack" : ""}>
+            <thead><tr>{part.columns.map((c, i) => <th key={i} scope="col" class={c.number ? "n" : ""}>{c.head}</th>)}</tr></thead>
+            <tbody>{body.map(row)}</tbody>
+            {part.total ? <tfoot>{part.rows.slice(-1).map(row)}</tfoot> : null}
+          </table>
+        </div>
+      ) : null}
+    </section>
+  );
+}
