@@ -82,22 +82,107 @@ func touchQuery(n int) string {
 	return b.String()
 }
 
-// TouchedRows returns every stretch that waits to be built, ordered by site and machine.
+// TouchedRows returns every stretch that waits to be built or is being built, ordered by site and machine.
 func (d *DB) TouchedRows(ctx context.Context) ([]Touched, error) {
 	scan := func(row scanner) (t Touched, err error) {
 		return t, row.Scan(&t.Site, &t.Machine, &t.FromMs, &t.ToMs, &t.Version)
 	}
-	rows, err := list(ctx, d.read, "touched stretches", scan,
-		`SELECT site, machine, from_ms, to_ms, version FROM touched WHERE pending`)
+	rows, err := list(ctx, d.read, "touched stretches", scan, `SELECT site, machine,
+			CASE WHEN claim_version = 0 OR pending AND from_ms < claim_from_ms THEN from_ms ELSE claim_from_ms END,
+			CASE WHEN claim_version = 0 OR pending AND to_ms > claim_to_ms THEN to_ms ELSE claim_to_ms END, version
+		FROM touched WHERE pending OR claim_version <> 0`)
 	sortTouched(rows)
 	return rows, err
 }
 
-// TouchedDone takes a stretch off the list, unless it was touched again after t was read: then it stays as a whole and
-// is built again, which changes nothing that is right already.
-func (d *DB) TouchedDone(ctx context.Context, t Touched) error {
-	_, err := d.exec(ctx, "touched stretch of "+t.Site+"/"+t.Machine+" done",
-		`UPDATE touched SET pending = FALSE WHERE site = $1 AND machine = $2 AND version = $3 AND pending`,
-		t.Site, t.Machine, t.Version)
-	return err
+// Claim is a touched stretch that is being built. What is touched meanwhile waits apart from it.
+type Claim struct {
+	Site, Machine string
+	FromMs, ToMs  int64 // closed: oldest and newest touched sample
+	NewestMs      int64 // newest touched sample, with what was touched since
+	Version       int64
+}
+
+// ClaimTouched claims every waiting stretch of the holder's sites (see TakeSites; "": of all sites) unless an earlier one of
+// its machine is still claimed, and returns all claimed ones, with those that a former holder has left.
+func (d *DB) ClaimTouched(ctx context.Context, holder string) ([]Claim, error) {
+	scan := func(row scanner) (c Claim, err error) {
+		return c, row.Scan(&c.Site, &c.Machine, &c.FromMs, &c.ToMs, &c.NewestMs, &c.Version)
+	}
+	var out []Claim
+	return out, d.tx(ctx, "claim touched stretches", func(tx *sql.Tx) (err error) {
+		_, err = tx.ExecContext(ctx, `WITH mine AS (
+				SELECT site, machine FROM touched WHERE pending AND claim_version = 0 AND `+heldBy+d.inOrder()+`
+			) UPDATE touched SET claim_from_ms = from_ms, claim_to_ms = to_ms, claim_version = touched.version, pending = FALSE
+			FROM mine WHERE touched.site = mine.site AND touched.machine = mine.machine`, holder)
+		if err != nil {
+			return err
+		}
+		out, err = list(ctx, tx, "claimed stretches", scan, `SELECT site, machine, claim_from_ms, claim_to_ms,
+				CASE WHEN pending AND to_ms > claim_to_ms THEN to_ms ELSE claim_to_ms END, claim_version
+			FROM touched WHERE claim_version <> 0 AND `+heldBy, holder)
+		return err
+	})
+}
+
+// heldBy holds for rows of sites of holder $1.
+const heldBy = `($1 = '' OR site IN (SELECT site FROM analytics_lease WHERE holder = $1))`
+
+// ClaimsDone takes claimed stretches off the list. One that is no longer of the holder's sites stays: whoever has the site
+// builds it.
+func (d *DB) ClaimsDone(ctx context.Context, holder string, claims ...Claim) error {
+	if len(claims) == 0 {
+		return nil
+	}
+	claims = slices.Clone(claims)
+	slices.SortFunc(claims, func(a, b Claim) int {
+		return cmp.Or(cmp.Compare(a.Site, b.Site), cmp.Compare(a.Machine, b.Machine))
+	})
+	return d.tx(ctx, "touched stretches done", func(tx *sql.Tx) error {
+		for n := touchRows; len(claims) > 0; {
+			for n > len(claims) {
+				n /= 2 // as in touch
+			}
+			args := make([]any, 0, 3*n+1)
+			args = append(args, holder)
+			for _, c := range claims[:n] {
+				args = append(args, c.Site, c.Machine, c.Version)
+			}
+			done := doneRows(n)
+			done += `, mine AS (SELECT touched.site, touched.machine, done.version FROM touched JOIN done
+				ON touched.site = done.site AND touched.machine = done.machine` + d.inOrder() + `)`
+			if _, err := tx.ExecContext(ctx, done+claimsDone, args...); err != nil {
+				return fmt.Errorf("%d machines: %w", n, err)
+			}
+			claims = claims[n:]
+		}
+		return nil
+	})
+}
+
+// doneRows is the head of a statement with n claims as table done; $1 is left to the statement.
+func doneRows(n int) string {
+	var b strings.Builder
+	b.WriteString(`WITH done (site, machine, version) AS (VALUES `)
+	for i := range n {
+		if i > 0 {
+			b.WriteString(`, `)
+		}
+		fmt.Fprintf(&b, `(CAST($%d AS TEXT), CAST($%d AS TEXT), CAST($%d AS BIGINT))`, 3*i+2, 3*i+3, 3*i+4)
+	}
+	b.WriteString(`)`)
+	return b.String()
+}
+
+const claimsDone = ` UPDATE touched SET claim_version = 0 FROM mine
+	WHERE touched.site = mine.site AND touched.machine = mine.machine AND touched.claim_version = mine.version
+	AND ($1 = '' OR touched.site IN (SELECT site FROM analytics_lease WHERE holder = $1))`
+
+// inOrder makes PostgreSQL lock rows of touched in the order in which Touch does: otherwise both could wait for each other
+// in a circle. On SQLite there is one writer anyway.
+func (d *DB) inOrder() string {
+	if d.read != d.write {
+		return ""
+	}
+	return ` ORDER BY touched.site COLLATE "C", touched.machine COLLATE "C" FOR UPDATE OF touched`
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -30,19 +32,33 @@ func TestTouch(t *testing.T) {
 		}))
 		require.Equal(t, []Touched{{"s", "a", 5, 20, 1}, {"s", "b", 10, 20, 1}}, rows())
 		require.NoError(t, d.Touch(ctx, []Touched{{Site: "s", Machine: "a", FromMs: 30, ToMs: 40}}))
-		seen := rows()[0]
-		require.Equal(t, Touched{"s", "a", 5, 40, 2}, seen)
+		require.Equal(t, Touched{"s", "a", 5, 40, 2}, rows()[0])
 
-		require.NoError(t, d.Touch(ctx, []Touched{{Site: "s", Machine: "a", FromMs: 30, ToMs: 40}}))
-		require.NoError(t, d.TouchedDone(ctx, seen))
-		require.Equal(t, Touched{"s", "a", 5, 40, 3}, rows()[0], "touched again meanwhile: stays as a whole")
+		claims := func() []Claim {
+			got, err := d.ClaimTouched(ctx, "")
+			require.NoError(t, err)
+			slices.SortFunc(got, func(a, b Claim) int { return strings.Compare(a.Machine, b.Machine) })
+			return got
+		}
+		a, b := Claim{"s", "a", 5, 40, 40, 2}, Claim{"s", "b", 10, 20, 20, 1}
+		require.Equal(t, []Claim{a, b}, claims())
+		require.Len(t, rows(), 2, "what is being built is on the list")
+		require.NoError(t, d.Touch(ctx, []Touched{{Site: "s", Machine: "a", FromMs: 30, ToMs: 50}}))
+		require.Equal(t, Touched{"s", "a", 5, 50, 3}, rows()[0])
+		a.NewestMs = 50
+		require.Equal(t, []Claim{a, b}, claims(), "touched again meanwhile: that waits")
+		require.NoError(t, d.ClaimsDone(ctx, "", a, b))
+		require.Equal(t, []Touched{{"s", "a", 30, 50, 3}}, rows())
 
-		require.NoError(t, d.TouchedDone(ctx, rows()[0]))
-		require.Equal(t, []Touched{{"s", "b", 10, 20, 1}}, rows())
-		require.NoError(t, d.Touch(ctx, []Touched{{Site: "s", Machine: "a", FromMs: 50, ToMs: 60}}))
-		require.Equal(t, Touched{"s", "a", 50, 60, 4}, rows()[0], "begins anew, its version goes on")
-		require.NoError(t, d.TouchedDone(ctx, Touched{Site: "s", Machine: "a", Version: 3}))
-		require.Len(t, rows(), 2, "a late Done of an old version clears nothing")
+		again := Claim{"s", "a", 30, 50, 50, 3}
+		require.Equal(t, []Claim{again}, claims())
+		require.NoError(t, d.ClaimsDone(ctx, "", a))
+		require.Equal(t, []Claim{again}, claims(), "a late Done of an old claim clears nothing")
+		require.NoError(t, d.ClaimsDone(ctx, ""))
+		require.NoError(t, d.ClaimsDone(ctx, "", again))
+		require.Empty(t, rows())
+		require.NoError(t, d.Touch(ctx, []Touched{{Site: "s", Machine: "a", FromMs: 70, ToMs: 80}}))
+		require.Equal(t, Touched{"s", "a", 70, 80, 4}, rows()[0], "begins anew, its version goes on")
 	})
 }
 
@@ -65,6 +81,15 @@ func TestTouchThousands(t *testing.T) {
 			require.Equal(t, r.FromMs+1, r.ToMs)
 			require.EqualValues(t, 2, r.Version)
 		}
+		start = time.Now()
+		claims, err := d.ClaimTouched(t.Context(), "")
+		require.NoError(t, err)
+		require.Len(t, claims, machines)
+		require.NoError(t, d.ClaimsDone(t.Context(), "", claims...))
+		t.Logf("%d rows claimed and done in %s", machines, time.Since(start))
+		rows, err = d.TouchedRows(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, rows)
 	})
 }
 
@@ -82,7 +107,7 @@ func TestNoTouchIsLost(t *testing.T) {
 		touching, stop := context.WithCancel(t.Context())
 		var workers errgroup.Group
 		build := func() error {
-			rows, err := d.TouchedRows(t.Context())
+			rows, err := d.ClaimTouched(t.Context(), "")
 			if err != nil {
 				return err
 			}
@@ -92,7 +117,7 @@ func TestNoTouchIsLost(t *testing.T) {
 					return err
 				}
 				raise(&built[m], r.ToMs)
-				if err := d.TouchedDone(t.Context(), r); err != nil {
+				if err := d.ClaimsDone(t.Context(), "", r); err != nil {
 					return err
 				}
 			}
