@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +18,7 @@ import (
 
 	"karkhana/analytics"
 	"karkhana/analytics/gap"
+	"karkhana/analytics/lease"
 	"karkhana/analytics/maintenance"
 	"karkhana/analytics/session"
 	"karkhana/dashboards/api"
@@ -172,7 +174,8 @@ func (s *server) runServices(ctx context.Context, g *errgroup.Group) error {
 	}
 	g.Go(func() error { return named("pages", ctx, pages.Run) })
 	return startAnalytics(ctx, g, analyticsOptions{
-		Store: s.store, Registry: s.db, Notifiers: s.o.Notifiers, Logger: log, Registerer: s.metrics,
+		Store: s.store, Registry: s.db, Name: processName("up " + s.o.Stores.Data), Alone: true, Notifiers: s.o.Notifiers,
+		Logger: log, Registerer: s.metrics,
 	})
 }
 
@@ -185,32 +188,59 @@ func (s *server) brokerForGateways() api.Broker {
 type analyticsOptions struct {
 	Store      tsdb.Store
 	Registry   *registry.DB
+	Name       string // of this process among those that share the sites
+	Alone      bool   // no other process of that name can be alive
 	Notifiers  []maintenance.Notifier
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 }
 
-// startAnalytics adds states, sessions and maintenance to g.
+// processName is what tells a process from those on other computers.
+func processName(what string) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "?"
+	}
+	return host + " " + what
+}
+
+// startAnalytics adds states, sessions and maintenance to g, for the sites that this process holds.
 func startAnalytics(ctx context.Context, g *errgroup.Group, o analyticsOptions) error {
+	leases, err := lease.New(lease.Options{Registry: o.Registry, Name: o.Name, Alone: o.Alone, Logger: o.Logger, Registerer: o.Registerer})
+	if err != nil {
+		return err
+	}
 	sessions := session.New(session.Options{Store: o.Store, Registry: o.Registry, Logger: o.Logger, Now: time.Now})
-	gaps := gap.New(gap.Options{Store: o.Store, Registry: o.Registry, Logger: o.Logger, Now: time.Now})
+	gaps := gap.New(gap.Options{Store: o.Store, Registry: o.Registry, Logger: o.Logger, Now: time.Now, Holds: leases.Holds})
 	states, err := analytics.New(analytics.Options{
-		Store: o.Store, Registry: o.Registry, Followers: []analytics.Follower{sessions, gaps},
+		Store: o.Store, Registry: o.Registry, Leases: leases, Followers: []analytics.Follower{sessions, gaps},
 		Logger: o.Logger, Registerer: o.Registerer, Now: time.Now, Every: time.Second,
 	})
 	if err != nil {
 		return fmt.Errorf("analytics: %w", err)
 	}
 	watcher, err := maintenance.New(maintenance.Options{
-		Store: o.Store, Registry: o.Registry, Notifiers: o.Notifiers,
+		Store: o.Store, Registry: o.Registry, Notifiers: o.Notifiers, Holds: leases.Holds,
 		Logger: o.Logger, Registerer: o.Registerer, Now: time.Now, Every: time.Second,
 	})
 	if err != nil {
 		return fmt.Errorf("maintenance: %w", err)
 	}
-	g.Go(func() error { return named("analytics", ctx, states.Run) })
-	g.Go(func() error { return named("gaps", ctx, gaps.Run) })
-	g.Go(func() error { return named("maintenance", ctx, watcher.Run) })
+	var users sync.WaitGroup // of the leases, which are given back when all have ended
+	for name, run := range map[string]func(context.Context) error{"analytics": states.Run, "gaps": gaps.Run, "maintenance": watcher.Run} {
+		users.Add(1)
+		g.Go(func() error {
+			defer users.Done()
+			return named(name, ctx, run)
+		})
+	}
+	held, release := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error {
+		users.Wait()
+		release()
+		return nil
+	})
+	g.Go(func() error { return named("leases", held, leases.Run) })
 	return nil
 }
 

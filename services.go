@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
 	"karkhana/analytics/maintenance"
@@ -133,6 +134,7 @@ func (c ingestCmd) Run(e *env) error {
 type analyticsCmd struct {
 	storeFlags
 	notifyFlags
+	MetricsListen string `name:"metrics-listen" help:"Address of /metrics, HOST:PORT; port 0 takes a free one." default:"127.0.0.1:0"`
 }
 
 // Run rebuilds states, sessions and alarms until it is stopped.
@@ -150,8 +152,21 @@ func (c analyticsCmd) Run(e *env) error {
 		return err
 	}
 	defer db.Close()
+	l, err := listen(c.MetricsListen)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.out, "metrics http://%s/metrics\n", l.Addr())
+	metrics := newMetrics()
 	g, ctx := errgroup.WithContext(e.ctx)
-	err = startAnalytics(ctx, g, analyticsOptions{Store: store, Registry: db, Notifiers: n, Logger: e.log, Registerer: newMetrics()})
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	g.Go(func() error {
+		return named("http", ctx, serveHTTP(l, &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}))
+	})
+	err = startAnalytics(ctx, g, analyticsOptions{
+		Store: store, Registry: db, Name: processName(fmt.Sprint("analytics ", os.Getpid())), Notifiers: n, Logger: e.log, Registerer: metrics,
+	})
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,8 @@ type fakeRegistry struct {
 	machines []string
 	settings []registry.Settings
 	touched  map[string]registry.Touched
+	claimed  map[string]registry.Claim
 	version  int64
-	pouring  bool // there is always a newer touch when a stretch is done
 	fail     error
 }
 
@@ -62,21 +62,65 @@ func (r *fakeRegistry) Touch(_ context.Context, touches []registry.Touched) erro
 	return nil
 }
 
-func (r *fakeRegistry) TouchedRows(context.Context) ([]registry.Touched, error) {
+// waiting is how many machines are on the list.
+func (r *fakeRegistry) waiting() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var out []registry.Touched
-	for _, t := range r.touched {
-		out = append(out, t)
+	n := len(r.claimed)
+	for m := range r.touched {
+		if _, both := r.claimed[m]; !both {
+			n++
+		}
+	}
+	return n
+}
+
+func (r *fakeRegistry) ClaimTouched(context.Context, string) ([]registry.Claim, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.claimed == nil {
+		r.claimed = map[string]registry.Claim{}
+	}
+	var out []registry.Claim
+	for id, t := range r.touched {
+		c, ok := r.claimed[id]
+		if !ok {
+			r.claimed[id] = registry.Claim{Site: t.Site, Machine: id, FromMs: t.FromMs, ToMs: t.ToMs, NewestMs: t.ToMs, Version: t.Version}
+			delete(r.touched, id)
+			continue
+		}
+		c.NewestMs = max(c.ToMs, t.ToMs)
+		r.claimed[id] = c
+	}
+	for _, c := range r.claimed {
+		out = append(out, c)
 	}
 	return out, nil
 }
 
-func (r *fakeRegistry) TouchedDone(_ context.Context, t registry.Touched) error {
+func (r *fakeRegistry) Reclaim(_ context.Context, _ string, c registry.Claim) (registry.Claim, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.touched[t.Machine].Version == t.Version && !r.pouring {
-		delete(r.touched, t.Machine)
+	now, ok := r.claimed[c.Machine]
+	if !ok || now.Version != c.Version {
+		return now, registry.ErrNotFound
+	}
+	if t, ok := r.touched[c.Machine]; ok {
+		now.FromMs, now.ToMs, now.Version = min(now.FromMs, t.FromMs), max(now.ToMs, t.ToMs), t.Version
+		delete(r.touched, c.Machine)
+	}
+	now.NewestMs = now.ToMs
+	r.claimed[c.Machine] = now
+	return now, nil
+}
+
+func (r *fakeRegistry) ClaimsDone(_ context.Context, _ string, claims ...registry.Claim) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range claims {
+		if r.claimed[c.Machine].Version == c.Version {
+			delete(r.claimed, c.Machine)
+		}
 	}
 	return nil
 }

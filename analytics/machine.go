@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"karkhana/analytics/fold"
+	"karkhana/analytics/lease"
 	"karkhana/analytics/timeline"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
@@ -26,9 +27,15 @@ type machine struct {
 	busy      bool
 	notBefore time.Time // of the next rebuild
 	failures  int
-	again     int       // rebuilds in a row that began with the same sample: data is pouring in
-	againMs   int64     // that sample
+	again     int       // rebuilds in a row, each soon after the one before: data is pouring in
 	waiting   time.Time // on the list since; zero: not on it
+	owedMs    int64     // followers have yet to hear of changes from here on; 0: of none
+	told      time.Time // when they last heard
+	wroteMs   int64     // the build under way has written from here on; 0: nothing
+
+	src   *source // the rules as they were at srcAt
+	srcAt time.Time
+	grant lease.Grant // the holding of the site under which all this was remembered
 }
 
 // tip is a fold that has taken every sample up to its newest one, and what of it is stored but not final.
@@ -38,6 +45,14 @@ type tip struct {
 	rules  uint64
 	pieces map[int64]timeline.Interval
 	hours  map[int64]timeline.Hour
+
+	newestPiece pieceID
+}
+
+// pieceID tells one piece's state from another's.
+type pieceID struct {
+	startMs int64
+	state   string
 }
 
 // built says what a build did.
@@ -54,8 +69,8 @@ const (
 	modeRebuild = "rebuild"
 )
 
-// build brings the machine up to date with a touched stretch.
-func (s *Service) build(ctx context.Context, m *machine, t registry.Touched) (built, error) {
+// build brings the machine up to date with a claimed stretch.
+func (s *Service) build(ctx context.Context, m *machine, t registry.Claim) (built, error) {
 	src, err := s.source(ctx, m)
 	if err != nil {
 		return built{}, err
@@ -64,6 +79,9 @@ func (s *Service) build(ctx context.Context, m *machine, t registry.Touched) (bu
 	if m.goesOn(t) && m.tip.rules == src.rules.Identity() {
 		b, err = s.goOn(ctx, m, src, t.ToMs)
 	} else {
+		if t, err = s.o.Registry.Reclaim(ctx, m.grant.Holder, t); err != nil {
+			return built{}, err
+		}
 		b, err = s.rebuild(ctx, m, src, t.FromMs, t.ToMs)
 	}
 	if err != nil {
@@ -74,42 +92,35 @@ func (s *Service) build(ctx context.Context, m *machine, t registry.Touched) (bu
 	if err := s.follow(ctx, m, b); err != nil {
 		return built{}, err
 	}
-	if m.doubtful { // the stretch stays on the list
+	if m.doubtful { // the stretch stays claimed
 		m.doubtful, b.again = false, true
 		return b, nil
 	}
-	return b, s.o.Registry.TouchedDone(ctx, t)
+	return b, s.o.Registry.ClaimsDone(ctx, m.grant.Holder, t)
 }
 
 // fail forgets the tip, which may know what the store does not.
 func (m *machine) fail() { m.tip, m.doubtful = nil, true }
 
-// live lets the tip go on to the newest touched sample while older ones wait for a rebuild, so that the machine's state of now is shown
-// meanwhile. The stretch stays on the list.
-func (s *Service) live(ctx context.Context, m *machine, t registry.Touched) (built, error) {
-	src, err := s.source(ctx, m)
-	if err != nil || m.tip.rules != src.rules.Identity() {
-		return built{mode: modeTip}, err
-	}
-	b, err := s.goOn(ctx, m, src, t.ToMs)
-	if err != nil {
-		m.fail()
-		return built{}, err
-	}
-	return b, s.follow(ctx, m, b)
-}
-
+// follow tells the followers of a build.
 func (s *Service) follow(ctx context.Context, m *machine, b built) error {
+	if err := s.mine(m); err != nil {
+		return err
+	}
+	if m.owedMs != 0 {
+		b.fromMs = min(b.fromMs, m.owedMs)
+	}
 	for _, f := range s.o.Followers {
 		if err := f.Rebuilt(ctx, m.site, m.id, b.fromMs, b.toMs); err != nil {
 			return err
 		}
 	}
+	m.owedMs, m.told = 0, s.o.Now()
 	return nil
 }
 
 // goesOn reports whether the stretch is newer than everything the machine's tip has taken.
-func (m *machine) goesOn(t registry.Touched) bool {
+func (m *machine) goesOn(t registry.Claim) bool {
 	return m.tip != nil && t.FromMs > m.tip.fold.LastMs()
 }
 
@@ -127,30 +138,38 @@ func (s *Service) source(ctx context.Context, m *machine) (*source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("settings: %w", err)
 	}
-	return newSource(s.o.Store, m.site, m.id, settings, zone), nil
+	m.src, m.srcAt = newSource(s.o.Store, m.site, m.id, settings, zone), s.o.Now()
+	return m.src, nil
 }
 
 // goOn takes the samples that are newer than the tip, up to toMs: what lies beyond has not been announced yet, and
 // something older may still be on its way.
 func (s *Service) goOn(ctx context.Context, m *machine, src *source, toMs int64) (built, error) {
-	t := m.tip
-	b := built{mode: modeTip, fromMs: toMs, toMs: toMs}
-	decided := t.fold.DecidedMs()
-	err := src.read(ctx, t.fold.LastMs()+1, toMs+1, func(x fold.Sample) bool {
-		t.fold.Step(x)
-		b.samples++
+	var samples []fold.Sample
+	err := src.read(ctx, m.tip.fold.LastMs()+1, toMs+1, func(x fold.Sample) bool {
+		samples = append(samples, x)
 		return true
 	})
+	b := m.tip.advance(samples, toMs)
 	if err != nil || b.samples == 0 {
 		return b, err
 	}
-	if decided != 0 {
-		b.fromMs = decided
-	}
-	if err := s.write(ctx, t.changes()); err != nil {
+	if err := s.write(ctx, m, m.tip.changes()); err != nil {
 		return b, err
 	}
-	return b, s.write(ctx, t.out.takeCheckpoints())
+	return b, s.write(ctx, m, m.tip.out.takeCheckpoints())
+}
+
+// advance lets the fold take samples up to toMs.
+func (t *tip) advance(samples []fold.Sample, toMs int64) built {
+	b := built{mode: modeTip, fromMs: toMs, toMs: toMs, samples: len(samples)}
+	if decided := t.fold.DecidedMs(); decided != 0 && len(samples) > 0 {
+		b.fromMs = decided
+	}
+	for _, x := range samples {
+		t.fold.Step(x)
+	}
+	return b
 }
 
 // changes returns what has to be written after the fold went on: what became final, and what is not final but differs from
@@ -172,6 +191,7 @@ type differing struct{ t *tip }
 
 // Piece implements fold.Sink.
 func (d *differing) Piece(p timeline.Interval) {
+	d.t.newestPiece = pieceID{p.StartMs, p.State}
 	if stored, ok := d.t.pieces[p.StartMs]; !ok || stored != p {
 		d.t.pieces[p.StartMs] = p
 		d.t.out.Piece(p)

@@ -13,6 +13,8 @@ type metrics struct {
 	hours    prometheus.Counter
 	points   prometheus.Counter
 	failures prometheus.Counter
+	amended  prometheus.Counter
+	rebuiltS prometheus.Counter
 	waiting  prometheus.Gauge
 	lag      prometheus.Gauge
 	seconds  prometheus.Histogram
@@ -35,6 +37,12 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "karkhana_analytics_failures_total", Help: "Attempts to bring a stretch up to date that failed and are repeated.",
 		}),
+		amended: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "karkhana_analytics_amended_total", Help: "Builds during which the site went to another process, which was asked to build the stretch again.",
+		}),
+		rebuiltS: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "karkhana_analytics_rebuilt_seconds_total", Help: "Machine time folded again or for the first time by rebuilds, in seconds of the samples.",
+		}),
 		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "karkhana_analytics_machines_waiting", Help: "Machines with new samples that are not yet in states.",
 		}),
@@ -46,7 +54,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 9),
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.samples, m.builds, m.hours, m.points, m.failures, m.waiting, m.lag, m.seconds} {
+	for _, c := range []prometheus.Collector{m.samples, m.builds, m.hours, m.points, m.failures, m.amended, m.rebuiltS, m.waiting, m.lag, m.seconds} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("metrics of analytics: %w", err)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"karkhana/analytics/lease"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
 )
@@ -19,8 +20,16 @@ type Registry interface {
 	Machines(ctx context.Context, site string) ([]registry.Machine, error)
 	SettingsAt(ctx context.Context, site, machine string) ([]registry.Settings, error)
 	Touch(ctx context.Context, touches []registry.Touched) error
-	TouchedRows(ctx context.Context) ([]registry.Touched, error)
-	TouchedDone(ctx context.Context, t registry.Touched) error
+	ClaimTouched(ctx context.Context, holder string) ([]registry.Claim, error)
+	Reclaim(ctx context.Context, holder string, c registry.Claim) (registry.Claim, error)
+	ClaimsDone(ctx context.Context, holder string, claims ...registry.Claim) error
+}
+
+// Leases says which sites are this process's; *lease.Keeper answers it.
+type Leases interface {
+	ID() string
+	Grant(site string) (lease.Grant, bool)
+	Valid(site string, g lease.Grant) bool
 }
 
 // Follower keeps something else right that depends on states, such as sessions.
@@ -35,6 +44,7 @@ type Follower interface {
 type Options struct {
 	Store      tsdb.Store
 	Registry   Registry
+	Leases     Leases // nil: all sites, no other process builds states
 	Followers  []Follower
 	Logger     *slog.Logger          // nil: silent
 	Registerer prometheus.Registerer // nil: metrics are kept nowhere

@@ -62,15 +62,30 @@ func (o *output) takeCheckpoints() []tsdb.Point {
 	return points
 }
 
-// write stores points in batches, in their order.
-func (s *Service) write(ctx context.Context, points []tsdb.Point) error {
+// write stores points of a machine in batches, in their order.
+func (s *Service) write(ctx context.Context, m *machine, points []tsdb.Point) error {
 	for len(points) > 0 {
-		n := min(len(points), writeBatch)
-		if err := s.o.Store.Write(ctx, points[:n]); err != nil {
-			return fmt.Errorf("write states: %w", err)
+		if err := s.mine(m); err != nil {
+			return err
 		}
-		s.metrics.points.Add(float64(n))
+		n := min(len(points), writeBatch)
+		for i := range points[:n] {
+			if at := points[i].TimeMs; m.wroteMs == 0 || at < m.wroteMs {
+				m.wroteMs = at
+			}
+		}
+		if err := s.store(ctx, points[:n]); err != nil {
+			return err
+		}
 		points = points[n:]
 	}
+	return nil
+}
+
+func (s *Service) store(ctx context.Context, points []tsdb.Point) error {
+	if err := s.o.Store.Write(ctx, points); err != nil {
+		return fmt.Errorf("write states: %w", err)
+	}
+	s.metrics.points.Add(float64(len(points)))
 	return nil
 }

@@ -66,9 +66,7 @@ func ingestBesideTheService(t *testing.T, seed uint64) {
 	close(queue)
 	writers.Wait()
 	for {
-		rows, err := reg.fakeRegistry.TouchedRows(ctx)
-		require.NoError(t, err)
-		if len(rows) == 0 {
+		if reg.fakeRegistry.waiting() == 0 {
 			break
 		}
 		time.Sleep(time.Second)
@@ -286,18 +284,27 @@ func (r *slowRegistry) Touch(ctx context.Context, touches []registry.Touched) er
 	return r.do(ctx, func() error { return r.fakeRegistry.Touch(ctx, touches) })
 }
 
-// TouchedRows implements Registry.
-func (r *slowRegistry) TouchedRows(ctx context.Context) (rows []registry.Touched, err error) {
+// ClaimTouched implements Registry.
+func (r *slowRegistry) ClaimTouched(ctx context.Context, holder string) (claims []registry.Claim, err error) {
 	err = r.do(ctx, func() (err error) {
-		rows, err = r.fakeRegistry.TouchedRows(ctx)
+		claims, err = r.fakeRegistry.ClaimTouched(ctx, holder)
 		return err
 	})
-	return rows, err
+	return claims, err
 }
 
-// TouchedDone implements Registry.
-func (r *slowRegistry) TouchedDone(ctx context.Context, t registry.Touched) error {
-	return r.do(ctx, func() error { return r.fakeRegistry.TouchedDone(ctx, t) })
+// Reclaim implements Registry.
+func (r *slowRegistry) Reclaim(ctx context.Context, holder string, c registry.Claim) (out registry.Claim, err error) {
+	err = r.do(ctx, func() (err error) {
+		out, err = r.fakeRegistry.Reclaim(ctx, holder, c)
+		return err
+	})
+	return out, err
+}
+
+// ClaimsDone implements Registry.
+func (r *slowRegistry) ClaimsDone(ctx context.Context, holder string, claims ...registry.Claim) error {
+	return r.do(ctx, func() error { return r.fakeRegistry.ClaimsDone(ctx, holder, claims...) })
 }
 
 // SettingsAt implements Registry.

@@ -27,7 +27,7 @@ func (s *Service) rebuild(ctx context.Context, m *machine, src *source, fromMs, 
 		f.Step(x)
 		b.samples++
 		if r.err == nil && len(r.out.pieces)+len(r.out.hours) >= writeBatch {
-			r.err = s.write(ctx, r.out.take())
+			r.err = s.write(ctx, m, r.out.take())
 		}
 		return r.err == nil && !r.met
 	})
@@ -47,14 +47,14 @@ func (s *Service) rebuild(ctx context.Context, m *machine, src *source, fromMs, 
 			r.starts[start] = true
 		}
 	}
-	if err := s.write(ctx, r.out.take()); err != nil {
+	if err := s.write(ctx, m, r.out.take()); err != nil {
 		return b, err
 	}
 	if err := s.void(ctx, m, cut, end, r.starts); err != nil {
 		return b, err
 	}
 	b.toMs, b.hours = f.LastMs(), len(r.out.checkpoints)
-	if err := s.write(ctx, r.out.takeCheckpoints()); err != nil {
+	if err := s.write(ctx, m, r.out.takeCheckpoints()); err != nil {
 		return b, err
 	}
 	f.SetSink(r.out)
@@ -109,7 +109,7 @@ func (s *Service) void(ctx context.Context, m *machine, fromMs, toMs int64, star
 			points = append(points, timeline.Interval{State: timeline.StateVoid, StartMs: p.StartMs, EndMs: p.StartMs}.Point(m.site, m.id))
 		}
 	}
-	return s.write(ctx, points)
+	return s.write(ctx, m, points)
 }
 
 // rebuilding is the sink of a rebuild: it notices when a checkpoint past the stretch meets the stored one.

@@ -21,6 +21,9 @@ func (s *Service) review(ctx context.Context) error {
 	}
 	var errs []error
 	for _, site := range sites {
+		if !s.holds(site.ID) {
+			continue
+		}
 		machines, err := s.o.Registry.Machines(ctx, site.ID)
 		if err != nil {
 			return err
@@ -37,9 +40,17 @@ func (s *Service) review(ctx context.Context) error {
 func (s *Service) reviewMachine(ctx context.Context, site, id string) error {
 	s.mu.Lock()
 	m := s.machine(site, id)
+	if m.busy {
+		s.mu.Unlock()
+		return nil // its build reads the rules
+	}
+	if !s.held(m) {
+		s.mu.Unlock()
+		return nil
+	}
 	reviewed := m.reviewed
 	s.mu.Unlock()
-	src, err := s.source(ctx, m)
+	src, err := s.source(ctx, &machine{site: site, id: id})
 	if err != nil || src.rules.Identity() == reviewed {
 		return err
 	}

@@ -3,6 +3,7 @@ package analytics
 import (
 	"cmp"
 	"context"
+	"errors"
 	"runtime"
 	"slices"
 	"sync"
@@ -17,8 +18,10 @@ const (
 	// New samples are taken by the tip meanwhile.
 	pace     = 2
 	mostRest = 10 * time.Second
-	// reviewEvery is how often changed rules are looked for, in rounds.
-	reviewEvery = 60
+	// reviewEvery is how often changed rules are looked for.
+	reviewEvery = time.Minute
+	// newFirstMs: of builds that begin in the same stretch of this length, those of a site stand together.
+	newFirstMs = 600_000
 	// A failed machine waits a second, then twice as long each time, up to a minute.
 	leastBackOff = time.Second
 	mostBackOff  = time.Minute
@@ -55,8 +58,11 @@ func (s *Service) Run(ctx context.Context) error {
 	tick := time.NewTicker(s.o.Every)
 	defer tick.Stop()
 	listed := true
-	for round := 0; ; round++ {
-		if round%reviewEvery == 0 {
+	var reviewed time.Time
+	holding := s.holder()
+	for {
+		if now := s.o.Now(); holding != s.holder() || reviewed.IsZero() || now.Sub(reviewed) >= reviewEvery {
+			holding, reviewed = s.holder(), now
 			if err := s.review(ctx); err != nil && ctx.Err() == nil {
 				s.o.Logger.Error("could not look for changed settings of machines; trying again later", "err", err)
 			}
@@ -66,20 +72,30 @@ func (s *Service) Run(ctx context.Context) error {
 			s.o.Logger.Error("could not read which machines have new samples; trying until it works", "err", err)
 		}
 		listed = err == nil
+		var goOn []duty
 		for _, d := range due {
-			slots := rebuilds
 			if d.live || d.m.goesOn(d.t) {
-				slots = live
+				goOn = append(goOn, d)
+				continue
 			}
 			running.Go(func() {
 				select {
-				case slots <- struct{}{}:
+				case rebuilds <- struct{}{}:
 					s.work(ctx, d)
-					<-slots
+					<-rebuilds
 				case <-ctx.Done():
 				}
 			})
 		}
+		var batches sync.WaitGroup
+		for part := range slices.Chunk(goOn, batchMachines) {
+			batches.Go(func() {
+				live <- struct{}{}
+				s.workBatch(ctx, part, len(goOn))
+				<-live
+			})
+		}
+		batches.Wait()
 		select {
 		case <-ctx.Done():
 			return nil
@@ -91,14 +107,14 @@ func (s *Service) Run(ctx context.Context) error {
 // duty is a machine to build and its touched stretch.
 type duty struct {
 	m    *machine
-	t    registry.Touched
+	t    registry.Claim
 	live bool // a rebuild has to wait, but the tip may go on
 }
 
 // due returns the machines that wait and may be built now, and marks them busy. Newest data first: what is live goes
 // before what is late.
 func (s *Service) due(ctx context.Context) ([]duty, error) {
-	rows, err := s.o.Registry.TouchedRows(ctx)
+	rows, err := s.o.Registry.ClaimTouched(ctx, s.holder())
 	if err != nil {
 		return nil, err
 	}
@@ -115,12 +131,12 @@ func (s *Service) due(ctx context.Context) ([]duty, error) {
 			m.waiting = now
 		}
 		lag = max(lag, now.Sub(m.waiting))
-		if m.busy {
+		if m.busy || !s.held(m) {
 			continue
 		}
 		d := duty{m: m, t: t}
 		if now.Before(m.notBefore) && !m.goesOn(t) {
-			d.live = m.failures == 0 && m.tip != nil && t.ToMs > m.tip.fold.LastMs()
+			d.live = m.failures == 0 && m.tip != nil && t.NewestMs > m.tip.fold.LastMs()
 			if !d.live {
 				continue
 			}
@@ -135,7 +151,9 @@ func (s *Service) due(ctx context.Context) ([]duty, error) {
 	}
 	s.metrics.waiting.Set(float64(len(rows)))
 	s.metrics.lag.Set(lag.Seconds())
-	slices.SortStableFunc(out, func(a, b duty) int { return cmp.Compare(b.t.FromMs, a.t.FromMs) })
+	slices.SortFunc(out, func(a, b duty) int {
+		return cmp.Or(cmp.Compare(b.t.FromMs/newFirstMs, a.t.FromMs/newFirstMs), cmp.Compare(a.t.Site, b.t.Site), cmp.Compare(a.t.Machine, b.t.Machine))
+	})
 	return out, nil
 }
 
@@ -150,20 +168,48 @@ func (s *Service) machine(site, id string) *machine {
 	return m
 }
 
-// work builds one machine and decides when it may be built again.
-func (s *Service) work(ctx context.Context, d duty) {
-	m, begun := d.m, s.o.Now()
-	do := s.build
-	if d.live {
-		do = s.live
+// workBatch lets machines go on together. What can't is worked on one by one.
+func (s *Service) workBatch(ctx context.Context, ds []duty, machines int) {
+	begun := s.o.Now()
+	bs, err := s.batch(ctx, ds, machines)
+	s.metrics.seconds.Observe(s.o.Now().Sub(begun).Seconds())
+	for i, d := range ds {
+		switch {
+		case err != nil:
+			d.m.fail()
+			s.finish(ctx, d, built{}, err, 0)
+		case bs[i] == nil && d.live: // its rebuild will do
+			s.finish(ctx, d, built{mode: modeTip}, nil, 0)
+		case bs[i] == nil:
+			s.work(ctx, d)
+		default:
+			s.finish(ctx, d, *bs[i], nil, 0)
+		}
 	}
-	b, err := do(ctx, m, d.t)
-	now := s.o.Now()
-	took := now.Sub(begun)
+}
 
+// work builds one machine.
+func (s *Service) work(ctx context.Context, d duty) {
+	begun := s.o.Now()
+	b, err := s.build(ctx, d.m, d.t)
+	took := s.o.Now().Sub(begun)
+	s.metrics.seconds.Observe(took.Seconds())
+	s.finish(ctx, d, b, err, took)
+}
+
+// finish decides when a machine may be built again.
+func (s *Service) finish(ctx context.Context, d duty, b built, err error, took time.Duration) {
+	m, now := d.m, s.o.Now()
+	if lost := s.mine(m); lost != nil && m.wroteMs != 0 {
+		s.amend(ctx, m, min(m.wroteMs, d.t.FromMs), max(d.t.NewestMs, b.toMs))
+		err = lost
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m.busy = false
+	m.busy, m.wroteMs = false, 0
+	if errors.Is(err, errLost) {
+		return // what is remembered is forgotten with the holding
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return
@@ -181,11 +227,11 @@ func (s *Service) work(ctx context.Context, d duty) {
 	}
 	if b.mode == modeRebuild {
 		rest := pace * took
-		if d.t.FromMs == m.againMs {
+		if now.Sub(m.notBefore) < 2*time.Second+took {
 			m.again++
-			rest = max(rest, min(mostRest, time.Second<<min(m.again, 10)))
+			rest = max(rest, min(mostRest, time.Second<<min(m.again-1, 10)))
 		} else {
-			m.again, m.againMs = 0, d.t.FromMs
+			m.again = 0
 		}
 		if b.again {
 			rest = max(rest, leastBackOff)
@@ -199,5 +245,7 @@ func (s *Service) work(ctx context.Context, d duty) {
 	s.metrics.samples.WithLabelValues(b.mode).Add(float64(b.samples))
 	s.metrics.builds.WithLabelValues(b.mode).Inc()
 	s.metrics.hours.Add(float64(b.hours))
-	s.metrics.seconds.Observe(took.Seconds())
+	if b.mode == modeRebuild {
+		s.metrics.rebuiltS.Add(float64(max(0, b.toMs-b.fromMs)) / 1000)
+	}
 }

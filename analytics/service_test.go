@@ -48,6 +48,7 @@ type rig struct {
 	store    tsdb.Store
 	registry *fakeRegistry
 	service  *Service
+	together bool // machines that go on do so in a batch
 }
 
 func newRig(t require.TestingT, store tsdb.Store, settings ...registry.Settings) *rig {
@@ -75,12 +76,23 @@ func (r *rig) deliver(points ...tsdb.Point) {
 
 // build brings all machines up to date once and returns what was done for the last one.
 func (r *rig) build() (b built, err error) {
-	rows, _ := r.registry.TouchedRows(context.Background())
-	for _, t := range rows {
+	claims, _ := r.registry.ClaimTouched(context.Background(), "")
+	for _, c := range claims {
 		r.service.mu.Lock()
-		m := r.service.machine(t.Site, t.Machine)
+		m := r.service.machine(c.Site, c.Machine)
 		r.service.mu.Unlock()
-		if b, err = r.service.build(context.Background(), m, t); err != nil {
+		if r.together && m.goesOn(c) {
+			bs, err := r.service.batch(context.Background(), []duty{{m: m, t: c}}, 1)
+			if err != nil {
+				m.fail()
+				return b, err
+			}
+			if bs[0] != nil {
+				b = *bs[0]
+				continue
+			}
+		}
+		if b, err = r.service.build(context.Background(), m, c); err != nil {
 			return b, err
 		}
 	}
@@ -90,6 +102,10 @@ func (r *rig) build() (b built, err error) {
 func (r *rig) mustBuild() built {
 	b, err := r.build()
 	require.NoError(r.t, err)
+	for r.registry.waiting() > 0 { // touched while an earlier stretch was claimed
+		b, err = r.build()
+		require.NoError(r.t, err)
+	}
 	return b
 }
 
@@ -152,6 +168,7 @@ func TestAnyDeliveryGivesTheSame(t *testing.T) {
 		order = append(all, order...)
 		store := &breaking{Store: tsdb.NewMemory(), countdown: -1}
 		streamed := newRig(t, store, rules...)
+		streamed.together = rapid.Bool().Draw(t, "together")
 		for _, i := range order {
 			streamed.deliver(packs[i]...)
 			switch rapid.IntRange(0, 9).Draw(t, "then") {
@@ -162,8 +179,9 @@ func TestAnyDeliveryGivesTheSame(t *testing.T) {
 				streamed.restart()
 			case 7, 8: // the rebuild has to wait, the tip goes on
 				m := streamed.service.machine("cfc", "lathe")
-				if touched := streamed.registry.touched["lathe"]; m.tip != nil && touched.ToMs > m.tip.fold.LastMs() {
-					_, err := streamed.service.live(context.Background(), m, touched)
+				claims, _ := streamed.registry.ClaimTouched(context.Background(), "")
+				if len(claims) > 0 && m.tip != nil && claims[0].NewestMs > m.tip.fold.LastMs() {
+					_, err := streamed.service.batch(context.Background(), []duty{{m: m, t: claims[0], live: true}}, 1)
 					require.NoError(t, err)
 				}
 			case 6:
@@ -208,10 +226,10 @@ func TestAWriteGivenUpIsExecutedLate(t *testing.T) {
 	_, err := r.build()
 	require.ErrorIs(t, err, errBroken)
 	r.deliver(all[450:]...)
-	r.mustBuild()
+	_, err = r.build()
+	require.NoError(t, err)
 	require.NoError(t, store.Write(t.Context(), store.given), "the late execution")
 	r.mustBuild()
-	require.Empty(t, r.registry.touched)
 
 	straight := newRig(t, tsdb.NewMemory(), settings)
 	straight.deliver(all...)
@@ -345,10 +363,10 @@ func TestFollowers(t *testing.T) {
 	r.deliver(all[400:500]...)
 	_, err := r.build()
 	require.ErrorIs(t, err, f.err)
-	require.NotEmpty(t, r.registry.touched, "it is tried again")
+	require.NotZero(t, r.registry.waiting(), "it is tried again")
 	f.err = nil
 	r.mustBuild()
-	require.Empty(t, r.registry.touched)
+	require.Zero(t, r.registry.waiting())
 }
 
 func TestRun(t *testing.T) {
@@ -367,7 +385,7 @@ func TestRun(t *testing.T) {
 			time.Sleep(10 * time.Second)
 		}
 		synctest.Wait()
-		require.Empty(t, reg.touched)
+		require.Zero(t, reg.waiting())
 		for machine, state := range map[string]string{"lathe": "run", "press": "off"} {
 			newest, found, err := timeline.Newest(ctx, store, "cfc", machine)
 			require.NoError(t, err)
@@ -387,7 +405,7 @@ func TestRun(t *testing.T) {
 func TestRunWhileABacklogPoursIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := tsdb.NewMemory()
-		reg := &fakeRegistry{machines: []string{"lathe"}, settings: []registry.Settings{settings}, pouring: true}
+		reg := &fakeRegistry{machines: []string{"lathe"}, settings: []registry.Settings{settings}}
 		s, err := New(Options{Store: store, Registry: reg})
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -414,12 +432,11 @@ func TestRunWhileABacklogPoursIn(t *testing.T) {
 			}
 		}
 		require.LessOrEqual(t, count(t, s.metrics.builds.WithLabelValues(modeRebuild)), 12.0)
-		reg.mu.Lock()
-		reg.pouring = false
-		reg.mu.Unlock()
+		folded := count(t, s.metrics.samples.WithLabelValues(modeRebuild))
+		require.LessOrEqual(t, folded, 1.5*float64(len(history)), "each sample of the backlog is folded about once")
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		require.Empty(t, reg.touched)
+		require.Zero(t, reg.waiting())
 		straight := newRig(t, tsdb.NewMemory(), settings)
 		straight.deliver(history...)
 		for i := range int64(60) {
@@ -450,7 +467,7 @@ func TestRunGoesOnAfterFailure(t *testing.T) {
 		reg.mu.Unlock()
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		require.Empty(t, reg.touched)
+		require.Zero(t, reg.waiting())
 		cancel()
 		require.NoError(t, <-done)
 	})

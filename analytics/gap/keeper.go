@@ -28,9 +28,10 @@ type Registry interface {
 type Options struct {
 	Store    tsdb.Store
 	Registry Registry
-	Logger   *slog.Logger     // nil: silent
-	Now      func() time.Time // nil: time.Now; tells an open gap from a fresh sample
-	Every    time.Duration    // how often machines that fell silent are looked for; 0: 30 s
+	Logger   *slog.Logger           // nil: silent
+	Now      func() time.Time       // nil: time.Now; tells an open gap from a fresh sample
+	Every    time.Duration          // how often machines that fell silent are looked for; 0: 30 s
+	Holds    func(site string) bool // whether the site is this process's; nil: all are
 }
 
 // Keeper keeps the gaps in SQL equal to the unknown stretches of the stored states. It implements analytics.Follower.
@@ -259,6 +260,9 @@ func (k *Keeper) Sweep(ctx context.Context) error {
 	nowMs := k.o.Now().UnixMilli()
 	var errs []error
 	for _, s := range sites {
+		if k.o.Holds != nil && !k.o.Holds(s.ID) {
+			continue
+		}
 		rows, err := k.o.Store.Last(ctx, tsdb.Query{
 			Measurement: tsdb.State, Site: s.ID, Fields: []string{timeline.FieldEndMs}, FromMs: nowMs - sweptMs, ToMs: nowMs + lateAfterMs,
 		})

@@ -56,6 +56,9 @@ func (d *delivery) pass(ctx context.Context, i int) {
 		if ctx.Err() != nil {
 			return
 		}
+		if !d.o.holds(a.Site) {
+			continue
+		}
 		now := d.o.Now()
 		if a.State == registry.AlarmResolved || d.due(a, i, now) && d.attempt(ctx, a, i) {
 			d.settle(ctx, a)

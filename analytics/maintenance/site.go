@@ -53,6 +53,18 @@ func (w *Watcher) reload(ctx context.Context, now time.Time) error {
 	for _, s := range w.sites {
 		former[s.site.ID] = s
 	}
+	w.all = w.all[:0]
+	for _, s := range sites {
+		w.all = append(w.all, s.ID)
+	}
+	sites = slices.DeleteFunc(sites, func(s registry.Site) bool {
+		if w.o.holds(s.ID) {
+			return false
+		}
+		w.forget(s.ID)
+		delete(former, s.ID)
+		return true
+	})
 	fresh := make([]*siteWatch, 0, len(sites))
 	for _, site := range sites {
 		s, err := w.loadSite(ctx, site, former[site.ID], now)
@@ -74,6 +86,34 @@ func (w *Watcher) reload(ctx context.Context, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// forget drops what is known of a site that another process holds now.
+func (w *Watcher) forget(site string) {
+	for k := range w.active {
+		if k.site == site {
+			delete(w.active, k)
+		}
+	}
+}
+
+// moved reports whether sites have come or gone since the last reload.
+func (w *Watcher) moved() bool {
+	if w.o.Holds == nil {
+		return false
+	}
+	sites, held := 0, 0
+	for _, s := range w.all {
+		if w.o.holds(s) {
+			held++
+		}
+	}
+	for _, s := range w.sites {
+		if w.o.holds(s.site.ID) {
+			sites++
+		}
+	}
+	return sites != len(w.sites) || held != sites
 }
 
 func (w *Watcher) loadSite(ctx context.Context, site registry.Site, former *siteWatch, now time.Time) (*siteWatch, error) {

@@ -57,13 +57,17 @@ type Options struct {
 	Store      tsdb.Store
 	Registry   Registry
 	Notifiers  []Notifier
-	Logger     *slog.Logger          // nil: silent
-	Registerer prometheus.Registerer // nil: no metrics
-	Now        func() time.Time      // nil: time.Now
-	Every      time.Duration         // 0: a second
+	Logger     *slog.Logger           // nil: silent
+	Registerer prometheus.Registerer  // nil: no metrics
+	Now        func() time.Time       // nil: time.Now
+	Every      time.Duration          // 0: a second
+	Holds      func(site string) bool // whether the site is this process's; nil: all are
 }
 
-// Watcher evaluates the rules and delivers the alarms. Only one may run for a registry.
+// holds reports whether the site's alarms are this process's now.
+func (o *Options) holds(site string) bool { return o.Holds == nil || o.Holds(site) }
+
+// Watcher evaluates the rules and delivers the alarms. Of several that use one registry each must hold sites of its own.
 type Watcher struct {
 	o       Options
 	log     *slog.Logger
@@ -71,6 +75,7 @@ type Watcher struct {
 	started time.Time // of Run: silence is counted from here at the earliest
 
 	sites    []*siteWatch
+	all      []string // the registry's sites, this process's and others'
 	reloaded time.Time
 	active   map[key]bool // alarms whose condition the registry has as standing
 	outbox   []effect     // raises and clears not yet in the registry, in order
@@ -159,13 +164,15 @@ func (w *Watcher) evaluate(ctx context.Context) {
 	begin := time.Now()
 	defer func() { w.metrics.evaluation.Observe(time.Since(begin).Seconds()) }()
 	now := w.o.Now()
-	if w.reloaded.IsZero() || now.Sub(w.reloaded) >= reload {
+	if w.reloaded.IsZero() || now.Sub(w.reloaded) >= reload || w.moved() {
 		if err := w.reload(ctx, now); w.report(ctx, "machines and settings", err) {
 			w.reloaded = now
 		}
 	}
 	for _, s := range w.sites {
-		w.report(ctx, "site "+s.site.ID, w.evaluateSite(ctx, s, now))
+		if w.o.holds(s.site.ID) {
+			w.report(ctx, "site "+s.site.ID, w.evaluateSite(ctx, s, now))
+		}
 	}
 	w.report(ctx, "alarms", w.flush(ctx))
 }
@@ -207,6 +214,10 @@ func (w *Watcher) clear(k key, atMs int64) {
 func (w *Watcher) flush(ctx context.Context) error {
 	for len(w.outbox) > 0 {
 		e := w.outbox[0]
+		if !w.o.holds(e.key.site) {
+			w.outbox = w.outbox[1:] // whoever holds the site finds it too
+			continue
+		}
 		if err := w.apply(ctx, e); err != nil {
 			return err
 		}

@@ -186,3 +186,17 @@ func (d *DB) inOrder() string {
 	}
 	return ` ORDER BY touched.site COLLATE "C", touched.machine COLLATE "C" FOR UPDATE OF touched`
 }
+
+// Reclaim adds to a claim what was touched since, so that the build that begins now takes it along. The error is
+// ErrNotFound when the claim is no longer the holder's.
+func (d *DB) Reclaim(ctx context.Context, holder string, c Claim) (Claim, error) {
+	scan := func(row scanner) (c Claim, err error) {
+		return c, row.Scan(&c.Site, &c.Machine, &c.FromMs, &c.ToMs, &c.NewestMs, &c.Version)
+	}
+	return one(ctx, d.write, "claim of "+c.Site+"/"+c.Machine, scan, `UPDATE touched SET
+			claim_from_ms = CASE WHEN pending AND from_ms < claim_from_ms THEN from_ms ELSE claim_from_ms END,
+			claim_to_ms = CASE WHEN pending AND to_ms > claim_to_ms THEN to_ms ELSE claim_to_ms END,
+			claim_version = version, pending = FALSE
+		WHERE site = $2 AND machine = $3 AND claim_version = $4 AND `+heldBy+`
+		RETURNING site, machine, claim_from_ms, claim_to_ms, claim_to_ms, claim_version`, holder, c.Site, c.Machine, c.Version)
+}

@@ -55,10 +55,16 @@ func TestTouch(t *testing.T) {
 		require.NoError(t, d.ClaimsDone(ctx, "", a))
 		require.Equal(t, []Claim{again}, claims(), "a late Done of an old claim clears nothing")
 		require.NoError(t, d.ClaimsDone(ctx, ""))
+		require.NoError(t, d.Touch(ctx, []Touched{{Site: "s", Machine: "a", FromMs: 20, ToMs: 60}}))
+		again, err := d.Reclaim(ctx, "", again)
+		require.NoError(t, err)
+		require.Equal(t, Claim{"s", "a", 20, 60, 60, 4}, again, "what was touched since is taken along")
+		_, err = d.Reclaim(ctx, "", a)
+		require.ErrorIs(t, err, ErrNotFound)
 		require.NoError(t, d.ClaimsDone(ctx, "", again))
 		require.Empty(t, rows())
 		require.NoError(t, d.Touch(ctx, []Touched{{Site: "s", Machine: "a", FromMs: 70, ToMs: 80}}))
-		require.Equal(t, Touched{"s", "a", 70, 80, 4}, rows()[0], "begins anew, its version goes on")
+		require.Equal(t, Touched{"s", "a", 70, 80, 5}, rows()[0], "begins anew, its version goes on")
 	})
 }
 

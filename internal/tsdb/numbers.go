@@ -64,3 +64,13 @@ func (r *NumberRow) take(values []any) {
 		r.Quality[i], _ = values[n+i].(string)
 	}
 }
+
+// QualifiedNumber is a float and its quality as Values of a Row hold them: NaN and "" when absent.
+func QualifiedNumber(value, quality any) (float64, string) {
+	v, ok := value.(float64)
+	if !ok {
+		v = math.NaN()
+	}
+	q, _ := quality.(string)
+	return v, q
+}
