@@ -58,7 +58,7 @@ func TestAnalyticsShareSites(t *testing.T) {
 	}), "everything is built: %s %s", second.out.tail(), third.out.tail())
 	second.end(t, syscall.SIGTERM)
 	third.end(t, syscall.SIGTERM)
-	members, err := db.Members(t.Context())
+	members, err := db.AnalyticsMembers(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, members, "who ends in order gives its sites back")
 	require.Equal(t, derived(t, oneFold(t, feed.points)), derived(t, store))
@@ -89,7 +89,7 @@ func sharedSites(t *testing.T, url string) *registry.DB {
 
 // holders says how many sites each member holds.
 func holders(t *testing.T, db *registry.DB) string {
-	members, err := db.Members(t.Context())
+	members, err := db.AnalyticsMembers(t.Context())
 	require.NoError(t, err)
 	leases, err := db.Leases(t.Context())
 	require.NoError(t, err)

@@ -38,7 +38,7 @@ func (s *Service) batch(ctx context.Context, ds []duty, machines int) ([]*built,
 			}
 		}
 		a := &advance{duty: d, src: src}
-		if d.m.tip.rules != src.rules.Identity() || a.toMs()-d.m.tip.fold.LastMs() > batchSpanMs {
+		if len(src.texts) > 0 || d.m.tip.rules != src.rules.Identity() || a.toMs()-d.m.tip.fold.LastMs() > batchSpanMs {
 			a.alone = true
 		}
 		with = append(with, a)
@@ -156,7 +156,7 @@ func (s *Service) readLive(ctx context.Context, with []*advance) error {
 			v, q := tsdb.QualifiedNumber(r.Values[k], r.Values[k+1])
 			values, quality = append(values, v), append(quality, q)
 		}
-		if x := a.src.sample(r.TimeMs, values, quality); x.Has != 0 {
+		if x := a.src.sample(r.TimeMs, values, quality, nil); x.Has != 0 {
 			a.samples = append(a.samples, x)
 		}
 		return nil
@@ -188,4 +188,18 @@ func (s *Service) finishLive(ctx context.Context, with []*advance, tellEvery tim
 		}
 	}
 	return nil
+}
+
+// alone lets a tip go on by itself while its rebuild has to wait.
+func (s *Service) alone(ctx context.Context, d duty) (built, error) {
+	src, err := s.source(ctx, d.m)
+	if err != nil || d.m.tip.rules != src.rules.Identity() {
+		return built{mode: modeTip}, err
+	}
+	b, err := s.goOn(ctx, d.m, src, d.t.NewestMs)
+	if err != nil {
+		d.m.fail()
+		return b, err
+	}
+	return b, s.follow(ctx, d.m, b)
 }

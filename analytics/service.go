@@ -178,8 +178,9 @@ func (s *Service) workBatch(ctx context.Context, ds []duty, machines int) {
 		case err != nil:
 			d.m.fail()
 			s.finish(ctx, d, built{}, err, 0)
-		case bs[i] == nil && d.live: // its rebuild will do
-			s.finish(ctx, d, built{mode: modeTip}, nil, 0)
+		case bs[i] == nil && d.live:
+			b, err := s.alone(ctx, d)
+			s.finish(ctx, d, b, err, 0)
 		case bs[i] == nil:
 			s.work(ctx, d)
 		default:

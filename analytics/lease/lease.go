@@ -28,7 +28,7 @@ type Registry interface {
 	Sites(ctx context.Context) ([]registry.Site, error)
 	JoinAnalytics(ctx context.Context, id, name string) error
 	Beat(ctx context.Context, id string) (bool, error)
-	Members(ctx context.Context) ([]registry.Member, error)
+	AnalyticsMembers(ctx context.Context) ([]registry.Member, error)
 	RemoveMember(ctx context.Context, m registry.Member) error
 	LeaveAnalytics(ctx context.Context, id string) error
 	Leases(ctx context.Context) (map[string]string, error)
@@ -210,7 +210,7 @@ func (k *Keeper) beat(ctx context.Context) error {
 
 // watch takes out members whose beat stands still and returns how many there are, this one included.
 func (k *Keeper) watch(ctx context.Context) (int, error) {
-	members, err := k.o.Registry.Members(ctx)
+	members, err := k.o.Registry.AnalyticsMembers(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -49,7 +49,7 @@ func (f *fakeRegistry) Beat(_ context.Context, id string) (bool, error) {
 	return ok, nil
 }
 
-func (f *fakeRegistry) Members(context.Context) (out []registry.Member, _ error) {
+func (f *fakeRegistry) AnalyticsMembers(context.Context) (out []registry.Member, _ error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, m := range f.members {

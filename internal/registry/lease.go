@@ -25,8 +25,8 @@ func (d *DB) Beat(ctx context.Context, id string) (bool, error) {
 	return n == 1, err
 }
 
-// Members returns all members, ordered by id.
-func (d *DB) Members(ctx context.Context) ([]Member, error) {
+// AnalyticsMembers returns all members, ordered by id.
+func (d *DB) AnalyticsMembers(ctx context.Context) ([]Member, error) {
 	return list(ctx, d.read, "members of analytics", func(row scanner) (m Member, err error) {
 		return m, row.Scan(&m.ID, &m.Name, &m.Beat)
 	}, `SELECT id, name, beat FROM analytics_member ORDER BY id`)

@@ -28,7 +28,7 @@ func TestLeases(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []Claim{{"s1", "m", 1, 2, 2, 1}}, claims)
 
-		before, err := d.Members(ctx)
+		before, err := d.AnalyticsMembers(ctx)
 		require.NoError(t, err)
 		require.Equal(t, []Member{{"a", "one", 0}, {"b", "two", 0}}, before)
 		alive, err := d.Beat(ctx, "a")
@@ -39,7 +39,7 @@ func TestLeases(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, alive, "its beat has gone on")
 
-		members, err := d.Members(ctx)
+		members, err := d.AnalyticsMembers(ctx)
 		require.NoError(t, err)
 		require.NoError(t, d.RemoveMember(ctx, members[0]))
 		alive, err = d.Beat(ctx, "a")
@@ -56,7 +56,7 @@ func TestLeases(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, rows)
 		require.NoError(t, d.LeaveAnalytics(ctx, "b"))
-		members, err = d.Members(ctx)
+		members, err = d.AnalyticsMembers(ctx)
 		require.NoError(t, err)
 		require.Empty(t, members)
 	})

@@ -31,3 +31,12 @@ func openPostgres(ctx context.Context, url string) (*DB, error) {
 	}
 	return &DB{read: pool, write: pool, now: time.Now, quarantine: DefaultQuarantineLimits}, nil
 }
+
+// inOrder makes PostgreSQL lock rows of touched in the order in which Touch does: otherwise both could wait for each other
+// in a circle. On SQLite there is one writer anyway.
+func (d *DB) inOrder() string {
+	if d.read != d.write {
+		return ""
+	}
+	return " ORDER BY touched.site COLLATE \"C\", touched.machine COLLATE \"C\" FOR UPDATE OF touched" // PostgreSQL only
+}

@@ -178,15 +178,6 @@ const claimsDone = ` UPDATE touched SET claim_version = 0 FROM mine
 	WHERE touched.site = mine.site AND touched.machine = mine.machine AND touched.claim_version = mine.version
 	AND ($1 = '' OR touched.site IN (SELECT site FROM analytics_lease WHERE holder = $1))`
 
-// inOrder makes PostgreSQL lock rows of touched in the order in which Touch does: otherwise both could wait for each other
-// in a circle. On SQLite there is one writer anyway.
-func (d *DB) inOrder() string {
-	if d.read != d.write {
-		return ""
-	}
-	return ` ORDER BY touched.site COLLATE "C", touched.machine COLLATE "C" FOR UPDATE OF touched`
-}
-
 // Reclaim adds to a claim what was touched since, so that the build that begins now takes it along. The error is
 // ErrNotFound when the claim is no longer the holder's.
 func (d *DB) Reclaim(ctx context.Context, holder string, c Claim) (Claim, error) {
