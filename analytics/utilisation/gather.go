@@ -134,7 +134,7 @@ func (g *gathered) presents(ctx context.Context, d Deps, q Asked) error {
 			spans = append(spans, timeline.Span{Machine: m.ID, FromMs: q.NowMs - m.limitMs - timeline.HourMs, ToMs: q.NowMs + 24*timeline.HourMs})
 		}
 	}
-	newest, err := timeline.SitePieces(ctx, d.Store, q.Site, spans)
+	newest, err := timeline.SitePieces(ctx, d.Store, q.Site, spans, false)
 	if err != nil {
 		return err
 	}
@@ -301,7 +301,7 @@ func (g *gathered) states(ctx context.Context, d Deps, q Asked) error {
 		m.cuts = slices.Compact(m.cuts)
 		spans = append(spans, m.cutHours(g.zone)...)
 	}
-	pieces, err := timeline.SitePieces(ctx, d.Store, q.Site, spans)
+	pieces, err := timeline.SitePieces(ctx, d.Store, q.Site, spans, q.By == ByShift) // only shifts cut energy
 	if err != nil {
 		return err
 	}
