@@ -134,6 +134,10 @@ bench-reports: ## the month of 40 machines as PDF: from the store, and the paper
 	@go test -run '^$$' -bench MonthPDF ./analytics/report | tee /dev/stderr | awk '$$1 ~ /PDF.hi-/ { all = $$3 / 1e6; kb = $$5 } $$1 ~ /PDF.hi.paper/ { paper = $$3 / 1e6 } \
 		END { printf "result: month_pdf_40_machines_ms=%.0f paper_ms=%.0f file_kb=%.0f\n", all, paper, kb }'
 
+.PHONY: bench-states
+bench-states: ## ways of finding thresholds against recordings and simulated machines; writes the table in docs/states.md
+	go run ./tools/benchstates
+
 .PHONY: lint
 lint: bin/golangci-lint ## go vet, golangci-lint (staticcheck inside), gofmt
 	bin/golangci-lint run ./...

@@ -21,6 +21,7 @@ type adminCmd struct {
 	CardSalt    cardSaltCmd    `cmd:"" help:"Print the salt of a site's card hashes, or bring in the one its gateways have."`
 	CardHash    cardHashCmd    `cmd:"" help:"Print the hash of a card for the site file."`
 	Quarantine  quarantineCmd  `cmd:"" help:"Look through the packs that could not be stored, try them again or throw them away."`
+	Suggest     suggestCmd     `cmd:"" help:"Suggest the thresholds of a machine from its history. Changes nothing."`
 	Apply       applyCmd       `cmd:"" help:"Check a site file and apply it whole: machines, settings, gateways, groups, cards, tariffs."`
 }
 

@@ -169,6 +169,7 @@ func (a *API) routes() error {
 	a.routeReports()
 	a.routeAlarms()
 	a.routeBaselines()
+	a.routeThresholds()
 	a.routeServices()
 	a.routeGateways()
 	a.routeCommands()

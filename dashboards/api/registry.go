@@ -30,6 +30,7 @@ type Registry interface {
 	Site(ctx context.Context, id string) (registry.Site, error)
 	Machines(ctx context.Context, site string) ([]registry.Machine, error)
 	SettingsAt(ctx context.Context, site, machine string) ([]registry.Settings, error)
+	ConfirmThresholds(ctx context.Context, s registry.Settings, c registry.Confirmed) error
 	Gateways(ctx context.Context, site string) ([]registry.Gateway, error)
 	NewGatewayCode(ctx context.Context, site, gateway, codeHash string, life time.Duration, author string) (expiresMs int64, err error)
 	RedeemGatewayCode(ctx context.Context, r registry.Redeeming) (registry.Gateway, error)

@@ -50,6 +50,9 @@ var access = map[string][]registry.Role{
 	"end-breakdown":       {manager, technician},
 	"remove-breakdown":    {manager},
 
+	"suggest-thresholds": {manager, technician},
+	"confirm-thresholds": {manager, technician},
+
 	"acknowledge-alarm": {manager, technician},
 	"resolve-alarm":     {manager, technician},
 	"shelve-alarm":      {manager, technician},

@@ -23,6 +23,7 @@ var wantAccess = map[string]string{
 	"add-planned-stop": "m", "remove-planned-stop": "m", "add-breakdown": "mt", "end-breakdown": "mt", "remove-breakdown": "m",
 	"list-gateways": "amtv", "list-alarms": "amtv", "list-baselines": "amtv", "list-services": "amtv",
 	"shelve-alarm": "mt", "unshelve-alarm": "mt", "service-done": "mt",
+	"suggest-thresholds": "mt", "confirm-thresholds": "mt",
 	"acknowledge-alarm": "mt", "resolve-alarm": "mt", "list-quarantine": "mt", "list-commands": "mt", "send-command": "mt", "make-gateway-code": "m",
 	"count-quarantine": "mt", "replay-quarantine": "mt", "drop-quarantine": "m",
 	"list-gaps": "amtv", "get-gaps-csv": "amtv",

@@ -16,6 +16,7 @@ import { Reports } from "./pages/reports";
 import { SignIn } from "./pages/signin";
 import { StatementPage } from "./pages/statement";
 import { Statements } from "./pages/statements";
+import { Thresholds } from "./pages/thresholds";
 import { Busy, Failed } from "./parts/status";
 import { useRoute } from "./route";
 
@@ -76,6 +77,7 @@ export function App() {
   else if (route.page === "statement") body = <StatementPage id={Number(route.id)} />;
   else if (route.page === "reports") body = <Reports month={route.id} query={route.query} />;
   else if (route.page === "machine") body = <MachinePage key={route.id} id={route.id} />;
+  else if (route.page === "thresholds") body = <Thresholds key={route.id} id={route.id} />;
   else if (route.page === "alarms") body = <Alarms />;
   else if (route.page === "figures") body = <Figures />;
   else if (route.page === "calendar") body = <Calendar />;
@@ -153,7 +155,7 @@ function Nav({ page, place }: { page: string; place: Place }) {
   );
   return (
     <nav class="tabs noprint" aria-label={t("nav.label")}>
-      {place.live ? item("live", "nav.live", ["live", "machine"]) : null}
+      {place.live ? item("live", "nav.live", ["live", "machine", "thresholds"]) : null}
       {place.live ? item("alarms", "nav.alarms", ["alarms"], open) : null}
       {place.live ? item("figures", "nav.figures", ["figures", "calendar"]) : null}
       {place.live ? item("gaps", "nav.gaps", ["gaps", "quarantine"]) : null}

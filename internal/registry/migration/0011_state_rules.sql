@@ -1,5 +1,5 @@
--- Rules of states beyond two thresholds (pulses, status signals, furnace phases), and what was confirmed of learnt
--- thresholds, against which drift is watched.
+-- Rules of states beyond two thresholds (pulses, status signals, furnace phases), and what was known when a
+-- person confirmed learnt thresholds.
 
 -- +goose Up
 ALTER TABLE machine_settings ADD COLUMN pulse_ms BIGINT NOT NULL DEFAULT 0;

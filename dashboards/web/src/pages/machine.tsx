@@ -27,7 +27,7 @@ const fieldOf: Record<string, keyof Schemas["Values"]> = {
 
 /** One machine, one day: its states, its numbers, its curve. */
 export function MachinePage({ id }: { id: string }) {
-  const { live, site } = usePlace();
+  const { live, site, may } = usePlace();
   const words = useWords();
   const { t, name } = words;
   useLive(live);
@@ -57,6 +57,7 @@ export function MachinePage({ id }: { id: string }) {
       {m.meter ? null : <Day machine={id} day={day} />}
       <Curve machine={id} day={day} has={Object.keys(fieldOf).filter((q) => q === "power" || m.live.values[fieldOf[q] ?? "power_w"] !== undefined)} />
       {m.meter ? null : <Baselines machine={id} />}
+      {!m.meter && may("manager", "technician") ? <p class="noprint"><a class="button" href={`#/thresholds/${id}`}>{t("th.title")}</a></p> : null}
       <KPIs machine={id} day={day} meter={m.meter} />
     </div>
   );

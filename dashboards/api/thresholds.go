@@ -1,0 +1,177 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"karkhana/analytics/learn"
+	"karkhana/internal/quantity"
+	"karkhana/internal/registry"
+)
+
+// Threshold is what tells a machine's states apart.
+type Threshold struct {
+	IdleAbove float64 `json:"idle_above" exclusiveMinimum:"0" doc:"At or above: idle. Unit of the signal"`
+	RunAbove  float64 `json:"run_above" exclusiveMinimum:"0" doc:"At or above: run. Equal to idle_above: the machine has no idle"`
+	PulseS    float64 `json:"pulse_s" minimum:"0" maximum:"86400" doc:"Longest pause between two strokes of work that still counts as run; 0: none"`
+}
+
+type suggestionInput struct {
+	SiteInput
+	Machine string `path:"machine" maxLength:"40" example:"cutting-1"`
+	Span
+}
+
+type suggestionOutput struct {
+	Body struct {
+		Signal     string         `json:"signal"`
+		Unit       string         `json:"unit"`
+		From       time.Time      `json:"from"`
+		To         time.Time      `json:"to"`
+		KnownS     float64        `json:"known_s" doc:"Of from–to, where the signal is known"`
+		Present    *Threshold     `json:"present,omitempty" doc:"In force now"`
+		Suggested  *Threshold     `json:"suggested,omitempty" doc:"Absent when refused"`
+		Refused    *learn.Refusal `json:"refused,omitempty"`
+		Why        string         `json:"why" doc:"In English; pages make their own words of the figures"`
+		Classes    []learn.Class  `json:"classes" nullable:"false" doc:"Ascending"`
+		Separation []float64      `json:"separation" nullable:"false" doc:"Of each class from the one below, in spreads; 3 are needed"`
+		Histogram  []learn.Bin    `json:"histogram" nullable:"false" doc:"Bars of equal width of log10(value + 1)"`
+	}
+}
+
+type confirmInput struct {
+	SiteInput
+	Machine string `path:"machine" maxLength:"40" example:"cutting-1"`
+	Body    struct {
+		Threshold
+		ValidFrom  time.Time     `json:"valid_from" doc:"From here on; the past after it is rebuilt"`
+		LearntFrom time.Time     `json:"learnt_from" doc:"The stretch of the suggestion"`
+		LearntTo   time.Time     `json:"learnt_to"`
+		Classes    []learn.Class `json:"classes" maxItems:"3" doc:"Of the suggestion: kept beside the settings, to hold later ones against"`
+	}
+}
+
+type confirmOutput struct {
+	Body struct {
+		ValidFrom time.Time `json:"valid_from"`
+		Threshold
+	}
+}
+
+func (a *API) routeThresholds() {
+	huma.Register(a.huma, operation("suggest-thresholds", http.MethodGet, "/sites/{site}/machines/{machine}/threshold-suggestion", "Thresholds that a machine's history suggests",
+		"A suggestion only: a person confirms it. Refused when a state is missing or states run into each other. At most 31 days, at least 7 known ones."),
+		a.suggestThresholds)
+	huma.Register(a.huma, operation("confirm-thresholds", http.MethodPost, "/sites/{site}/machines/{machine}/settings", "Confirm thresholds",
+		"Makes a dated row of settings in the caller's name; all else stays as in force at that time. States are rebuilt from there on. Later rows stay."),
+		a.confirmThresholds)
+}
+
+// settingsAt are the settings in force at ms; false: there are none.
+func (a *API) settingsAt(ctx context.Context, site, machine string, ms int64) (registry.Settings, bool, error) {
+	rows, err := a.reg.SettingsAt(ctx, site, machine)
+	if err != nil {
+		return registry.Settings{}, false, a.fail(ctx, "read the settings", err)
+	}
+	var out registry.Settings
+	for i, r := range rows {
+		if i == 0 || r.ValidFromMs <= ms {
+			out = r
+		}
+	}
+	return out, len(rows) > 0, nil
+}
+
+func (a *API) suggestThresholds(ctx context.Context, in *suggestionInput) (*suggestionOutput, error) {
+	fromMs, toMs, err := in.check(31 * day)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := a.machine(ctx, in.Site, in.Machine); err != nil {
+		return nil, err
+	}
+	present, known, err := a.settingsAt(ctx, in.Site, in.Machine, a.now().UnixMilli())
+	if err != nil {
+		return nil, err
+	}
+	if present.Signal == "" {
+		present.Signal = quantity.Power
+	}
+	s, knownMs, err := learn.Machine(ctx, a.store, in.Site, in.Machine, present, fromMs, toMs)
+	if errors.Is(err, learn.ErrNoThresholds) {
+		return nil, problem(http.StatusConflict, "%v", err)
+	}
+	if err != nil {
+		return nil, a.fail(ctx, "learn thresholds", err)
+	}
+	var out suggestionOutput
+	b := &out.Body
+	b.Signal, b.From, b.To, b.KnownS = present.Signal, at(fromMs), at(toMs), seconds(knownMs)
+	if q, ok := quantity.Get(present.Signal); ok {
+		b.Unit = q.Unit
+	}
+	if known {
+		b.Present = &Threshold{present.IdleAbove, present.RunAbove, seconds(present.PulseMs)}
+	}
+	b.Classes, b.Separation, b.Histogram, b.Refused = s.Classes, s.Separation, s.Histogram, s.Refused
+	if s.Refused != nil {
+		b.Why = s.Refused.Error()
+	} else {
+		b.Suggested = &Threshold{s.IdleAbove, s.RunAbove, seconds(s.PulseMs)}
+		b.Why = "each cut lies in the middle of the widest empty stretch between two states"
+	}
+	if b.Classes == nil {
+		b.Classes, b.Separation = []learn.Class{}, []float64{}
+	}
+	if b.Separation == nil {
+		b.Separation = []float64{}
+	}
+	if b.Histogram == nil {
+		b.Histogram = []learn.Bin{}
+	}
+	return &out, nil
+}
+
+func (a *API) confirmThresholds(ctx context.Context, in *confirmInput) (*confirmOutput, error) {
+	if _, _, err := a.machine(ctx, in.Site, in.Machine); err != nil {
+		return nil, err
+	}
+	now, b := a.now(), in.Body
+	switch {
+	case b.IdleAbove > b.RunAbove:
+		return nil, problem(http.StatusUnprocessableEntity, "idle_above (%v) lies above run_above (%v); a machine idles on less than it runs on", b.IdleAbove, b.RunAbove)
+	case b.ValidFrom.Year() < 2000 || b.ValidFrom.After(now.AddDate(1, 0, 0)):
+		return nil, problem(http.StatusUnprocessableEntity, "valid_from is %s; give a time from 2000 to a year from now", b.ValidFrom.Format(time.RFC3339))
+	}
+	s, _, err := a.settingsAt(ctx, in.Site, in.Machine, b.ValidFrom.UnixMilli())
+	if err != nil {
+		return nil, err
+	}
+	if !s.HasThresholds() {
+		return nil, problem(http.StatusConflict, "%v", learn.ErrNoThresholds)
+	}
+	s.ValidFromMs, s.IdleAbove, s.RunAbove, s.PulseMs = b.ValidFrom.UnixMilli(), b.IdleAbove, b.RunAbove, int64(b.PulseS*1000)
+	if s.Signal == "" {
+		s.Signal = quantity.Power
+	}
+	if s.ReportMs == 0 {
+		s.ReportMs, s.Hysteresis, s.DwellOffMs, s.DwellIdleMs, s.DwellRunMs = 1000, 0.1, 60_000, 120_000, 60_000
+	}
+	c := registry.Confirmed{
+		Site: in.Site, Machine: in.Machine, ValidFromMs: s.ValidFromMs, ConfirmedMs: now.UnixMilli(), Author: caller(ctx).name,
+		Signal: s.Signal, FromMs: b.LearntFrom.UnixMilli(), ToMs: b.LearntTo.UnixMilli(),
+	}
+	for _, x := range b.Classes {
+		c.Classes = append(c.Classes, registry.ThresholdClass{State: x.State, Centre: x.Centre, Share: x.Share})
+	}
+	if err := a.reg.ConfirmThresholds(ctx, s, c); err != nil {
+		return nil, a.fail(ctx, "confirm the thresholds", err)
+	}
+	var out confirmOutput
+	out.Body.ValidFrom, out.Body.Threshold = b.ValidFrom.UTC(), b.Threshold
+	return &out, nil
+}

@@ -1,0 +1,45 @@
+package api_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"karkhana/analytics/learn"
+	"karkhana/dashboards/api"
+	"karkhana/dashboards/api/apitest"
+	"karkhana/internal/registry"
+)
+
+// A technician asks for thresholds, is told why there are none, and sets them by hand: the row is dated, the rest of the
+// settings stays.
+func TestThresholds(t *testing.T) {
+	r := newRig(t)
+	technician := r.as(registry.RoleTechnician)
+	path := base + "/machines/polishing-1/"
+	got := get[struct {
+		Refused   *learn.Refusal
+		Present   *api.Threshold
+		Suggested *api.Threshold
+		Histogram []learn.Bin
+	}](r, registry.RoleTechnician, path+"threshold-suggestion?"+span("2026-11-07T00:00:00+05:30", "2026-11-21T00:00:00+05:30"))
+	require.Equal(t, learn.TooShort, got.Refused.Code)
+	require.Nil(t, got.Suggested)
+	require.Equal(t, 50.0, got.Present.IdleAbove)
+	require.NotEmpty(t, got.Histogram)
+
+	body := `{"idle_above":200,"run_above":900,"pulse_s":15,"valid_from":"2026-11-10T00:00:00+05:30","learnt_from":"2026-11-07T00:00:00+05:30","learnt_to":"2026-11-21T00:00:00+05:30","classes":[{"state":"run","centre":1640,"low":1500,"high":1700,"share":0.3}]}`
+	refused(t, r.call(http.MethodPost, path+"settings", body, r.as(registry.RoleViewer)), http.StatusForbidden)
+	require.Equal(t, http.StatusOK, r.call(http.MethodPost, path+"settings", body, technician).Code)
+	rows, err := r.Registry.SettingsAt(t.Context(), apitest.Site, "polishing-1")
+	require.NoError(t, err)
+	require.Len(t, rows, 2)
+	want := rows[0]
+	want.ValidFromMs, want.IdleAbove, want.RunAbove, want.PulseMs = rows[1].ValidFromMs, 200, 900, 15_000
+	require.Equal(t, want, rows[1])
+
+	refused(t, r.call(http.MethodPost, path+"settings", `{"idle_above":900,"run_above":200,"pulse_s":0,"valid_from":"2026-11-10T00:00:00+05:30","learnt_from":"2026-11-07T00:00:00+05:30","learnt_to":"2026-11-21T00:00:00+05:30","classes":[]}`, technician),
+		http.StatusUnprocessableEntity, "lies above")
+	refused(t, r.call(http.MethodPost, base+"/machines/nobody/settings", body, technician), http.StatusNotFound)
+}

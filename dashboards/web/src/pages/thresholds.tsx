@@ -1,0 +1,115 @@
+import { useState } from "preact/hooks";
+import { ApiError, get, post, type Schemas } from "../api";
+import { useLive, useLoad, usePlace } from "../context";
+import { date, isoDay, midnight, number, percent, shiftDay } from "../format";
+import { useWords, type Key } from "../i18n";
+import { stateWord } from "../parts/state";
+import { Busy, Empty, Failed } from "../parts/status";
+
+type Suggestion = Schemas["SuggestionOutputBody"];
+const refusalWord: Record<string, Key> = { "too-short": "th.tooshort", missing: "th.missing", "not-separate": "th.notseparate" };
+
+/** Thresholds of a machine: what its history suggests, what holds now, and the button of the person who decides. */
+export function Thresholds({ id }: { id: string }) {
+  const { live, site, may } = usePlace();
+  const { t, name } = useWords();
+  useLive(live);
+  const today = isoDay(live?.now() ?? 0, site.zone);
+  const from = midnight(shiftDay(today, -14), site.zone);
+  const to = midnight(shiftDay(today, 1), site.zone);
+  const loaded = useLoad((signal) => get("/api/v1/sites/{site}/machines/{machine}/threshold-suggestion", { site: site.id, machine: id, from: new Date(from).toISOString(), to: new Date(to).toISOString() }, signal), [site.id, id, from]);
+  if (!may("manager", "technician")) return <Empty>{t("error.403")}</Empty>;
+  if (!live?.loaded) return <Busy />;
+  const machine = live.machines.find((v) => v.machine.id === id)?.machine;
+  return (
+    <div class="sheet wide">
+      <a class="back noprint" href={`#/machine/${id}`}>← {name(machine?.name, id)}</a>
+      <h1>{t("th.title")}: {name(machine?.name, id)}</h1>
+      <p class="small">{t("th.note")}</p>
+      {loaded.error ? <Failed error={loaded.error} again={loaded.again} /> : !loaded.data ? <Busy /> : <Shown key={loaded.data.from} s={loaded.data} machine={id} today={today} again={loaded.again} />}
+    </div>
+  );
+}
+
+function Shown({ s, machine, today, again }: { s: Suggestion; machine: string; today: string; again: () => void }) {
+  const { site } = usePlace();
+  const { t } = useWords();
+  const start = s.suggested ?? s.present;
+  const [idle, setIdle] = useState(String(start?.idle_above ?? ""));
+  const [run, setRun] = useState(String(start?.run_above ?? ""));
+  const [day, setDay] = useState(today);
+  const [told, tell] = useState<string>();
+  const [busy, work] = useState(false);
+  const show = (v: number) => `${number(v, v < 10 ? 1 : 0)} ${s.unit}`;
+  const r = s.refused;
+  const state = r?.state === "off" || r?.state === "idle" || r?.state === "run" ? t(stateWord[r.state]) : t("th.somestate");
+  const need = r?.code === "missing" ? percent(r.need) : number(r?.need ?? 0, 0);
+  const have = r?.code === "missing" ? percent(r.have) : number(r?.have ?? 0, 1);
+  const confirm = async (e: Event) => {
+    e.preventDefault();
+    work(true);
+    try {
+      await post("/api/v1/sites/{site}/machines/{machine}/settings", { site: site.id, machine }, {
+        idle_above: Number(idle), run_above: Number(run), pulse_s: s.suggested?.pulse_s ?? s.present?.pulse_s ?? 0,
+        valid_from: new Date(midnight(day, site.zone)).toISOString(), learnt_from: s.from, learnt_to: s.to, classes: s.classes.filter((c) => c.state),
+      });
+      tell(t("th.done"));
+      again();
+    } catch (err) {
+      tell(err instanceof ApiError ? err.message : t("error.other"));
+    }
+    work(false);
+  };
+  return (
+    <>
+      <section>
+        <h2>{t("th.histogram", { from: date(Date.parse(s.from), site.zone), to: date(Date.parse(s.to) - 1, site.zone), hours: number(s.known_s / 3600, 0) })}</h2>
+        {s.histogram.length > 0 ? <Histogram s={s} show={show} /> : <Empty>{t("machine.empty")}</Empty>}
+      </section>
+      <section>
+        {r ? <p class="banner">{t("th.refused")} {t(refusalWord[r.code] ?? "th.missing", { state, have, need })}</p> : <p>{t("th.why")}</p>}
+        <div class="scroll" tabIndex={0} role="region" aria-label={t("th.title")}>
+          <table>
+            <thead><tr><th /><th class="n">{t("th.idle")}</th><th class="n">{t("th.run")}</th><th class="n">{t("th.pulse")}</th></tr></thead>
+            <tbody>
+              {([["th.present", s.present], ["th.suggested", s.suggested]] as const).map(([word, x]) => x ? (
+                <tr key={word}><td>{t(word)}</td><td class="n">{show(x.idle_above)}</td><td class="n">{show(x.run_above)}</td><td class="n">{x.pulse_s > 0 ? `${number(x.pulse_s, 0)} s` : "–"}</td></tr>
+              ) : null)}
+            </tbody>
+          </table>
+        </div>
+        <form onSubmit={(e) => void confirm(e)} class="thresholds">
+          <label>{t("th.idle")} ({s.unit}) <input type="number" min="0.001" step="any" required value={idle} onInput={(e) => setIdle(e.currentTarget.value)} /></label>
+          <label>{t("th.run")} ({s.unit}) <input type="number" min="0.001" step="any" required value={run} onInput={(e) => setRun(e.currentTarget.value)} /></label>
+          <label>{t("th.from")} <input type="date" required value={day} onInput={(e) => setDay(e.currentTarget.value)} /></label>
+          <button type="submit" disabled={busy || !(Number(idle) > 0 && Number(idle) <= Number(run))}>{t("th.confirm")}</button>
+          {told ? <p role="status">{told}</p> : null}
+        </form>
+      </section>
+    </>
+  );
+}
+
+function Histogram({ s, show }: { s: Suggestion; show: (v: number) => string }) {
+  const { t } = useWords();
+  const x = (v: number) => Math.log10(v + 1);
+  const lo = x(s.histogram[0]?.from ?? 0);
+  const hi = Math.max(lo + 0.1, x(s.histogram[s.histogram.length - 1]?.to ?? 1));
+  const at = (v: number) => ((x(v) - lo) / (hi - lo)) * 1000;
+  const most = Math.max(...s.histogram.map((b) => b.share));
+  const cuts = s.suggested ?? s.present;
+  const text = s.classes.map((c) => `${c.state ? t(stateWord[c.state]) : "?"} ${show(c.centre)}, ${percent(c.share)}`).join("; ");
+  return (
+    <figure class="histogram">
+      <svg viewBox="0 0 1000 200" preserveAspectRatio="none" role="img" aria-label={text}>
+        {s.histogram.map((b) => {
+          const tall = 190 * Math.sqrt(b.share / most);
+          const where = cuts && b.from >= cuts.run_above ? "run" : cuts && b.to > cuts.idle_above && cuts.idle_above < cuts.run_above ? "idle" : "off";
+          return <rect key={b.from} class={`bar s-${where}`} x={at(b.from)} y={200 - tall} width={Math.max(1, at(b.to) - at(b.from) - 1)} height={tall} />;
+        })}
+        {cuts ? [...new Set([cuts.idle_above, cuts.run_above])].map((c) => <rect key={c} class="cut" x={at(c) - 1.5} y="0" width="3" height="200" />) : null}
+      </svg>
+      <figcaption>{text || t("th.axis")}. {t("th.axis")}</figcaption>
+    </figure>
+  );
+}
