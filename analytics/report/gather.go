@@ -9,6 +9,7 @@ import (
 	"karkhana/analytics/billing"
 	"karkhana/analytics/gap"
 	"karkhana/analytics/utilisation"
+	"karkhana/internal/electricity"
 	"karkhana/internal/registry"
 )
 
@@ -59,7 +60,7 @@ func gather(ctx context.Context, d Deps, q Asked) (*Report, error) {
 	default:
 		return nil, fmt.Errorf("no such report %q: use %s or %s", q.Kind, KindMonth, KindScheme)
 	}
-	for _, step := range append(steps, w.readSettings, w.readTariffs) {
+	for _, step := range append(steps, w.readCO2, w.readSettings, w.readTariffs) {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -270,6 +271,19 @@ func (c *MemberCount) add(number *int64, of int64) {
 	c.Of += of
 	c.Groups++
 	c.Share = ratio(c.Number, c.Of)
+}
+
+// readCO2 reckons with the factor of the fiscal year in which the month lies.
+func (w *work) readCO2(ctx context.Context) error {
+	config, err := w.Registry.Electricity(ctx, w.q.Site)
+	if err != nil {
+		return err
+	}
+	f, own := config.Factor(electricity.YearOf(w.fromMs, w.zone))
+	if f != nil {
+		w.r.CO2 = &Emission{f.Grams(w.r.Total.EnergyMilliWh), electricity.FiscalYear(f.Year), own, f.MicroKgPerKWh, f.Version}
+	}
+	return nil
 }
 
 func (w *work) readSettings(ctx context.Context) error {

@@ -119,6 +119,16 @@ func (r *Report) summary(w *words) Part {
 	line("outside", func(f *Figures) cell { return hours(f.OutsideMs) })
 	line("capacity-hours", func(f *Figures) cell { return hours(f.CapacityMs) })
 	line("capacity", func(f *Figures) cell { return r.shown(w, f, f.Capacity) })
+	if c := r.CO2; c == nil {
+		p.Paragraphs = append(p.Paragraphs, w.t("note.noco2"))
+	} else {
+		key := "note.co2"
+		if !c.Own {
+			key = "note.co2-before"
+		}
+		kg := hundredths(halfUp(c.Grams, 10)).text
+		p.Paragraphs = append(p.Paragraphs, w.t(key, kg, number(float64(c.MicroKgPerKWh)/1e6), c.FactorYear, c.Version))
+	}
 	if r.Uncalendared > 0 {
 		p.Paragraphs = append(p.Paragraphs, w.t("note.nocalendar", r.Uncalendared))
 	}

@@ -9,6 +9,7 @@ import (
 	"karkhana/analytics/billing"
 	"karkhana/analytics/gap"
 	"karkhana/analytics/utilisation"
+	"karkhana/internal/electricity"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
 )
@@ -28,6 +29,7 @@ type Registry interface {
 	billing.Registry
 	gap.Reading
 	Members(ctx context.Context, site string) ([]registry.Members, error)
+	Electricity(ctx context.Context, site string) (electricity.Config, error)
 }
 
 // Deps are where reports read from.
@@ -70,6 +72,8 @@ type Report struct {
 	YearFrom *time.Time `json:"year_from,omitempty" doc:"Scheme report: 1 April of the financial year"`
 	Year     *Figures   `json:"year,omitempty" doc:"Scheme report: the financial year up to here"`
 
+	CO2 *Emission `json:"co2,omitempty" doc:"Of all energy of the total; absent: no factor is given"`
+
 	MinCoverage  float64        `json:"min_coverage" doc:"Below it no ratio is given"`
 	Uncalendared int            `json:"uncalendared" doc:"Machines without a calendar for all of the month"`
 	HoursAYear   int64          `json:"hours_a_year" doc:"The schemes' denominator"`
@@ -92,6 +96,15 @@ type MachineMonth struct {
 type MachineDay struct {
 	From time.Time `json:"from"`
 	Figures
+}
+
+// Emission is the CO2 of the month's energy, with the factor it was reckoned by.
+type Emission struct {
+	Grams         int64  `json:"grams"`
+	FactorYear    string `json:"factor_year" doc:"Fiscal year of the factor" example:"2024-25"`
+	Own           bool   `json:"own" doc:"It is the factor of the month's own year; else the newest one before it"`
+	MicroKgPerKWh int64  `json:"micro_kg_per_kwh"`
+	Version       string `json:"version"`
 }
 
 // Usage is what was used.

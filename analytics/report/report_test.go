@@ -17,6 +17,7 @@ import (
 	"karkhana/analytics/billing"
 	"karkhana/analytics/report"
 	"karkhana/analytics/timeline"
+	"karkhana/internal/electricity"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
 )
@@ -66,6 +67,7 @@ func newRig(t testing.TB, machines int) rig {
 			{Group: registry.Group{ID: "g1", Name: registry.Name{Hi: "पन्ना उत्पादक समूह", En: "Panna group"}}, Members: []registry.Members{{Members: 8, Women: 2, SC: 1, ST: 3}}},
 			{Group: registry.Group{ID: "g2", Name: registry.Name{Hi: "=मीरा समूह", En: "=Meera group"}}}, // uses nothing, gives nothing
 		},
+		Electricity: electricity.Config{Emission: []electricity.Emission{{Year: 2024, MicroKgPerKWh: 710_000, Version: "CEA v21.0"}}},
 		Tariffs: []registry.Tariff{
 			{Class: "cutting", PaisePerRunHour: 9_000}, {Class: "cutting", ValidFromMs: october + 14*day, PaisePerRunHour: 10_000}, {Class: "cutting", ValidFromMs: november, PaisePerRunHour: 1},
 			{Class: "kiln", PaisePerRunHour: 5},

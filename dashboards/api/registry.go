@@ -9,6 +9,7 @@ import (
 	"karkhana/analytics/gap"
 	"karkhana/analytics/session"
 	"karkhana/analytics/utilisation"
+	"karkhana/internal/electricity"
 	"karkhana/internal/registry"
 )
 
@@ -18,6 +19,7 @@ type Registry interface {
 	billing.Registry
 	gap.Reading
 	Members(ctx context.Context, site string) ([]registry.Members, error)
+	Electricity(ctx context.Context, site string) (electricity.Config, error)
 	session.Registry
 	session.JobRegistry
 
