@@ -11,8 +11,7 @@ import (
 	"strings"
 	"time"
 
-	mqtt "github.com/eclipse/paho.mqtt.golang"
-
+	"karkhana/ingest"
 	"karkhana/internal/broker"
 	"karkhana/internal/registry"
 	"karkhana/internal/secret"
@@ -63,7 +62,7 @@ func (c brokerCmd) Run(e *env) error {
 func newBroker(data string, listen brokerListen, d doorkeeper, log *slog.Logger) (*broker.Broker, error) {
 	return broker.New(broker.Options{
 		DataDir: filepath.Join(data, "broker"), Listen: listen.MQTTListen, NATSListen: listen.NATSListen,
-		Authenticate: d.authenticate, Logger: log,
+		Authenticate: d.authenticate, Logger: log, Prepare: ingest.MakeConsumers,
 	})
 }
 
@@ -107,22 +106,4 @@ func (d doorkeeper) authenticate(user, password string) (broker.Rights, bool) {
 		return broker.Rights{}, false
 	}
 	return broker.GatewayRights(site, gateway), true
-}
-
-// forgetSessions ends the MQTT sessions that ingest had at the embedded broker before it read JetStream: a session that
-// nobody reads gathers messages until the broker's files are full.
-func forgetSessions(url, password string) error {
-	for _, lane := range []wire.Lane{wire.LaneLive, wire.LaneHistory} {
-		c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(url).SetUsername(ingestUser).SetPassword(password).
-			SetClientID("karkhana-ingest-" + string(lane)).SetCleanSession(true).SetAutoReconnect(false).SetConnectTimeout(10 * time.Second))
-		token := c.Connect()
-		if !token.WaitTimeout(15 * time.Second) {
-			return errors.New("end ingest's former session at the broker: no answer")
-		}
-		if err := token.Error(); err != nil {
-			return fmt.Errorf("end ingest's former session at the broker: %w", err)
-		}
-		c.Disconnect(250)
-	}
-	return nil
 }

@@ -86,7 +86,7 @@ func newServer(ctx context.Context, o serverOptions) (_ *server, err error) {
 	if err := s.broker.Start(ctx); err != nil {
 		return nil, err
 	}
-	return s, forgetSessions(s.broker.URL(), s.secret)
+	return s, nil
 }
 
 // embedInflux prepares the InfluxDB that runs as a child of this process.

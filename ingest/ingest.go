@@ -74,6 +74,8 @@ type Options struct {
 	ReplayEvery  time.Duration // how often it is looked whether quarantined machines were registered; 0: 5 s
 }
 
+const defaultAckWait = 15 * time.Second
+
 // Ingest is the way from the broker to the store.
 type Ingest struct {
 	opts     Options
@@ -143,7 +145,7 @@ func setDefaults(o *Options) {
 		o.KnownFor = 5 * time.Second
 	}
 	if o.AckWait == 0 {
-		o.AckWait = 15 * time.Second
+		o.AckWait = defaultAckWait
 	}
 	if o.ReplayEvery == 0 {
 		o.ReplayEvery = 5 * time.Second

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
@@ -140,4 +142,27 @@ func TestRetainedStatusIsTakenAtTheStart(t *testing.T) {
 			require.Eventually(t, func() bool { return w.registry.gateway("s", "gw-1").SeenMs >= w.now.Add(-time.Minute).UnixMilli() }, patience, every)
 		})
 	}
+}
+
+// Consumers that a broker made ahead go away when nobody reads them, and stay once ingest does.
+func TestConsumersMadeAhead(t *testing.T) {
+	w := newWorld(t, sources["embedded by nats"])
+	w.stop()
+	nc, err := nats.Connect("", nats.InProcessServer(w.broker.(nats.InProcessConnProvider)), nats.UserInfo("ingest", "in"))
+	require.NoError(t, err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	require.NoError(t, MakeConsumers(t.Context(), js))
+	unread := func() (times []time.Duration) {
+		for _, k := range kinds() {
+			c, err := js.Consumer(t.Context(), mqttStream, consumerPrefix+k.name)
+			require.NoError(t, err)
+			times = append(times, c.CachedInfo().Config.InactiveThreshold)
+		}
+		return times
+	}
+	require.Equal(t, []time.Duration{natsUnreadFor, natsUnreadFor, natsUnreadFor}, unread())
+	w.start(t)
+	require.Equal(t, []time.Duration{0, 0, 0}, unread())
 }

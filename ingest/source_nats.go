@@ -32,6 +32,7 @@ const (
 	natsConnectTimeout  = 10 * time.Second
 	natsRetainedAtOnce  = 256
 	natsRetainedIdleFor = time.Minute
+	natsUnreadFor       = time.Minute
 )
 
 // natsSource takes packs from a NATS server's JetStream. Each lane is a durable pull consumer that all ingest
@@ -112,11 +113,13 @@ func (s *natsSource) serve(ctx context.Context) (served bool, err error) {
 		return false, fmt.Errorf("jetstream: %w", err)
 	}
 	e := &sequences{open: map[uint64]struct{}{}}
-	// A consumer of its own for statuses: with two filters a consumer looks through all subjects of the stream for each
-	// message, which took three quarters of the broker's time with a thousand machines.
-	kinds := []pulled{{string(wire.KindStatus), wire.StatusTopic("*", "*"), nil}}
-	for _, l := range s.in.lanes {
-		kinds = append(kinds, pulled{string(l.name), wire.PackTopic("*", "*", "*", l.name), l.intake})
+	kinds := kinds()
+	for i := range kinds {
+		for _, l := range s.in.lanes {
+			if kinds[i].name == string(l.name) {
+				kinds[i].intake = l.intake
+			}
+		}
 	}
 	iterators := make([]jetstream.MessagesContext, len(kinds))
 	for i, k := range kinds {
@@ -157,12 +160,41 @@ type pulled struct {
 	intake       *intake
 }
 
+func (k pulled) consumer(ackWait time.Duration) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable: consumerPrefix + k.name, FilterSubject: mqttSubjects + subjectOf(k.topics),
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxAckPending: natsMaxAckPending, MaxDeliver: -1,
+	}
+}
+
+// kinds are the consumers that ingest has.
+func kinds() []pulled {
+	// A consumer of its own for statuses: with two filters a consumer looks through all subjects of the stream for each
+	// message, which took three quarters of the broker's time with a thousand machines.
+	return []pulled{
+		{string(wire.KindStatus), wire.StatusTopic("*", "*"), nil},
+		{string(wire.LaneLive), wire.PackTopic("*", "*", "*", wire.LaneLive), nil},
+		{string(wire.LaneHistory), wire.PackTopic("*", "*", "*", wire.LaneHistory), nil},
+	}
+}
+
+// MakeConsumers makes the consumers of ingest by nats://, for a broker that keeps none over its restart
+// (broker.Options.Prepare): so what gateways send before ingest is connected again waits for it. Where ingest reads by
+// MQTT they go away again before they fill the broker.
+func MakeConsumers(ctx context.Context, js jetstream.JetStream) error {
+	for _, k := range kinds() {
+		c := k.consumer(defaultAckWait)
+		c.InactiveThreshold = natsUnreadFor // until ingest reads for the first time, which takes it away
+		if _, err := js.CreateOrUpdateConsumer(ctx, mqttStream, c); err != nil {
+			return fmt.Errorf("consumer of %s: %w", k.name, err)
+		}
+	}
+	return nil
+}
+
 // pull makes or finds the consumer and begins to ask for messages.
 func (s *natsSource) pull(ctx context.Context, js jetstream.JetStream, k pulled) (jetstream.MessagesContext, error) {
-	c, err := js.CreateOrUpdateConsumer(ctx, mqttStream, jetstream.ConsumerConfig{
-		Durable: consumerPrefix + k.name, FilterSubject: mqttSubjects + subjectOf(k.topics),
-		AckPolicy: jetstream.AckExplicitPolicy, AckWait: s.in.opts.AckWait, MaxAckPending: natsMaxAckPending, MaxDeliver: -1,
-	})
+	c, err := js.CreateOrUpdateConsumer(ctx, mqttStream, k.consumer(s.in.opts.AckWait))
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return nil, errors.New("the NATS server has no MQTT messages yet: its MQTT listener and JetStream must be on, and a first gateway must have connected")

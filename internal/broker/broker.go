@@ -2,8 +2,11 @@
 // Ingest reads its JetStream without a listener (InProcessConn); further ingest processes need the NATS listener.
 //
 // It owns the listener, who may connect and which topics they may use. It does not own the contract of the topics
-// (package wire) nor who knows which key (the caller's Authenticate). What it acknowledges lies in its files but is
-// not forced to disk at once: only ingest's receipt is proof of storage.
+// (package wire) nor who knows which key (the caller's Authenticate).
+//
+// Messages and sessions live in memory and end with the broker; its files hold retained messages only, which spares
+// the flash of a small computer. Only ingest's receipt is proof of storage: what the broker acknowledged and lost is
+// sent again by the gateways.
 //
 // An MQTT client that connects under the id of another one takes over its session, as MQTT wants it. So that no
 // gateway does this to another or to ingest, ids belong to users: see Rights.ClientID.
@@ -25,6 +28,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 const (
@@ -35,9 +39,11 @@ const (
 	maxAckPending = 16_384
 	// defaultAckWait is when an unacknowledged message is sent again, also to a session that has reconnected.
 	defaultAckWait = 10 * time.Second
-	// defaultMaxStore bounds the broker's files, of which messages get three quarters. When these are full gateways get
-	// no acknowledgement and keep their packs.
-	defaultMaxStore = 2 << 30
+	// defaultMaxMemory bounds the messages that ingest has not acknowledged. When it is reached gateways get no
+	// acknowledgement and keep their packs, which they do anyway until a receipt comes: more would bring nothing.
+	defaultMaxMemory = 64 << 20
+	// maxFiles bounds the files of sessions and retained messages.
+	maxFiles = 256 << 20
 
 	startTimeout = 20 * time.Second
 )
@@ -51,10 +57,13 @@ type Options struct {
 	NATSListen string
 	// Authenticate says what a user may do, and false when user or password are wrong. It is called from many
 	// goroutines.
-	Authenticate  func(user, password string) (Rights, bool)
-	MaxStoreBytes int64         // bound of the broker's files; 0: 2 GiB
-	AckWait       time.Duration // an unacknowledged message is sent again after so long; 0: 10 s
-	Logger        *slog.Logger
+	Authenticate func(user, password string) (Rights, bool)
+	// Prepare makes what readers need in the stream of messages, before the first client is let in: what no consumer
+	// wants the server drops. nil: nothing.
+	Prepare   func(context.Context, jetstream.JetStream) error
+	MaxMemory int64         // bound of the messages held, in bytes; 0: 64 MiB
+	AckWait   time.Duration // an unacknowledged message is sent again after so long; 0: 10 s
+	Logger    *slog.Logger
 }
 
 // Broker is an embedded MQTT broker.
@@ -68,7 +77,8 @@ type Broker struct {
 	server     *server.Server
 	serverOpts *server.Options
 	lock       *os.File
-	secret     string // of internalUser
+	secret     string        // of internalUser
+	prepared   chan struct{} // closed when the streams stand; clients wait for it
 }
 
 // New checks the options. Nothing is started or written.
@@ -76,8 +86,8 @@ func New(o Options) (*Broker, error) {
 	if o.Logger == nil || o.Authenticate == nil || o.DataDir == "" {
 		return nil, errors.New("broker: DataDir, Authenticate and Logger must be set")
 	}
-	if o.MaxStoreBytes == 0 {
-		o.MaxStoreBytes = defaultMaxStore
+	if o.MaxMemory == 0 {
+		o.MaxMemory = defaultMaxMemory
 	}
 	if o.AckWait == 0 {
 		o.AckWait = defaultAckWait
@@ -126,7 +136,7 @@ func (b *Broker) Start(ctx context.Context) (err error) {
 	if err := b.probePort(ctx); err != nil {
 		return err
 	}
-	b.secret = newSecret()
+	b.secret, b.prepared = newSecret(), make(chan struct{})
 	log := &serverLog{log: b.opts.Logger, fatal: make(chan error, 1)}
 	so := b.serverOptions()
 	s, err := server.NewServer(so)
@@ -149,8 +159,9 @@ func (b *Broker) Start(ctx context.Context) (err error) {
 		err = ready(ctx, s, log)
 	}
 	if err == nil {
-		err = boundMessages(ctx, s, internalUser, b.secret, b.opts.MaxStoreBytes*3/4)
+		err = prepareStreams(ctx, s, b.secret, b.opts)
 	}
+	close(b.prepared)
 	if err != nil {
 		s.Shutdown()
 		s.WaitForShutdown()
@@ -197,8 +208,8 @@ func (b *Broker) serverOptions() *server.Options {
 		NoSigs:             true,
 		JetStream:          true,
 		StoreDir:           b.opts.DataDir,
-		JetStreamMaxMemory: 64 << 20,
-		JetStreamMaxStore:  b.opts.MaxStoreBytes,
+		JetStreamMaxMemory: 2 * b.opts.MaxMemory, // the stream's own bound comes first: consumers need some beside it
+		JetStreamMaxStore:  maxFiles,
 		// Each MQTT subscription is a consumer: with the usual limit of 1,000 a site of 500 gateways would be full.
 		JetStreamLimits:            server.JSLimitOpts{DefaultMaxConsumers: -1},
 		MaxPayload:                 maxPayload,
@@ -208,6 +219,8 @@ func (b *Broker) serverOptions() *server.Options {
 			Port:          port,
 			AckWait:       b.opts.AckWait,
 			MaxAckPending: maxAckPending,
+			// A session ends with the broker, so its consumers need no files either.
+			ConsumerMemoryStorage: true,
 		},
 	}
 }
@@ -316,6 +329,7 @@ func (a authenticator) Check(c server.ClientAuthentication) bool {
 	if o.Username == internalUser && subtle.ConstantTimeCompare([]byte(o.Password), []byte(a.b.secret)) == 1 {
 		return true
 	}
+	<-a.b.prepared // a client that came before would make the streams as the server likes them
 	rights, ok := a.b.opts.Authenticate(o.Username, o.Password)
 	if !ok {
 		a.b.opts.Logger.Warn("broker refused a client: unknown user or wrong key", "user", printable(o.Username), "from", c.RemoteAddress().String())

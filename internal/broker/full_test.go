@@ -14,10 +14,10 @@ import (
 	"karkhana/internal/wire"
 )
 
-// When the broker's files are full gateways get no acknowledgement, and when ingest comes back everything goes on.
+// When the broker's memory is full gateways get no acknowledgement, and when ingest comes back everything goes on.
 func TestFullStoreGoesOnWhenIngestIsBack(t *testing.T) {
 	b, err := broker.New(broker.Options{
-		DataDir: t.TempDir(), Listen: "127.0.0.1:0", Logger: quiet(), MaxStoreBytes: 8 << 20, AckWait: time.Second,
+		DataDir: t.TempDir(), Listen: "127.0.0.1:0", Logger: quiet(), MaxMemory: 8 << 20, AckWait: time.Second,
 		Authenticate: func(user, password string) (broker.Rights, bool) {
 			return users[user].Rights, users[user].Password == password
 		},
@@ -48,7 +48,7 @@ func TestFullStoreGoesOnWhenIngestIsBack(t *testing.T) {
 
 	persistent()
 	require.Eventually(t, func() bool { return got.Load() >= sent }, 20*time.Second, 10*time.Millisecond)
-	require.Eventually(t, func() bool { // once what was read is gone from the files there is room again
+	require.Eventually(t, func() bool { // once what was read is gone from memory there is room again
 		gw := mqtt.NewClient(brokertest.ClientOptions(b, "s.gw-1", "one", "g1"))
 		defer gw.Disconnect(0)
 		return brokertest.Wait(gw.Connect()) == nil && acknowledged(gw.Publish(topic, 1, false, payload))

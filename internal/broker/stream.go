@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,40 +12,52 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// The NATS server keeps the messages of all MQTT sessions in this stream and makes it without a bound when the first
-// client connects. See server/mqtt.go, mqttStreamName.
+// The NATS server keeps messages and sessions of MQTT clients in these streams and makes them, in files and without a
+// bound, when the first client connects. See server/mqtt.go, mqttStreamName and mqttSessStreamName.
 const (
 	messagesStream   = "$MQTT_msgs"
 	messagesSubjects = "$MQTT.msgs.>"
+	sessionsStream   = "$MQTT_sess"
 )
 
-// boundMessages makes the stream of messages with a bound, before any client connects. The rest of the store stays
-// free for sessions and retained messages: were it full too, ingest could not even connect to empty it.
-func boundMessages(ctx context.Context, s *server.Server, user, password string, maxBytes int64) error {
+// prepareStreams makes the stream of messages in memory with a bound, before any client connects, and forgets the
+// sessions of the last run: what they were to get is gone, and a session that remembers a consumer which is not there
+// would get nothing more.
+func prepareStreams(ctx context.Context, s *server.Server, secret string, o Options) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("prepare the streams of messages and sessions: %w", err)
+		}
+	}()
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	nc, err := nats.Connect("", nats.InProcessServer(s), nats.UserInfo(user, password), nats.NoReconnect(), nats.Timeout(10*time.Second))
+	nc, err := nats.Connect("", nats.InProcessServer(s), nats.UserInfo(internalUser, secret), nats.NoReconnect(), nats.Timeout(10*time.Second))
 	if err != nil {
 		return fmt.Errorf("connect to our own server: %w", err)
 	}
 	defer nc.Close()
 	js, err := jetstream.New(nc)
 	if err != nil {
-		return fmt.Errorf("bound the stored messages: %w", err)
+		return err
 	}
-	_, err = js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	for _, name := range []string{messagesStream, sessionsStream} { // an earlier version kept the messages in files
+		if err := js.DeleteStream(ctx, name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return err
+		}
+	}
+	_, err = js.CreateStream(ctx, jetstream.StreamConfig{
 		Name:      messagesStream,
 		Subjects:  []string{messagesSubjects},
-		Storage:   jetstream.FileStorage,
+		Storage:   jetstream.MemoryStorage,
 		Retention: jetstream.InterestPolicy,
 		Replicas:  1,
-		MaxBytes:  maxBytes,
+		MaxBytes:  o.MaxMemory,
 		Discard:   jetstream.DiscardNew,
 	})
-	if err != nil {
-		return fmt.Errorf("bound the stored messages: %w", err)
+	if err == nil && o.Prepare != nil {
+		err = o.Prepare(ctx, js)
 	}
-	return nil
+	return err
 }
 
 // internalUser is us, connecting to our own server. No MQTT client knows the password: it is made at each start.

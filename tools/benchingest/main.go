@@ -126,7 +126,10 @@ func country(ctx context.Context, s settings) error {
 	var memory []float64
 	s.Watch = func(c map[string]cost) {
 		memory = append(memory, c["ingest"].NowMB)
-		fmt.Printf("  ingest %3.0f MB, analytics %3.0f MB, broker %3.0f MB, influxd %3.0f MB\n", c["ingest"].NowMB, c["analytics"].NowMB, c["broker"].NowMB, c["influxd"].NowMB)
+		for _, name := range []string{"broker", "ingest", "analytics", "influxd"} {
+			fmt.Printf("  %s %3.0f MB %5.1f CPU s", name, c[name].NowMB, c[name].CPU)
+		}
+		fmt.Println()
 	}
 	o, err := runLine(ctx, s.setup)
 	if err != nil {
