@@ -137,6 +137,9 @@ bench-reports: ## the month of 40 machines as PDF: from the store, and the paper
 .PHONY: bench-states
 bench-states: ## ways of finding thresholds against recordings and simulated machines; writes the table in docs/states.md
 	go run ./tools/benchstates
+.PHONY: bench-analytics
+bench-analytics: bin/influxd ## the fold, a machine-year, a month's figures and a nation of machines (ANALYTICS_BENCH="-days 30 -nation 100,1000")
+	go run ./tools/benchanalytics $(ANALYTICS_BENCH)
 
 .PHONY: lint
 lint: bin/golangci-lint ## go vet, golangci-lint (staticcheck inside), gofmt

@@ -1,0 +1,252 @@
+// Command benchanalytics measures analytics on real stores: the fold alone, a machine's history rebuilt from InfluxDB, a
+// month's figures of forty machines, and the fold of many machines at 1 Hz. Everything it prints is measured in the run.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"karkhana/analytics"
+	"karkhana/analytics/fold"
+	"karkhana/analytics/timeline"
+	"karkhana/analytics/utilisation"
+	"karkhana/internal/influxd"
+	"karkhana/internal/registry"
+	"karkhana/internal/tsdb"
+)
+
+const perSite = 20
+
+func main() {
+	days := flag.Int("days", 365, "days of 1 Hz samples to rebuild; other than 365 the figure is scaled")
+	nation := flag.String("nation", "100,1000,5000,20000", "numbers of machines at 1 Hz")
+	span := flag.Duration("for", 30*time.Second, "how long each number is measured")
+	child := flag.String("child", "", "internal: URL of InfluxDB to build from; its token comes on standard input")
+	db := flag.String("db", "", "internal: registry of the child")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	run := func() error { return bench(ctx, *days, *nation, *span) }
+	if *child != "" {
+		run = func() error { return build(ctx, *child, *db) }
+	}
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "benchanalytics:", err)
+		os.Exit(1)
+	}
+}
+
+var zone = time.FixedZone("IST", 19_800)
+
+func bench(ctx context.Context, days int, nation string, span time.Duration) error {
+	dir, err := os.MkdirTemp("", "karkhana-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	binary, err := influxd.Find()
+	if err != nil {
+		return err
+	}
+	server, err := influxd.New(influxd.Options{Binary: binary, DataDir: filepath.Join(dir, "influxdb")})
+	if err != nil {
+		return err
+	}
+	below, end := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(below) }()
+	defer func() { end(); <-ended }()
+	if err := server.WaitReady(ctx); err != nil {
+		return err
+	}
+	store, err := tsdb.NewInflux(tsdb.InfluxOptions{URL: server.URL(), Token: server.Token(), Bucket: influxd.Bucket})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	load, _ := os.ReadFile("/proc/loadavg")
+	fmt.Printf("%d cores, load %s", runtime.NumCPU(), load)
+	speed := foldSpeed()
+	fmt.Printf("fold alone, one goroutine: %.1f million samples/s\n", speed)
+	year, err := machineYear(ctx, store, dir, days)
+	if err != nil {
+		return err
+	}
+	month, err := monthKPIs(ctx, store, dir)
+	if err != nil {
+		return err
+	}
+	fmt.Println("machines  analytics % of a core  RSS MB  oldest state s  (no followers; SQLite and InfluxDB beside it)")
+	var pct, rss float64
+	for _, n := range strings.Split(nation, ",") {
+		machines, err := strconv.Atoi(n)
+		if err != nil {
+			return fmt.Errorf("-nation %q: give numbers with commas", nation)
+		}
+		var age float64
+		if pct, rss, age, err = live(ctx, server, store, filepath.Join(dir, n+".db"), machines, span); err != nil {
+			return err
+		}
+		fmt.Printf("%8d  %21.1f  %6.0f  %14.1f\n", machines, pct, rss, age)
+	}
+	fmt.Printf("result: fold_msamples_per_s=%.1f machine_year_s=%.1f month_kpis_ms=%.0f nation_core_pct=%.0f nation_rss_mb=%.0f\n", speed, year, month, pct, rss)
+	return nil
+}
+
+type nothing struct{}
+
+func (nothing) Piece(timeline.Interval)  {}
+func (nothing) Hour(timeline.Hour)       {}
+func (nothing) Checkpoint(int64, string) {}
+
+func foldSpeed() float64 {
+	rules := fold.NewRules(zone, fold.Rule{IdleAbove: 100, RunAbove: 1000, Hysteresis: 0.1, GapLimitMs: 180_000, DwellOffMs: 60_000, DwellIdleMs: 60_000, DwellRunMs: 60_000})
+	samples := make([]fold.Sample, 86_400)
+	for i := range samples {
+		w := watt(int64(i))
+		samples[i] = fold.Sample{TimeMs: start + int64(i)*1000, Signal: w, PowerW: w, EnergyWh: float64(i) / 4, Has: fold.HasSignal | fold.HasEnergy | fold.HasPower}
+	}
+	n, begun := 0, time.Now()
+	for time.Since(begun) < 3*time.Second {
+		f := fold.New(rules, nothing{})
+		for i := range samples {
+			f.Step(samples[i])
+		}
+		n += len(samples)
+	}
+	return float64(n) / time.Since(begun).Seconds() / 1e6
+}
+
+const start = int64(1_767_205_800_000) // 1 January 2026 in India
+
+func watt(i int64) float64 { return []float64{0, 300, 2000, 2500, 400}[i/577%5] + float64(i%7) }
+
+// open makes a registry with sites of perSite machines, or of all when that is more.
+func open(ctx context.Context, path string, site string, machines, each int) (*registry.DB, error) {
+	db, err := registry.Open(ctx, "sqlite://"+path)
+	if err != nil {
+		return nil, err
+	}
+	for s := 0; s*each < machines; s++ {
+		d := registry.SiteDefinition{Site: registry.Site{ID: fmt.Sprint(site, s), Name: registry.Name{Hi: "स", En: "S"}, Zone: "Asia/Kolkata"}}
+		for m := range min(each, machines-s*each) {
+			d.Machines = append(d.Machines, registry.MachineDefinition{
+				Machine: registry.Machine{ID: fmt.Sprint("m", m), Class: "lathe", Name: registry.Name{Hi: "म", En: "M"}},
+				Settings: []registry.Settings{{ValidFromMs: 1, Signal: "power", IdleAbove: 100, RunAbove: 1000, Hysteresis: 0.1,
+					DwellOffMs: 60_000, DwellIdleMs: 60_000, DwellRunMs: 60_000, ReportMs: 1000}},
+			})
+		}
+		if err := db.Apply(ctx, d, "bench", 1); err != nil {
+			return nil, err
+		}
+	}
+	return db, nil
+}
+
+func point(site, machine string, ms, i int64) tsdb.Point {
+	return tsdb.Point{Measurement: tsdb.Telemetry, Site: site, Machine: machine, TimeMs: ms, Fields: []tsdb.Field{
+		{Key: "power_w", Value: watt(i)}, {Key: "energy_wh", Value: float64(i) / 4},
+	}}
+}
+
+// machineYear writes a machine's history and lets the service build it from nothing.
+func machineYear(ctx context.Context, store tsdb.Store, dir string, days int) (float64, error) {
+	db, err := open(ctx, filepath.Join(dir, "year.db"), "y", 1, perSite)
+	if err != nil {
+		return 0, err
+	}
+	defer db.Close()
+	n := int64(days) * 86_400
+	batch := make([]tsdb.Point, 0, 50_000)
+	for i := range n {
+		if batch = append(batch, point("y0", "m0", start+i*1000, i)); len(batch) == cap(batch) || i == n-1 {
+			if err := store.Write(ctx, batch); err != nil {
+				return 0, err
+			}
+			batch = batch[:0]
+		}
+	}
+	took, err := built(ctx, store, db, registry.Touched{Site: "y0", Machine: "m0", FromMs: start, ToMs: start + (n-1)*1000})
+	seconds := took.Seconds() * 365 / float64(days)
+	fmt.Printf("%d days at 1 Hz (%.1f million samples) rebuilt from InfluxDB in %.1f s: a year in %.1f s\n", days, float64(n)/1e6, took.Seconds(), seconds)
+	return seconds, err
+}
+
+// built runs a service until everything touched is built; the first of the two builds after a start counts.
+func built(ctx context.Context, store tsdb.Store, db *registry.DB, t registry.Touched) (time.Duration, error) {
+	if err := db.Touch(ctx, []registry.Touched{t}); err != nil {
+		return 0, err
+	}
+	heard := make(chan time.Time, 4)
+	s, err := analytics.New(analytics.Options{Store: store, Registry: db, Followers: []analytics.Follower{follower(heard)}})
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	begun := time.Now()
+	go func() { done <- s.Run(ctx) }()
+	var took time.Duration
+	select {
+	case at := <-heard:
+		took = at.Sub(begun)
+	case <-ctx.Done():
+	}
+	cancel()
+	return took, <-done
+}
+
+type follower chan time.Time
+
+// Rebuilt implements analytics.Follower.
+func (f follower) Rebuilt(context.Context, string, string, int64, int64) error {
+	select {
+	case f <- time.Now():
+	default:
+	}
+	return nil
+}
+
+// monthKPIs asks for the days of a month of forty machines.
+func monthKPIs(ctx context.Context, store tsdb.Store, dir string) (float64, error) {
+	const machines, hours = 40, 31 * 24
+	db, err := open(ctx, filepath.Join(dir, "month.db"), "k", machines, machines)
+	if err != nil {
+		return 0, err
+	}
+	defer db.Close()
+	for m := range machines {
+		var points []tsdb.Point
+		for h := range int64(hours) {
+			points = append(points, timeline.Hour{StartMs: start + h*timeline.HourMs, OffMs: 600_000, IdleMs: 1_200_000, RunMs: 1_800_000, RunMilliWh: 1_000_000}.Point("k0", fmt.Sprint("m", m)))
+		}
+		if err := store.Write(ctx, points); err != nil {
+			return 0, err
+		}
+	}
+	best := time.Hour
+	end := start + hours*timeline.HourMs
+	for range 5 {
+		begun := time.Now()
+		rows, err := utilisation.SiteKPIs(ctx, utilisation.Deps{Store: store, Registry: db}, utilisation.Asked{Site: "k0", FromMs: start, ToMs: end, By: utilisation.ByDay, NowMs: end})
+		if err != nil {
+			return 0, err
+		}
+		if len(rows) != machines || len(rows[0].KPIs) != 31 {
+			return 0, fmt.Errorf("figures of %d machines came back", len(rows))
+		}
+		best = min(best, time.Since(begun))
+	}
+	ms := best.Seconds() * 1000
+	fmt.Printf("a month of %d machines by day: %.0f ms (best of five)\n", machines, ms)
+	return ms, nil
+}
