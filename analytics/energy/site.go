@@ -31,7 +31,7 @@ type Balance struct {
 	MainMilliWh, MachinesMilliWh int64
 	UnmeteredMilliWh             int64 // more at the main meter while all machines were known: what has no meter of its own
 	UnknownMilliWh               int64 // more at the main meter while a machine was not heard for part of the hour
-	EstimatedMilliWh             int64 // more at the main meter while a machine's energy, or the main meter's, was estimated
+	EstimatedMilliWh             int64 // more at the main meter in hours with estimates, up to the machines' estimated energy
 	OverMilliWh                  int64 // more at the machines than at the main meter: a meter or a ratio is wrong
 	MainSilentMilliWh            int64 // at the machines while the main meter was not heard
 	Hours, UnknownHours          int
@@ -206,8 +206,8 @@ const slackMs = 60_000
 
 func balance(machines []*machineData, main []timeline.Hour, p span, endMs int64) *Balance {
 	type hour struct {
-		machines           int64
-		unknown, estimated bool
+		machines, estimated int64
+		unknown             bool
 	}
 	sums := map[int64]*hour{}
 	at := func(ms int64) *hour {
@@ -221,7 +221,9 @@ func balance(machines []*machineData, main []timeline.Hour, p span, endMs int64)
 		for _, h := range in(d.hours, p) {
 			x := at(h.StartMs)
 			x.machines += h.MilliWh()
-			x.estimated = x.estimated || h.Estimated && h.MilliWh() != 0
+			if h.Estimated {
+				x.estimated += h.MilliWh()
+			}
 			x.unknown = x.unknown || min(timeline.HourMs, endMs-h.StartMs)-h.OffMs-h.IdleMs-h.RunMs > slackMs
 			heard[h.StartMs]++
 		}
@@ -240,8 +242,13 @@ func balance(machines []*machineData, main []timeline.Hour, p span, endMs int64)
 		case x.unknown || heard[h.StartMs] < len(machines):
 			b.UnknownMilliWh += gap
 			b.UnknownHours++
-		case x.estimated || h.Estimated:
-			b.EstimatedMilliWh += gap
+		case x.estimated > 0 || h.Estimated:
+			doubt := gap
+			if !h.Estimated { // an estimate is not wrong by more than itself
+				doubt = min(gap, x.estimated)
+			}
+			b.EstimatedMilliWh += doubt
+			b.UnmeteredMilliWh += gap - doubt
 			b.EstimatedHours++
 		default:
 			b.UnmeteredMilliWh += gap

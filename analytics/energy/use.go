@@ -24,6 +24,7 @@ type Use struct {
 	UntariffedMwh    int64     // drawn while no tariff was in force
 	Sessions         []SessionUse
 	NoSessionMilliWh int64
+	Phases           []PhaseUse // of a furnace: heating, soak, cooling; what has no phase is left out
 
 	Coverage       *float64 // known ÷ period so far
 	IdleShare      *float64 // idle energy ÷ total
@@ -79,6 +80,13 @@ type SessionUse struct {
 	Flags   timeline.EnergyFlags
 }
 
+// PhaseUse is time and energy of a furnace in one phase.
+type PhaseUse struct {
+	Phase   string
+	Ms      int64
+	MilliWh int64
+}
+
 // CO2 is the emission of a fiscal year's part of the period.
 type CO2 struct {
 	Year    int // of use
@@ -93,6 +101,7 @@ type cell struct {
 	fromMs, toMs int64
 	milliWh      int64
 	flags        timeline.EnergyFlags
+	phase        string // of a furnace, see timeline.PhaseHeating
 }
 
 // cells cuts hours into stretches of one state. The energies of an hour's cells add up to the hour: of each known state the
@@ -120,12 +129,12 @@ func cells(hours []timeline.Hour, pieces []timeline.Interval, nextHour func(int6
 				free = append(free, cell{fromMs: at, toMs: p.StartMs, milliWh: p.StartMs - at, flags: h.Flags})
 			}
 			at = max(at, min(p.EndMs, end))
-			known[p.State] = append(known[p.State], cell{p.StartMs, min(p.EndMs, end), p.EnergyMilliWh, p.Flags})
+			known[p.State] = append(known[p.State], cell{p.StartMs, min(p.EndMs, end), p.EnergyMilliWh, p.Flags, p.Phase})
 		}
 		if at < end {
 			free = append(free, cell{fromMs: at, toMs: end, milliWh: end - at, flags: h.Flags})
 		}
-		whole := []cell{{h.StartMs, end, 1, h.Flags | timeline.EnergyInterpolated}} // in the middle of a rebuild
+		whole := []cell{{fromMs: h.StartMs, toMs: end, milliWh: 1, flags: h.Flags | timeline.EnergyInterpolated}} // in the middle of a rebuild
 		out = append(out, share(h.OffMilliWh, known[timeline.StateOff], whole)...)
 		out = append(out, share(h.IdleMilliWh, known[timeline.StateIdle], whole)...)
 		out = append(out, share(h.RunMilliWh, known[timeline.StateRun], whole)...)
@@ -136,8 +145,11 @@ func cells(hours []timeline.Hour, pieces []timeline.Interval, nextHour func(int6
 
 // share gives each of the stretches its part of total, by what stands in them.
 func share(total int64, mine, otherwise []cell) []cell {
-	if total == 0 {
-		return nil
+	if total == 0 { // they stay for their time
+		for i := range mine {
+			mine[i].milliWh = 0
+		}
+		return mine
 	}
 	var weight int64
 	for _, c := range mine {
@@ -258,6 +270,7 @@ func (s *site) use(d *machineData, p span) Use {
 		return a.Band - b.Band
 	})
 	s.sessions(&u, d)
+	s.phases(&u, d)
 	s.emission(&u, years)
 	s.figures(&u, d.machine)
 	return u
@@ -301,6 +314,21 @@ func (s *site) sessions(u *Use, d *machineData) {
 		milliWh, flags := within(d.cells, start, end)
 		u.Sessions = append(u.Sessions, SessionUse{Session: x, MilliWh: milliWh, Flags: flags})
 		u.NoSessionMilliWh -= milliWh
+	}
+}
+
+// phases adds up what the cells of the period say of the furnace; a cell without energy is kept for its time.
+func (s *site) phases(u *Use, d *machineData) {
+	for _, phase := range []string{timeline.PhaseHeating, timeline.PhaseSoak, timeline.PhaseCooling} {
+		x := PhaseUse{Phase: phase}
+		for _, c := range d.cells {
+			if c.phase == phase && c.fromMs >= u.FromMs && c.fromMs < u.ToMs {
+				x.Ms, x.MilliWh = x.Ms+c.toMs-c.fromMs, x.MilliWh+c.milliWh
+			}
+		}
+		if x.Ms > 0 {
+			u.Phases = append(u.Phases, x)
+		}
 	}
 }
 

@@ -174,6 +174,7 @@ func (a *API) routes() error {
 	a.routeGateways()
 	a.routeCommands()
 	a.routeGaps()
+	a.routeEnergy()
 	a.routeQuarantine()
 	a.routeEnrol()
 	a.routeLive()

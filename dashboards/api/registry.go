@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"karkhana/analytics/billing"
+	"karkhana/analytics/energy"
 	"karkhana/analytics/gap"
 	"karkhana/analytics/session"
 	"karkhana/analytics/utilisation"
@@ -22,6 +23,7 @@ type Registry interface {
 	Electricity(ctx context.Context, site string) (electricity.Config, error)
 	session.Registry
 	session.JobRegistry
+	energy.Registry
 
 	AddPlannedStop(ctx context.Context, s registry.PlannedStop) (registry.PlannedStop, error)
 	RemovePlannedStop(ctx context.Context, site string, id int64, by string, atMs int64) (registry.PlannedStop, error)

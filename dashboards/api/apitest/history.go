@@ -42,7 +42,7 @@ func (w *World) history(ctx context.Context) error {
 					return err
 				}
 			}
-			if err := w.hours(ctx, m, begin); err != nil {
+			if err := w.mainHours(ctx, m, begin); err != nil {
 				return err
 			}
 			continue

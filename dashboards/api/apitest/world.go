@@ -123,6 +123,7 @@ func (w *World) apply(ctx context.Context) error {
 		}
 		def.Machines = append(def.Machines, registry.MachineDefinition{Machine: m.Machine, Settings: []registry.Settings{s}})
 	}
+	def.Electricity = supply(since)
 	return w.Registry.Apply(ctx, def, "test", w.nowMs)
 }
 

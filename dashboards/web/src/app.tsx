@@ -8,6 +8,7 @@ import { LiveSite } from "./live";
 import { Alarms } from "./pages/alarms";
 import { Calendar } from "./pages/calendar";
 import { Figures } from "./pages/figures";
+import { Energy } from "./pages/energy";
 import { Gaps } from "./pages/gaps";
 import { Live } from "./pages/live";
 import { MachinePage } from "./pages/machine";
@@ -81,6 +82,7 @@ export function App() {
   else if (route.page === "alarms") body = <Alarms />;
   else if (route.page === "figures") body = <Figures />;
   else if (route.page === "calendar") body = <Calendar />;
+  else if (route.page === "energy") body = <Energy />;
   else if (route.page === "gaps") body = <Gaps />;
   else if (route.page === "quarantine") body = <Quarantine />;
   else body = <Live />;
@@ -158,6 +160,7 @@ function Nav({ page, place }: { page: string; place: Place }) {
       {place.live ? item("live", "nav.live", ["live", "machine", "thresholds"]) : null}
       {place.live ? item("alarms", "nav.alarms", ["alarms"], open) : null}
       {place.live ? item("figures", "nav.figures", ["figures", "calendar"]) : null}
+      {place.live ? item("energy", "nav.energy", ["energy"]) : null}
       {place.live ? item("gaps", "nav.gaps", ["gaps", "quarantine"]) : null}
       {item("statements", "nav.statements", ["statements", "statement"])}
       {place.may("manager", "accountant") ? item("reports", "nav.reports", ["reports"]) : null}

@@ -1,0 +1,77 @@
+package api_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"karkhana/dashboards/api"
+	"karkhana/internal/registry"
+)
+
+const week = "from=2026-11-02T00:00:00%2B05:30&to=2026-11-09T00:00:00%2B05:30"
+
+func TestEnergyOfASite(t *testing.T) {
+	r := newRig(t)
+	p := get[struct{ Periods []api.SiteEnergy }](r, registry.RoleViewer, base+"/energy?"+week).Periods
+	require.Len(t, p, 1)
+	var machines, fixed float64
+	for _, m := range p[0].Machines {
+		bands := m.UntariffedWh
+		for _, b := range m.Bands {
+			bands += b.EnergyWh
+		}
+		require.InDelta(t, m.EnergyWh, bands, 1e-6)
+		require.InDelta(t, m.EnergyWh, m.OffWh+m.IdleWh+m.RunWh+m.UnknownWh, 1e-6)
+		require.NotNil(t, m.EnergyPaise)
+		machines += m.EnergyWh
+		fixed += float64(*m.FixedPaise)
+	}
+	require.Len(t, p[0].Fixed, 1)
+	require.Equal(t, float64(p[0].Fixed[0].Paise), fixed)
+	require.InDelta(t, machines, p[0].Balance.MachinesWh, 1e-6)
+	require.InDelta(t, 7*24*420, p[0].Balance.MainWh-p[0].Balance.MachinesWh, 0.1)
+	require.InDelta(t, 7*24*420, p[0].Balance.UnmeteredWh+p[0].Balance.EstimatedWh+p[0].Balance.UnknownWh, 0.1)
+	require.Equal(t, "CEA v21.0, Nov 2025", p[0].Main.CO2[0].Version)
+	require.Equal(t, []string{"2026-27", "2024-25"}, []string{p[0].Main.CO2[0].Year, p[0].Main.CO2[0].FactorYear})
+
+	require.Len(t, get[struct{ Periods []api.SiteEnergy }](r, registry.RoleAccountant, base+"/energy?by=day&"+week).Periods, 7)
+	refused(t, r.call(http.MethodGet, base+"/energy?by=hour&from=2026-11-01T00:00:00Z&to=2026-11-21T00:00:00Z", "", r.as(registry.RoleManager)), http.StatusBadRequest, "8")
+
+	csv := r.call(http.MethodGet, base+"/energy.csv?"+week, "", r.as(registry.RoleManager))
+	require.Equal(t, http.StatusOK, csv.Code)
+	lines := strings.Split(strings.TrimSpace(csv.Body.String()), "\n")
+	require.True(t, strings.HasPrefix(lines[0], "machine,from,to,tariff,band,kwh,"), lines[0])
+	require.True(t, strings.HasPrefix(lines[1], `furnace-1,2026-11-02 00:00,2026-11-09 00:00,"Example order, medium industry",normal,`), lines[1])
+}
+
+func TestEnergyOfAMachine(t *testing.T) {
+	r := newRig(t)
+	uses := get[struct{ Periods []api.EnergyUse }](r, registry.RoleViewer, base+"/machines/furnace-1/energy?"+week).Periods
+	require.Len(t, uses, 1)
+	sum := uses[0].NoSessionWh
+	for _, s := range uses[0].Sessions {
+		sum += s.EnergyWh
+	}
+	require.NotEmpty(t, uses[0].Sessions)
+	require.InDelta(t, uses[0].EnergyWh, sum, 1e-6)
+	require.InDelta(t, 11_800, *uses[0].WhPerRunHour, 1)
+	refused(t, r.call(http.MethodGet, base+"/machines/none/energy?"+week, "", r.as(registry.RoleManager)), http.StatusNotFound)
+}
+
+func TestEnergyBaseline(t *testing.T) {
+	r := newRig(t)
+	const asked = base + "/machines/furnace-1/baseline?from=2026-11-01T00:00:00%2B05:30&to=2026-11-20T00:00:00%2B05:30&base_from=2026-11-01T00:00:00%2B05:30&base_to="
+	b := get[api.EnergyBaseline](r, registry.RoleViewer, asked+"2026-11-13T00:00:00%2B05:30")
+	require.Empty(t, b.Refused)
+	require.Equal(t, 12, b.Days)
+	require.Greater(t, b.R2, 0.9)
+	require.Len(t, b.Points, 19)
+	require.NotNil(t, b.Points[18].CusumWh)
+	few := get[api.EnergyBaseline](r, registry.RoleViewer, asked+"2026-11-05T00:00:00%2B05:30")
+	require.Equal(t, "few-periods", few.Refused)
+	require.Nil(t, few.Points[0].PredictedWh)
+	refused(t, r.call(http.MethodGet, asked+"2026-10-05T00:00:00%2B05:30", "", r.as(registry.RoleManager)), http.StatusBadRequest)
+}
