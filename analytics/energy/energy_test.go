@@ -82,7 +82,8 @@ func TestBandsAndCostOfADay(t *testing.T) {
 	}
 	require.Len(t, u.Bands, 4)
 	for _, b := range u.Bands {
-		require.Equal(t, want[b.Tariff.Bands[b.Band].ID], [3]int64{b.MilliWh, b.EnergyPaise, b.TimeOfDayPaise}, b.Tariff.Bands[b.Band].ID)
+		got := [3]int64{b.MilliWh, b.EnergyPaise, b.TimeOfDayPaise}
+		require.Equal(t, want[b.Tariff.Bands[b.Band].ID], got, b.Tariff.Bands[b.Band].ID)
 	}
 	require.Equal(t, int64(93_600+390+14_400), *u.EnergyPaise, "energy, time of day, surcharge")
 	require.Empty(t, u.Flags.Codes())

@@ -182,6 +182,18 @@ const steps = {
     await page.goto(`${base}/#/reports`);
     await page.getByText("अनुमति नहीं").waitFor();
   },
+  async "energy: what the machines drew, bands, balance, baseline"() {
+    for (const [name, viewport, lang, word] of [["energy-phone-hi", phone, "hi", /मुख्य मीटर और मशीनें/], ["energy-en", desk, "en", /Main meter and machines/]]) {
+      await open(viewport, { lang });
+      await go("#/energy", ".usebars li");
+      await page.locator("svg.cusum").waitFor();
+      const text = await page.locator("main").innerText();
+      assert.match(text, word);
+      assert.match(text, /CEA v21\.0, Nov 2025/);
+      assert.equal(await page.locator(".usebars").first().locator("li").count(), 6);
+      await sound(name);
+    }
+  },
   async "phone and wall"() {
     await open(phone);
     await go("#/live", ".card");

@@ -15,7 +15,7 @@ export function Cusum({ machines, today }: { machines: readonly Machine[]; today
   const { t, name } = useWords();
   const [chosen, choose] = useState("");
   const [from, setFrom] = useState(shiftDay(today, -31));
-  const [until, setUntil] = useState(shiftDay(today, -10));
+  const [until, setUntil] = useState(shiftDay(today, -7));
   const machine = chosen || machines[0]?.id || "";
   const iso = (day: string) => new Date(midnight(day, site.zone)).toISOString();
   const right = from < until && until <= today;
