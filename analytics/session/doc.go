@@ -17,6 +17,12 @@
 //     card's hash.
 //   - A session that none of these has ended is open: its EndMs is 0.
 //
+//   - A card for training gives training sessions, which are not billed.
+//   - A job card does the same for jobs, beside the sessions of groups.
+//
+// Corrections of people lie on top of the derived sessions (Apply); everybody reads them with Read. A voided tap is
+// left out of the fold itself.
+//
 // Time comes from taps and states only, never from a clock: sessions are a pure function of what is stored, whatever
 // the order and however often it arrived.
 package session

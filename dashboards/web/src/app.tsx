@@ -10,10 +10,12 @@ import { Calendar } from "./pages/calendar";
 import { Figures } from "./pages/figures";
 import { Energy } from "./pages/energy";
 import { Gaps } from "./pages/gaps";
+import { JobPage, Jobs } from "./pages/jobs";
 import { Live } from "./pages/live";
 import { MachinePage } from "./pages/machine";
 import { Quarantine } from "./pages/quarantine";
 import { Reports } from "./pages/reports";
+import { Sessions } from "./pages/sessions";
 import { SignIn } from "./pages/signin";
 import { StatementPage } from "./pages/statement";
 import { Statements } from "./pages/statements";
@@ -74,6 +76,9 @@ export function App() {
   else if (error) body = <Failed error={error} again={again} />;
   else if (!me) body = <Busy />;
   else if (!place) body = <p class="empty">{words.t("live.empty")}</p>;
+  else if (route.page === "sessions") body = <Sessions day={route.id} />;
+  else if (route.page === "jobs") body = <Jobs />;
+  else if (route.page === "job") body = <JobPage key={route.id} id={route.id} />;
   else if (!seesLive || route.page === "statements") body = route.page === "statement" ? <StatementPage id={Number(route.id)} /> : <Statements month={route.id} />;
   else if (route.page === "statement") body = <StatementPage id={Number(route.id)} />;
   else if (route.page === "reports") body = <Reports month={route.id} query={route.query} />;
@@ -162,7 +167,7 @@ function Nav({ page, place }: { page: string; place: Place }) {
       {place.live ? item("figures", "nav.figures", ["figures", "calendar"]) : null}
       {place.live ? item("energy", "nav.energy", ["energy"]) : null}
       {place.live ? item("gaps", "nav.gaps", ["gaps", "quarantine"]) : null}
-      {item("statements", "nav.statements", ["statements", "statement"])}
+      {item("statements", "nav.statements", ["statements", "statement", "sessions", "jobs", "job"])}
       {place.may("manager", "accountant") ? item("reports", "nav.reports", ["reports"]) : null}
       <span class="grow" />
       {place.live ? <a class="towall" href="?wall#/live">{t("wall.on")}</a> : null}

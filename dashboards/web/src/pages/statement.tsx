@@ -9,13 +9,13 @@ import { StateBar, StatePill } from "../parts/state";
 import type { State } from "../bar";
 import { Busy, Empty, Failed } from "../parts/status";
 
-const problemWord: Record<string, Key> = { "no-tariff": "st.p.no-tariff", "open-session": "st.p.open-session", "month-open": "st.p.month-open", unbalanced: "st.p.unbalanced" };
-const endWord: Record<string, Key> = { tap: "st.end.tap", takeover: "st.end.takeover", forgotten: "st.end.forgotten", open: "st.end.open" };
+const problemWord: Record<string, Key> = { "no-tariff": "st.p.no-tariff", "open-session": "st.p.open-session", "month-open": "st.p.month-open", unbalanced: "st.p.unbalanced", correction: "st.p.correction" };
+const endWord: Record<string, Key> = { tap: "st.end.tap", takeover: "st.end.takeover", forgotten: "st.end.forgotten", open: "st.end.open", correction: "se.end.correction" };
 
 /** One group's draft bill: what it used, what that costs, and why. */
 export function StatementPage({ id }: { id: number }) {
   const { site } = usePlace();
-  const { t, name, lang } = useWords();
+  const { t, name, lang, billed } = useWords();
   const loaded = useLoad((signal) => get("/api/v1/sites/{site}/statements/{id}", { site: site.id, id }, signal), [site.id, id]);
   if (loaded.error) return <Failed error={loaded.error} again={loaded.again} />;
   if (!loaded.data) return <Busy />;
@@ -54,6 +54,12 @@ export function StatementPage({ id }: { id: number }) {
           </tfoot>
         </table>
       )}
+      {(s.training ?? []).length > 0 ? (
+        <section>
+          <h2>{t("se.training")}</h2>
+          <ul>{(s.training ?? []).map((l) => <li key={l.machine + l.from}>{name(l.machine_name, l.machine)} · <span class="nowrap">{date(Date.parse(l.from), s.zone)} {clock(Date.parse(l.from), s.zone)}–{clock(Date.parse(l.to), s.zone)}</span> · {billed(l.run_s)}</li>)}</ul>
+        </section>
+      ) : null}
       {lines.some((l) => l.energy_estimated) ? <p class="small">{t("machine.estimated.note")}</p> : null}
     </article>
   );
@@ -130,6 +136,7 @@ function LineRow({ line: l, zone }: { line: Schemas["Line"]; zone: string }) {
           <span class="nowrap">{date(from, zone)}</span> <span class="nowrap">{clock(from, zone)}–{clock(to, zone)}</span>{" "}
           <button type="button" class="evidencebutton noprint" aria-expanded={open} onClick={() => setOpen(!open)}>{t(open ? "st.evidence.hide" : "st.evidence")}</button>
           {end && l.end_reason !== "tap" ? <small>{t(end)}</small> : null}
+          {(l.corrections ?? []).map((c) => <small key={c.id}>✎ {c.reason} ({c.author})</small>)}
           {l.problem ? <small class="flag">⚠ {t(problemWord[l.problem] ?? "error.other")}</small> : null}
         </th>
         <td class="n" data-label={t("state.run")}>{billed(l.run_s)}</td>

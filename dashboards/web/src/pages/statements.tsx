@@ -4,6 +4,7 @@ import { useLoad, usePlace } from "../context";
 import { dateClock, energy, hours, joined, lastMonths, monthName, rupees } from "../format";
 import { useWords } from "../i18n";
 import { Busy, Empty, Failed, reason } from "../parts/status";
+import { Assign } from "./sessions";
 
 /** A month's drafts, one row for each group, and the run time that belongs to nobody. */
 export function Statements({ month: asked }: { month: string }) {
@@ -45,6 +46,8 @@ export function Statements({ month: asked }: { month: string }) {
             {months.map((m) => <option key={m} value={m}>{monthName(m, lang)}</option>)}
           </select>
         </label>
+        <a class="button" href="#/sessions">{t("se.title")}</a>
+        <a class="button" href="#/jobs">{t("jo.title")}</a>
         {makes ? <button type="button" class="big" disabled={making} onClick={() => void make()}>{making ? t("st.making") : t(rows.length > 0 ? "st.again" : "st.make")}</button> : null}
       </div>
       <p role="status" class="said">{said && "good" in said ? said.good : ""}</p>
@@ -79,12 +82,12 @@ export function Statements({ month: asked }: { month: string }) {
           ) : null}
         </table>
       )}
-      {makes ? <Unattributed month={month} /> : null}
+      {makes ? <Unattributed month={month} changed={list.again} /> : null}
     </div>
   );
 }
 
-function Unattributed({ month }: { month: string }) {
+function Unattributed({ month, changed }: { month: string; changed: () => void }) {
   const { site } = usePlace();
   const { t, name, billed } = useWords();
   const loaded = useLoad(async (signal) => (await get("/api/v1/sites/{site}/unattributed", { site: site.id, month }, signal)).machines, [site.id, month]);
@@ -103,7 +106,7 @@ function Unattributed({ month }: { month: string }) {
                   {(m.stretches ?? []).map((s) => (
                     <tr key={s.from}>
                       <td>{dateClock(Date.parse(s.from), site.zone)}</td><td>{dateClock(Date.parse(s.to), site.zone)}</td>
-                      <td class="n">{billed(s.run_ms / 1000)}</td><td>{t(s.card_hash ? "live.unknowncard" : "live.nocard")}</td>
+                      <td class="n">{billed(s.run_ms / 1000)}</td><td>{t(s.card_hash ? "live.unknowncard" : "live.nocard")}{" "}<Assign machine={m.machine} from={s.from} to={s.to} done={() => { loaded.again(); changed(); }} /></td>
                     </tr>
                   ))}
                 </tbody>
