@@ -109,7 +109,7 @@ function Histogram({ s, show }: { s: Suggestion; show: (v: number) => string }) 
         })}
         {cuts ? [...new Set([cuts.idle_above, cuts.run_above])].map((c) => <rect key={c} class="cut" x={at(c) - 1.5} y="0" width="3" height="200" />) : null}
       </svg>
-      <figcaption>{text || t("th.axis")}. {t("th.axis")}</figcaption>
+      <figcaption>{text ? `${text}. ` : ""}{t("th.axis")}</figcaption>
     </figure>
   );
 }
