@@ -145,7 +145,7 @@ func (r *Rebuilder) rebuild(ctx context.Context, site, machine string, fromMs in
 	if err := f.replace(ctx, site, machine, startMs, sessions); err != nil {
 		return fmt.Errorf("store %s: %w", f.what, err)
 	}
-	r.o.Logger.Debug(f.what+" rebuilt", "site", site, "machine", machine, "from_ms", startMs, "sessions", len(sessions))
+	r.o.Logger.Debug("sessions rebuilt", "of", f.what, "site", site, "machine", machine, "from_ms", startMs, "sessions", len(sessions))
 	return nil
 }
 
