@@ -75,19 +75,6 @@ func (r *fakeRegistry) register(machine string) {
 	r.machines[machineID{"s", machine}] = true
 }
 
-func (r *fakeRegistry) Sites(context.Context) ([]registry.Site, error) {
-	return []registry.Site{{ID: "s"}}, r.with(func() error { return nil })
-}
-
-func (r *fakeRegistry) Machines(_ context.Context, site string) (out []registry.Machine, err error) {
-	return out, r.with(func() error {
-		for id := range r.machines {
-			out = append(out, registry.Machine{Site: site, ID: id.machine})
-		}
-		return nil
-	})
-}
-
 func (r *fakeRegistry) MachineKnown(_ context.Context, site, machine string) (known bool, err error) {
 	return known, r.with(func() error { known = r.machines[machineID{site, machine}]; return nil })
 }
@@ -143,6 +130,17 @@ func (r *fakeRegistry) QuarantinedFor(_ context.Context, site, machine, reason s
 		for _, q := range r.quarantine {
 			if q.Site == site && q.Machine == machine && q.Reason == reason && len(out) < limit {
 				out = append(out, q)
+			}
+		}
+		return nil
+	})
+}
+
+func (r *fakeRegistry) RegisteredInQuarantine(_ context.Context, reason string) (out []registry.MachineRef, err error) {
+	return out, r.with(func() error {
+		for _, q := range r.quarantine {
+			if _, known := r.machines[machineID{q.Site, q.Machine}]; known && q.Reason == reason {
+				out = append(out, registry.MachineRef{Site: q.Site, Machine: q.Machine})
 			}
 		}
 		return nil

@@ -30,8 +30,6 @@ import (
 
 // Registry is what ingest asks of package registry. All methods are called from many goroutines.
 type Registry interface {
-	Sites(ctx context.Context) ([]registry.Site, error)
-	Machines(ctx context.Context, site string) ([]registry.Machine, error)
 	MachineKnown(ctx context.Context, site, machine string) (bool, error)
 	Touch(ctx context.Context, touches []registry.Touched) error
 	// GatewayStatus with an empty statusJSON keeps the last one.
@@ -40,6 +38,7 @@ type Registry interface {
 	NoteGatewayEvent(ctx context.Context, e registry.GatewayEvent) error
 	Quarantine(ctx context.Context, q registry.Quarantined) error
 	QuarantinedFor(ctx context.Context, site, machine, reason string, limit int) ([]registry.Quarantined, error)
+	RegisteredInQuarantine(ctx context.Context, reason string) ([]registry.MachineRef, error)
 	DeleteQuarantined(ctx context.Context, ids ...int64) error
 	ToReplay(ctx context.Context, limit int) ([]registry.Quarantined, error)
 	Replayed(ctx context.Context, r registry.QuarantineReplay) error
@@ -87,7 +86,6 @@ type Ingest struct {
 	lanes    []*lane // live, history
 	source   source
 
-	replayed replayed
 	fill     *quarantineMetrics
 }
 

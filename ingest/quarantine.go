@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"karkhana/internal/registry"
@@ -33,39 +32,7 @@ func (in *Ingest) quarantine(ctx context.Context, topic wire.Topic, rawTopic str
 		sum := sha256.Sum256(payload)
 		q.Payload, q.Length, q.SHA256 = bytes.Clone(payload[:keptOfTooLong]), int64(len(payload)), hex.EncodeToString(sum[:])
 	}
-	err := in.untilDone(ctx, "put a pack into quarantine", func() error { return in.opts.Registry.Quarantine(ctx, q) })
-	if err == nil && r.reason == ReasonUnknownMachine {
-		in.replayed.remove(machineID{q.Site, q.Machine}) // after the pack is there: the replay must not miss it
-	}
-	return err
-}
-
-// replayed are the registered machines of which no pack waits in quarantine.
-type replayed struct {
-	mu   sync.Mutex
-	done map[machineID]struct{}
-}
-
-func (r *replayed) add(id machineID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.done == nil {
-		r.done = map[machineID]struct{}{}
-	}
-	r.done[id] = struct{}{}
-}
-
-func (r *replayed) remove(id machineID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.done, id)
-}
-
-func (r *replayed) has(id machineID) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, ok := r.done[id]
-	return ok
+	return in.untilDone(ctx, "put a pack into quarantine", func() error { return in.opts.Registry.Quarantine(ctx, q) })
 }
 
 // replayLoop stores from quarantine the packs of machines that have been registered since.
@@ -85,27 +52,16 @@ func (in *Ingest) replayLoop(ctx context.Context) {
 	}
 }
 
-// replay looks for quarantined packs of each registered machine.
+// replay stores the quarantined packs of machines that are registered now. The registry is asked once: to ask for each
+// machine took a third of ingest's CPU with 20,000 of them.
 func (in *Ingest) replay(ctx context.Context) error {
-	sites, err := in.opts.Registry.Sites(ctx)
+	machines, err := in.opts.Registry.RegisteredInQuarantine(ctx, ReasonUnknownMachine)
 	if err != nil {
-		return fmt.Errorf("list sites: %w", err)
+		return fmt.Errorf("look through the quarantine: %w", err)
 	}
-	for _, s := range sites {
-		machines, err := in.opts.Registry.Machines(ctx, s.ID)
-		if err != nil {
-			return fmt.Errorf("list machines of %s: %w", s.ID, err)
-		}
-		for _, m := range machines {
-			id := machineID{s.ID, m.ID}
-			if in.replayed.has(id) {
-				continue
-			}
-			in.replayed.add(id) // before looking: a pack that comes while we look takes it out again
-			if err := in.replayMachine(ctx, s.ID, m.ID); err != nil {
-				in.replayed.remove(id)
-				return err
-			}
+	for _, m := range machines {
+		if err := in.replayMachine(ctx, m.Site, m.Machine); err != nil {
+			return err
 		}
 	}
 	return nil

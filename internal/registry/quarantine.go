@@ -162,6 +162,20 @@ func (d *DB) QuarantinedFor(ctx context.Context, site, machine, reason string, l
 		ORDER BY id LIMIT $4`, site, machine, reason, atMost(limit))
 }
 
+// RegisteredInQuarantine returns the registered machines of which packs are in quarantine for a reason, in no order.
+func (d *DB) RegisteredInQuarantine(ctx context.Context, reason string) ([]MachineRef, error) {
+	scan := func(s scanner) (m MachineRef, err error) {
+		err = s.Scan(&m.Site, &m.Machine)
+		return m, err
+	}
+	return list(ctx, d.read, "registered machines in quarantine", scan, `
+		SELECT DISTINCT q.site, q.machine FROM quarantine q JOIN machine m ON m.site = q.site AND m.id = q.machine
+		WHERE q.reason = $1`, reason)
+}
+
+// MachineRef names a machine.
+type MachineRef struct{ Site, Machine string }
+
 // DeleteQuarantined takes packs out of quarantine, in one transaction. Unknown ids do not count.
 func (d *DB) DeleteQuarantined(ctx context.Context, ids ...int64) error {
 	return d.tx(ctx, "delete from quarantine", func(tx *sql.Tx) error {

@@ -14,6 +14,22 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// Of the machines with packs in quarantine those are found that are registered by now, each once.
+func TestRegisteredInQuarantine(t *testing.T) {
+	withSite(t, func(t *testing.T, d *DB) {
+		for i, machine := range []string{"furnace-1", "furnace-1", "unheard-of", "cutter-2"} {
+			q := Quarantined{ReceivedMs: int64(i), Site: site, Machine: machine, Reason: "unknown-machine", Payload: []byte{byte(i)}}
+			if machine == "cutter-2" {
+				q.Reason = "absurd-time"
+			}
+			require.NoError(t, d.Quarantine(t.Context(), q))
+		}
+		got, err := d.RegisteredInQuarantine(t.Context(), "unknown-machine")
+		require.NoError(t, err)
+		require.Equal(t, []MachineRef{{site, "furnace-1"}}, got)
+	})
+}
+
 func TestQuarantine(t *testing.T) {
 	withDB(t, func(t *testing.T, d *DB) {
 		ctx := t.Context()
