@@ -65,10 +65,7 @@ func ingestBesideTheService(t *testing.T, seed uint64) {
 	}
 	close(queue)
 	writers.Wait()
-	for {
-		if reg.fakeRegistry.waiting() == 0 {
-			break
-		}
+	for reg.fakeRegistry.waiting() > 0 {
 		time.Sleep(time.Second)
 	}
 	got := dump(slow.Store, "lathe") // at once: whoever sees that nothing is touched may rely on it

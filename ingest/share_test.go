@@ -111,7 +111,7 @@ func TestReceiptsReachEachSubscriptionOnce(t *testing.T) {
 		probed[1].Store(0)
 		say("probe")
 		require.Eventually(t, func() bool { return both(&probed) }, patience, every)
-		require.EqualValues(t, [2]int32{1, 1}, [2]int32{counted[0].Load(), counted[1].Load()})
+		require.Equal(t, [2]int32{1, 1}, [2]int32{counted[0].Load(), counted[1].Load()})
 	})
 }
 

@@ -30,7 +30,7 @@ func TestEnergyOfASite(t *testing.T) {
 		fixed += float64(*m.FixedPaise)
 	}
 	require.Len(t, p[0].Fixed, 1)
-	require.Equal(t, float64(p[0].Fixed[0].Paise), fixed)
+	require.InDelta(t, float64(p[0].Fixed[0].Paise), fixed, 0)
 	require.InDelta(t, machines, p[0].Balance.MachinesWh, 1e-6)
 	require.InDelta(t, 7*24*420, p[0].Balance.MainWh-p[0].Balance.MachinesWh, 0.1)
 	require.InDelta(t, 7*24*420, p[0].Balance.UnmeteredWh+p[0].Balance.EstimatedWh+p[0].Balance.UnknownWh, 0.1)

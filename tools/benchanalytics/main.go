@@ -64,7 +64,7 @@ func bench(ctx context.Context, days int, nation string, span time.Duration) err
 	below, end := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(below) }()
-	defer func() { end(); <-ended }()
+	defer func() { end(); _ = <-ended }()
 	if err := server.WaitReady(ctx); err != nil {
 		return err
 	}
