@@ -86,7 +86,7 @@ type Ingest struct {
 	lanes    []*lane // live, history
 	source   source
 
-	fill     *quarantineMetrics
+	fill *quarantineMetrics
 }
 
 // New checks the options and registers the metrics. Nothing is connected yet.
