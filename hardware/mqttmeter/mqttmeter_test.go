@@ -334,7 +334,7 @@ func TestRecordedMessages(t *testing.T) {
 			}
 		}
 		if kind == mqttmeter.ShellyGen2 {
-			require.EqualValues(t, 1707932870000, r.TimeMs)
+			require.Equal(t, int64(1707932870000), r.TimeMs)
 		}
 	}
 	require.Equal(t, len(want), i)
