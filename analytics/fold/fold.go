@@ -265,15 +265,20 @@ func (f *Fold) drop(i int) {
 	}
 }
 
+// horizon is until when the state is decided.
+func (f *Fold) horizon() int64 {
+	switch {
+	case f.near.to != Unknown:
+		return f.near.sinceMs
+	case f.state != Unknown:
+		return f.sig.ms
+	}
+	return f.lastMs // unknown: it stays unknown until the next signal
+}
+
 // advance passes all marks that are decided.
 func (f *Fold) advance() {
-	horizon := f.lastMs // unknown: it stays unknown until the next signal
-	if f.near.to != Unknown {
-		horizon = f.near.sinceMs
-	} else if f.state != Unknown {
-		horizon = f.sig.ms
-	}
-	n := 0
+	horizon, n := f.horizon(), 0
 	for n < len(f.marks) {
 		m := &f.marks[n]
 		if m.ms > horizon || !m.known || m.kind == markNear || m.kind == markFar || m.kind == markMinute {

@@ -107,7 +107,7 @@ func (f *Fold) Tip(out Sink) {
 	if f.lastMs == 0 {
 		return
 	}
-	g := *f
+	g, horizon := *f, f.horizon()
 	g.marks = slices.Clone(f.marks)
 	g.dropStreaks()
 	g.dropMinutes()
@@ -132,6 +132,9 @@ func (f *Fold) Tip(out Sink) {
 			break
 		}
 		m = waiting(m)
+		if m.ms > horizon && (m.kind == markTrend || m.kind == markDip) {
+			m.kind = markQuarter // a phase needs the state, and a piece that is shown must begin there for ever
+		}
 		g.pass(&m, out)
 	}
 	end = waiting(end)
