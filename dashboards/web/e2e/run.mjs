@@ -142,7 +142,7 @@ const steps = {
     await page.locator(".dot.d-live").waitFor();
     await sound("live-hi");
     await page.getByRole("button", { name: "Switch to English" }).click();
-    assert.equal(await page.locator("html").getAttribute("lang"), "en");
+    await page.locator('html[lang="en"]').waitFor({ state: "attached" });
     assert.match(await furnace.innerText(), /Running[\s\S]*Muffle furnace/);
     await page.reload();
     await page.getByText("Muffle furnace").waitFor();

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import type { Schemas } from "../api";
 import { ApiError, get, post } from "../api";
-import { useLoad, usePlace } from "../context";
+import { useLoad, useLive, usePlace } from "../context";
 import { clock, date, isoDay, midnight, monthDays, monthName, shiftDay } from "../format";
 import { useWords, type Key } from "../i18n";
 import { Busy, Empty, Failed, reason } from "../parts/status";
@@ -16,6 +16,7 @@ const stopKinds = ["closure", "holiday", "maintenance"] as const;
 /** A month of planned time, with what managers enter: closures, holidays, planned maintenance. */
 export function Calendar() {
   const { live, site, may } = usePlace();
+  useLive(live);
   const { t, name, lang } = useWords();
   const today = isoDay(live?.now() ?? Date.now(), site.zone);
   const [month, choose] = useState(today.slice(0, 7));

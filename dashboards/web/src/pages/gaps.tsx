@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import type { Schemas } from "../api";
 import { address, get } from "../api";
-import { useLoad, usePlace } from "../context";
+import { useLoad, useLive, usePlace } from "../context";
 import { clock, dateClock, isoDay, midnight, shiftDay } from "../format";
 import { useWords } from "../i18n";
 import { GapCause, GapEvidence } from "../parts/gap";
@@ -27,6 +27,7 @@ function together(rows: readonly Schemas["Gap"][]): Same[] {
 /** The gap ledger: when nothing was known of a machine, and why. */
 export function Gaps() {
   const { live, site, may } = usePlace();
+  useLive(live);
   const { t, name, duration } = useWords();
   const [days, setDays] = useState<number>(7);
   const [machine, setMachine] = useState("");

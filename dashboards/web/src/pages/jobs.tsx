@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import type { Schemas } from "../api";
 import { ApiError, get, post } from "../api";
-import { useLoad, usePlace } from "../context";
+import { useLoad, useLive, usePlace } from "../context";
 import { clock, dateClock, energy, joined, number } from "../format";
 import { useWords } from "../i18n";
 import { Busy, Empty, Failed, reason } from "../parts/status";
@@ -59,6 +59,7 @@ export function Jobs() {
 /** What a job took, as a sheet for the buyer. */
 export function JobPage({ id }: { id: string }) {
   const { site, live, may } = usePlace();
+  useLive(live);
   const { t, name, lang, duration } = useWords();
   const [machine, setMachine] = useState("");
   const [bad, setBad] = useState<ApiError>();

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import type { Schemas } from "../api";
 import { ApiError, get, post } from "../api";
-import { useLoad, usePlace } from "../context";
+import { useLoad, useLive, usePlace } from "../context";
 import { dateClock, number } from "../format";
 import { useWords, type Key } from "../i18n";
 import { Busy, Empty, Failed, reason } from "../parts/status";
@@ -16,6 +16,7 @@ const reasonWord: Record<string, readonly [Key, Key]> = {
 /** What could not be stored, by machine and reason, and what to do about it. */
 export function Quarantine() {
   const { live, site, may } = usePlace();
+  useLive(live);
   const { t, name } = useWords();
   const list = useLoad((signal) => get("/api/v1/sites/{site}/quarantine/counts", { site: site.id }, signal), [site.id]);
   if (!may("manager", "technician")) return <Failed error={new ApiError(403, "")} />;

@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import type { Schemas } from "../api";
 import { ApiError, get, post } from "../api";
 import type { State } from "../bar";
-import { useLoad, usePlace } from "../context";
+import { useLoad, useLive, usePlace } from "../context";
 import { clock, clockSeconds, dateClock, isoDay, midnight, shiftDay } from "../format";
 import { useWords, type Key } from "../i18n";
 import { StateBar } from "../parts/state";
@@ -19,6 +19,7 @@ const whyWord: Record<string, Key> = { gone: "se.w.gone", outside: "se.w.outside
 /** Who held which machine on a day, on what that stands, and what people have corrected. */
 export function Sessions({ day: asked }: { day: string }) {
   const { live, site, may } = usePlace();
+  useLive(live);
   const { t, name } = useWords();
   const today = isoDay(live?.now() ?? Date.now(), site.zone);
   const day = /^\d{4}-\d{2}-\d{2}$/.test(asked) ? asked : today;
@@ -69,6 +70,7 @@ function Item({ session: s, groups, groupName, machineName, corrections, again }
   session: Session; groups: Schemas["Group"][]; groupName: (id: string) => string; machineName: (id: string) => string; corrections: Schemas["Correction"][]; again: () => void;
 }) {
   const { live, site, may } = usePlace();
+  useLive(live);
   const { t, duration } = useWords();
   const [open, setOpen] = useState(false);
   const from = Date.parse(s.start);
