@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"karkhana/internal/registry"
+	"karkhana/internal/spreadsheet"
 )
 
 //go:embed i18n/*.json
@@ -47,7 +47,7 @@ func (s Statement) WriteCSV(w io.Writer, lang string) error {
 		header[i] = t[k]
 	}
 	rows := [][]string{header}
-	group := name(s.GroupName, s.Group, lang)
+	group := s.GroupName.In(lang, s.Group)
 	for _, l := range s.Lines {
 		rows = append(rows, l.row(group, lang, t, zone))
 	}
@@ -84,9 +84,9 @@ func (l Line) row(group, lang string, t map[string]string, zone *time.Location) 
 		notes = append(notes, fmt.Sprintf("%s %d: %s (%s)", t["corrected"], c.ID, c.Reason, c.Author))
 	}
 	return []string{
-		plain(group), plain(name(l.MachineName, l.Machine, lang)), local(l.SessionStart), end, local(l.From), local(l.To),
+		spreadsheet.Text(group), spreadsheet.Text(l.MachineName.In(lang, l.Machine)), local(l.SessionStart), end, local(l.From), local(l.To),
 		whole(l.RunS), whole(l.IdleS), whole(l.UnknownS), whole(l.EnergyWh),
-		plain(class), validFrom, rate, decimalRupees(l.AmountPaise), plain(strings.Join(notes, "; ")),
+		spreadsheet.Text(class), validFrom, rate, decimalRupees(l.AmountPaise), spreadsheet.Text(strings.Join(notes, "; ")),
 	}
 }
 
@@ -100,37 +100,13 @@ func (s Statement) totalRow(group string, t map[string]string) []string {
 		}
 	}
 	return []string{
-		plain(group), t["total"], "", "", "", "",
+		spreadsheet.Text(group), t["total"], "", "", "", "",
 		whole(s.Total.RunS), whole(s.Total.IdleS), whole(s.Total.UnknownS), whole(s.Total.EnergyWh),
 		"", "", "", decimalRupees(s.Total.AmountPaise), strings.Join(notes, "; "),
 	}
 }
 
 func whole(n int64) string { return strconv.FormatInt(n, 10) }
-
-// name picks the language, else the other one, else the id.
-func name(n registry.Name, id, lang string) string {
-	first, second := n.En, n.Hi
-	if lang == "hi" {
-		first, second = second, first
-	}
-	for _, v := range []string{first, second} {
-		if v != "" {
-			return v
-		}
-	}
-	return id
-}
-
-// plain guards a text against being run as a formula by a spreadsheet (CWE-1236): one that begins, after blanks, with
-// = + - @ or a control character gets an apostrophe in front.
-func plain(s string) string {
-	trimmed := strings.TrimLeft(s, " \u00a0\ufeff")
-	if trimmed != "" && (strings.ContainsRune("=+-@＝＋－＠", []rune(trimmed)[0]) || trimmed[0] < ' ') {
-		return "'" + s
-	}
-	return s
-}
 
 func loadTexts(lang string) (map[string]string, error) {
 	if lang != "hi" && lang != "en" {

@@ -126,13 +126,5 @@ func decimal(rule string, v float64) string {
 
 // named fills an empty language with the other one, or with the id.
 func named(n registry.Name, id string) registry.Name {
-	first := func(values ...string) string {
-		for _, v := range values {
-			if v != "" {
-				return v
-			}
-		}
-		return id
-	}
-	return registry.Name{Hi: first(n.Hi, n.En), En: first(n.En, n.Hi)}
+	return registry.Name{Hi: n.In("hi", id), En: n.In("en", id)}
 }

@@ -4,9 +4,9 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
-	"strings"
 
 	"karkhana/internal/pdf"
+	"karkhana/internal/spreadsheet"
 )
 
 // WriteCSV writes the page's tables one below the other, each under its heading, with an empty line between them.
@@ -42,7 +42,7 @@ func (p *Page) WriteCSV(out io.Writer) error {
 	for _, r := range rows {
 		safe := make([]string, len(r))
 		for i, v := range r {
-			safe[i] = plain(v)
+			safe[i] = spreadsheet.Text(v)
 		}
 		if err := c.Write(safe); err != nil {
 			return fmt.Errorf("write the report: %w", err)
@@ -53,15 +53,6 @@ func (p *Page) WriteCSV(out io.Writer) error {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	return nil
-}
-
-// plain guards a text against being run as a formula by a spreadsheet (CWE-1236).
-func plain(s string) string {
-	trimmed := strings.TrimLeft(s, " \u00a0\ufeff")
-	if trimmed != "" && (strings.ContainsRune("=+-@＝＋－＠", []rune(trimmed)[0]) || trimmed[0] < ' ') {
-		return "'" + s
-	}
-	return s
 }
 
 // WritePDF sets the page on A4 across. The same page gives the same bytes.

@@ -53,19 +53,8 @@ func (w *words) t(key string, fill ...any) string {
 	return s
 }
 
-// name picks the language, else the other one, else the id.
-func (w *words) name(n registry.Name, id string) string {
-	first, second := n.En, n.Hi
-	if w.lang == "hi" {
-		first, second = second, first
-	}
-	for _, v := range []string{first, second} {
-		if v != "" {
-			return v
-		}
-	}
-	return id
-}
+// name is in the language of the paper, else in the other one, else the id.
+func (w *words) name(n registry.Name, id string) string { return n.In(w.lang, id) }
 
 // month is November 2026, नवंबर 2026.
 func (w *words) month(name string) string {

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"karkhana/internal/spreadsheet"
 )
 
 //go:embed i18n/*.json
@@ -43,10 +45,6 @@ func (s JobSheet) WriteCSV(w io.Writer, lang string) error {
 	rows := [][]string{header}
 	form := func(at time.Time) string { return at.In(zone).Format("02-01-2006 15:04:05") }
 	for _, st := range s.Stretches {
-		name := st.MachineName.En
-		if lang == "hi" || name == "" {
-			name = st.MachineName.Hi
-		}
 		notes := []string{t[st.Source]}
 		if st.By != "" {
 			notes[0] += " (" + st.By + ")"
@@ -57,11 +55,11 @@ func (s JobSheet) WriteCSV(w io.Writer, lang string) error {
 		if st.Shared {
 			notes = append(notes, t["shared"])
 		}
-		rows = append(rows, st.row(guard(s.Number), guard(name), form(st.From), form(st.To), notes, t))
+		rows = append(rows, st.row(spreadsheet.Text(s.Number), spreadsheet.Text(st.MachineName.In(lang, st.Machine)), form(st.From), form(st.To), notes, t))
 	}
-	rows = append(rows, s.Total.row(guard(s.Number), t["total"], "", "", nil, t))
+	rows = append(rows, s.Total.row(spreadsheet.Text(s.Number), t["total"], "", "", nil, t))
 	for _, e := range s.Factors {
-		rows = append(rows, []string{t["factor"], guard(e.Version), strconv.FormatFloat(float64(e.MicroKgPerKWh)/1e6, 'f', -1, 64), "kg CO2/kWh", "", "", "", "", "", "", "", ""})
+		rows = append(rows, []string{t["factor"], spreadsheet.Text(e.Version), strconv.FormatFloat(float64(e.MicroKgPerKWh)/1e6, 'f', -1, 64), "kg CO2/kWh", "", "", "", "", "", "", "", ""})
 	}
 	if err := c.WriteAll(rows); err != nil {
 		return fmt.Errorf("write the job sheet: %w", err)
@@ -81,12 +79,5 @@ func (f JobFigures) row(number, machine, from, to string, notes []string, t map[
 	if f.EnergyEstimated {
 		notes = append(notes, t["estimated"])
 	}
-	return []string{number, machine, from, to, whole(f.RunMs), whole(f.IdleMs), whole(f.OffMs), whole(f.UnknownMs), whole(f.MilliWh), co2, coverage, guard(strings.Join(notes, "; "))}
-}
-
-func guard(s string) string {
-	if trimmed := strings.TrimLeft(s, " \u00a0\ufeff"); trimmed != "" && (strings.ContainsRune("=+-@＝＋－＠", []rune(trimmed)[0]) || trimmed[0] < ' ') {
-		return "'" + s
-	}
-	return s
+	return []string{number, machine, from, to, whole(f.RunMs), whole(f.IdleMs), whole(f.OffMs), whole(f.UnknownMs), whole(f.MilliWh), co2, coverage, spreadsheet.Text(strings.Join(notes, "; "))}
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"karkhana/internal/registry"
+	"karkhana/internal/spreadsheet"
 )
 
 // columns are the keys of the CSV's header, in order.
@@ -41,7 +41,7 @@ func WriteCSV(w io.Writer, rows []MachineKPIs, lang string, zone *time.Location)
 	out := [][]string{header}
 	for _, m := range rows {
 		for i := range m.KPIs {
-			out = append(out, m.KPIs[i].row(plain(named(m.Machine.Name, m.Machine.ID, lang)), lang, t, zone))
+			out = append(out, m.KPIs[i].row(spreadsheet.Text(m.Machine.Name.In(lang, m.Machine.ID)), lang, t, zone))
 		}
 	}
 	if err := c.WriteAll(out); err != nil {
@@ -67,7 +67,7 @@ func (k *KPI) row(machine, lang string, t map[string]string, zone *time.Location
 	}
 	shift, estimated := "", t["no"]
 	if k.Shift != nil {
-		shift = plain(named(k.Shift.Name, k.Shift.Shift, lang))
+		shift = spreadsheet.Text(k.Shift.Name.In(lang, k.Shift.Shift))
 	}
 	if k.EnergyEstimated {
 		estimated = t["yes"]
@@ -100,26 +100,4 @@ func (k *KPI) why(t map[string]string) string {
 		}
 	}
 	return strings.Join(parts, "; ")
-}
-
-func named(n registry.Name, id, lang string) string {
-	a, b := n.En, n.Hi
-	if lang == "hi" {
-		a, b = b, a
-	}
-	for _, s := range []string{a, b} {
-		if s != "" {
-			return s
-		}
-	}
-	return id
-}
-
-// plain guards a text against being run as a formula by a spreadsheet (CWE-1236), as package billing does.
-func plain(s string) string {
-	trimmed := strings.TrimLeft(s, " \u00a0\ufeff")
-	if trimmed != "" && (strings.ContainsRune("=+-@＝＋－＠", []rune(trimmed)[0]) || trimmed[0] < ' ') {
-		return "'" + s
-	}
-	return s
 }

@@ -13,15 +13,14 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"karkhana/analytics/energy"
+	"karkhana/internal/spreadsheet"
 )
 
 func (a *API) routeEnergyTable() {
 	table := operation("get-energy-csv", http.MethodGet, "/sites/{site}/energy.csv", "The energy of a site as a table for spreadsheets",
 		"A row for each machine, period and tariff band, and one for what has no tariff. Times are the site's; rupees to the paisa.")
-	table.Responses = map[string]*huma.Response{"200": {
-		Description: "The table", Content: map[string]*huma.MediaType{"text/csv": {Schema: &huma.Schema{Type: "string"}}},
-	}}
-	huma.Register(a.huma, table, func(ctx context.Context, in *siteEnergyInput) (*csvOutput, error) {
+	table = giving(table, "The table", "text/csv")
+	huma.Register(a.huma, table, func(ctx context.Context, in *siteEnergyInput) (*fileOutput, error) {
 		periods, err := a.siteEnergy(ctx, in)
 		if err != nil {
 			return nil, err
@@ -34,11 +33,7 @@ func (a *API) routeEnergyTable() {
 		if err != nil {
 			return nil, err
 		}
-		return &csvOutput{
-			ContentType:        "text/csv; charset=utf-8",
-			ContentDisposition: fmt.Sprintf("attachment; filename=%q", in.Site+"-energy.csv"),
-			Body:               energyTable(periods, loc),
-		}, nil
+		return file(csvType, in.Site+"-energy.csv", energyTable(periods, loc)), nil
 	})
 }
 
@@ -63,7 +58,7 @@ func energyTable(periods []energy.SiteUse, loc *time.Location) []byte {
 				if x.Paise != nil {
 					sum = rupees(*x.Paise)
 				}
-				row(x.Tariff.Order, x.Tariff.Bands[x.Band].ID, kilowattHours(x.MilliWh), rupees(x.EnergyPaise), rupees(x.TimeOfDayPaise),
+				row(spreadsheet.Text(x.Tariff.Order), x.Tariff.Bands[x.Band].ID, kilowattHours(x.MilliWh), rupees(x.EnergyPaise), rupees(x.TimeOfDayPaise),
 					rupees(x.PowerFactorPaise), rupees(x.SurchargePaise), rupees(x.DutyPaise), sum)
 			}
 			if u.UntariffedMwh > 0 || len(u.Bands) == 0 {
@@ -94,4 +89,10 @@ func rupees(paise int64) string {
 }
 
 // kilowattHours writes milliwatt-hours exactly.
-func kilowattHours(milliWh int64) string { return fmt.Sprintf("%d.%06d", milliWh/1e6, milliWh%1e6) }
+func kilowattHours(milliWh int64) string {
+	sign := ""
+	if milliWh < 0 {
+		sign, milliWh = "-", -milliWh
+	}
+	return fmt.Sprintf("%s%d.%06d", sign, milliWh/1e6, milliWh%1e6)
+}

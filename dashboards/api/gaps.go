@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -13,6 +12,7 @@ import (
 
 	"karkhana/analytics/gap"
 	"karkhana/analytics/timeline"
+	"karkhana/internal/spreadsheet"
 )
 
 // Gap is a stretch of a machine without samples, with its cause.
@@ -55,10 +55,8 @@ func (a *API) routeGaps() {
 			return &out, nil
 		})
 	table := operation("get-gaps-csv", http.MethodGet, "/sites/{site}/gaps.csv", "The gaps as a table for spreadsheets", "Times are the site's.")
-	table.Responses = map[string]*huma.Response{"200": {
-		Description: "The table", Content: map[string]*huma.MediaType{"text/csv": {Schema: &huma.Schema{Type: "string"}}},
-	}}
-	huma.Register(a.huma, table, func(ctx context.Context, in *gapsInput) (*csvOutput, error) {
+	table = giving(table, "The table", "text/csv")
+	huma.Register(a.huma, table, func(ctx context.Context, in *gapsInput) (*fileOutput, error) {
 		gaps, err := a.askedGaps(ctx, in)
 		if err != nil {
 			return nil, err
@@ -71,11 +69,7 @@ func (a *API) routeGaps() {
 		if err != nil {
 			return nil, err
 		}
-		return &csvOutput{
-			ContentType:        "text/csv; charset=utf-8",
-			ContentDisposition: fmt.Sprintf("attachment; filename=%q", in.Site+"-gaps.csv"),
-			Body:               gapsTable(gaps, loc),
-		}, nil
+		return file(csvType, in.Site+"-gaps.csv", gapsTable(gaps, loc)), nil
 	})
 }
 
@@ -91,7 +85,7 @@ func gapsTable(gaps []Gap, loc *time.Location) []byte {
 		}
 		rows = append(rows, []string{
 			g.Machine, g.Gateway, g.Start.In(loc).Format(form), g.End.In(loc).Format(form), strconv.FormatFloat(g.DurationS, 'f', 0, 64),
-			strconv.FormatBool(g.Open), g.Cause, g.Evidence, g.Fault, filled,
+			strconv.FormatBool(g.Open), g.Cause, g.Evidence, spreadsheet.Text(g.Fault), filled,
 		})
 	}
 	_ = w.WriteAll(rows) // a buffer does not fail

@@ -90,10 +90,8 @@ func (a *API) routeJobs() {
 			return &jobSheetOutput{Body: s}, err
 		})
 	table := operation("get-job-csv", http.MethodGet, "/sites/{site}/jobs/{job}.csv", "Sheet of a job as a table for spreadsheets", "")
-	table.Responses = map[string]*huma.Response{"200": {
-		Description: "The table", Content: map[string]*huma.MediaType{"text/csv": {Schema: &huma.Schema{Type: "string"}}},
-	}}
-	huma.Register(a.huma, table, func(ctx context.Context, in *jobCSVInput) (*csvOutput, error) {
+	table = giving(table, "The table", "text/csv")
+	huma.Register(a.huma, table, func(ctx context.Context, in *jobCSVInput) (*fileOutput, error) {
 		s, err := a.jobSheet(ctx, &in.JobInput)
 		if err != nil {
 			return nil, err
@@ -102,7 +100,7 @@ func (a *API) routeJobs() {
 		if err := s.WriteCSV(&b, in.Lang); err != nil {
 			return nil, a.fail(ctx, "write the sheet", err)
 		}
-		return &csvOutput{ContentType: "text/csv; charset=utf-8", ContentDisposition: fmt.Sprintf("attachment; filename=%q", s.Number+".csv"), Body: b.Bytes()}, nil
+		return file(csvType, s.Number+".csv", b.Bytes()), nil
 	})
 	huma.Register(a.huma, operation("add-job-work", http.MethodPost, "/sites/{site}/jobs/{job}/work", "Count machine time for a job",
 		"From now on, or a stretch that has passed. A machine works on one job at a time."), a.addWork)

@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -153,10 +152,8 @@ func (a *API) routeKPIs() {
 			return &out, err
 		})
 	table := operation("get-site-kpis-csv", http.MethodGet, "/sites/{site}/kpis.csv", "The indicators of all machines as a table for spreadsheets", "Times are the site's.")
-	table.Responses = map[string]*huma.Response{"200": {
-		Description: "The table", Content: map[string]*huma.MediaType{"text/csv": {Schema: &huma.Schema{Type: "string"}}},
-	}}
-	huma.Register(a.huma, table, func(ctx context.Context, in *siteKPIsTableInput) (*csvOutput, error) {
+	table = giving(table, "The table", "text/csv")
+	huma.Register(a.huma, table, func(ctx context.Context, in *siteKPIsTableInput) (*fileOutput, error) {
 		s, rows, err := a.siteKPIs(ctx, &siteKPIsInput{SiteInput: in.SiteInput, Span: in.Span, By: in.By})
 		if err != nil {
 			return nil, err
@@ -169,11 +166,7 @@ func (a *API) routeKPIs() {
 		if err := utilisation.WriteCSV(&b, rows, in.Lang, loc); err != nil {
 			return nil, a.fail(ctx, "write the indicators", err)
 		}
-		return &csvOutput{
-			ContentType:        "text/csv; charset=utf-8",
-			ContentDisposition: fmt.Sprintf("attachment; filename=%q", in.Site+"-kpis-"+in.From.In(loc).Format(time.DateOnly)+".csv"),
-			Body:               b.Bytes(),
-		}, nil
+		return file(csvType, in.Site+"-kpis-"+in.From.In(loc).Format(time.DateOnly)+".csv", b.Bytes()), nil
 	})
 }
 

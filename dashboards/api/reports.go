@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 
@@ -63,14 +62,11 @@ func routeReport[In any](a *API, kind, summary, description string, asked func(*
 		suffix, contentType, summary string
 		write                        func(*report.Page, io.Writer) error
 	}{
-		{"csv", "text/csv; charset=utf-8", "as tables for spreadsheets", (*report.Page).WriteCSV},
+		{"csv", csvType, "as tables for spreadsheets", (*report.Page).WriteCSV},
 		{"pdf", "application/pdf", "as a paper; the same figures give the same file", (*report.Page).WritePDF},
 	} {
 		op := operation("get-"+kind+"-report-"+form.suffix, http.MethodGet, path+"."+form.suffix, summary+", "+form.summary, "")
-		op.Responses = map[string]*huma.Response{"200": {
-			Description: "The file", Content: map[string]*huma.MediaType{form.contentType: {Schema: &huma.Schema{Type: "string"}}},
-		}}
-		huma.Register(a.huma, op, func(ctx context.Context, in *In) (*csvOutput, error) {
+		huma.Register(a.huma, giving(op, "The file", form.contentType), func(ctx context.Context, in *In) (*fileOutput, error) {
 			q := asked(in)
 			_, p, err := a.report(ctx, q, lang(in))
 			if err != nil {
@@ -84,11 +80,7 @@ func routeReport[In any](a *API, kind, summary, description string, asked func(*
 			if q.Machine != "" {
 				name += "-" + q.Machine
 			}
-			return &csvOutput{
-				ContentType:        form.contentType,
-				ContentDisposition: fmt.Sprintf("attachment; filename=%q", name+"."+form.suffix),
-				Body:               b.Bytes(),
-			}, nil
+			return file(form.contentType, name+"."+form.suffix, b.Bytes()), nil
 		})
 	}
 }

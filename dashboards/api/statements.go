@@ -70,12 +70,6 @@ type statementsOutput struct {
 
 type statementOutput struct{ Body StatementDetail }
 
-type csvOutput struct {
-	ContentType        string `header:"Content-Type"`
-	ContentDisposition string `header:"Content-Disposition"`
-	Body               []byte
-}
-
 type unattributedOutput struct {
 	Body struct {
 		Machines []billing.UnattributedRun `json:"machines" nullable:"false"`
@@ -125,10 +119,8 @@ func (a *API) routeStatements() {
 		})
 
 	csv := operation("get-statement-csv", http.MethodGet, "/sites/{site}/statements/{id}.csv", "One statement as a table for spreadsheets", "")
-	csv.Responses = map[string]*huma.Response{"200": {
-		Description: "The table", Content: map[string]*huma.MediaType{"text/csv": {Schema: &huma.Schema{Type: "string"}}},
-	}}
-	huma.Register(a.huma, csv, func(ctx context.Context, in *csvInput) (*csvOutput, error) {
+	csv = giving(csv, "The table", "text/csv")
+	huma.Register(a.huma, csv, func(ctx context.Context, in *csvInput) (*fileOutput, error) {
 		s, err := a.statement(ctx, &in.StatementInput)
 		if err != nil {
 			return nil, err
@@ -137,11 +129,7 @@ func (a *API) routeStatements() {
 		if err := s.WriteCSV(&b, in.Lang); err != nil {
 			return nil, a.fail(ctx, "write the statement", err)
 		}
-		return &csvOutput{
-			ContentType:        "text/csv; charset=utf-8",
-			ContentDisposition: fmt.Sprintf("attachment; filename=%q", s.Month+"-"+s.Group+".csv"),
-			Body:               b.Bytes(),
-		}, nil
+		return file(csvType, s.Month+"-"+s.Group+".csv", b.Bytes()), nil
 	})
 
 	huma.Register(a.huma, operation("list-unattributed", http.MethodGet, "/sites/{site}/unattributed", "Run time without a session",

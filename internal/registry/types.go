@@ -6,7 +6,10 @@
 // Times are Unix milliseconds UTC, money is int64 paise, energy is int64 milliwatt-hours (…MilliWh).
 package registry
 
-import "errors"
+import (
+	"cmp"
+	"errors"
+)
 
 // ErrNotFound is returned when what was asked for is not in the registry.
 var ErrNotFound = errors.New("not found")
@@ -15,6 +18,15 @@ var ErrNotFound = errors.New("not found")
 type Name struct {
 	Hi string `json:"hi" yaml:"hi"`
 	En string `json:"en" yaml:"en"`
+}
+
+// In returns the name in a language (hi or en), else in the other one, else the id.
+func (n Name) In(lang, id string) string {
+	first, second := n.En, n.Hi
+	if lang == "hi" {
+		first, second = second, first
+	}
+	return cmp.Or(first, second, id)
 }
 
 // Site is a CFC or a village-level production centre.
