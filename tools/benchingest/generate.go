@@ -1,24 +1,15 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/binary"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"net"
 	"os"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"karkhana/internal/wire"
 )
 
 // load says what the generator sends.
@@ -36,13 +27,13 @@ type load struct {
 // loaded is what came of it.
 type loaded struct {
 	Packs, Resent, Refused       int64
+	Reconnected                  int64   // connections that broke and were made again
 	Seconds                      float64 // from the first pack to the last receipt
 	Rates                        float64
 	P50Ms, P99Ms, LiveP99Ms, Max float64
 }
 
 const (
-	patience    = 20 * time.Second // a pack without receipt is sent again
 	lastReceipt = 2 * time.Minute
 )
 
@@ -53,12 +44,14 @@ func generate(ctx context.Context, l load) (loaded, error) {
 		return loaded{}, err
 	}
 	gws := make([]*gateway, l.Gateways)
-	var g errgroup.Group
-	g.SetLimit(32)
+	var connecting errgroup.Group
+	var broken sync.Once
+	connecting.SetLimit(32)
 	for i := range gws {
-		g.Go(func() (err error) {
+		gws[i] = newGateway(l, i, sh, &broken)
+		connecting.Go(func() (err error) {
 			for range 5 { // a broker that a thousand gateways join at once may need a second
-				if gws[i], err = connect(ctx, l, i, sh); err == nil {
+				if err = gws[i].connect(ctx); err == nil {
 					return nil
 				}
 				time.Sleep(time.Second)
@@ -66,45 +59,43 @@ func generate(ctx context.Context, l load) (loaded, error) {
 			return err
 		})
 	}
-	if err := g.Wait(); err != nil {
+	if err := connecting.Wait(); err != nil {
 		return loaded{}, err
 	}
-	var all errgroup.Group
 	start := time.Now()
+	runCtx, end := context.WithCancel(ctx)
+	defer end()
 	sendCtx, stop := context.WithTimeout(ctx, l.For)
 	defer stop()
+	var running, sending sync.WaitGroup
 	for _, gw := range gws {
-		all.Go(gw.read)
+		running.Go(func() { gw.run(runCtx) })
 	}
-	var send errgroup.Group
+	running.Go(func() { repeat(runCtx, gws) })
 	for i, gw := range gws {
 		if l.PerS == 0 || i < l.History {
-			send.Go(func() error { return gw.flood(sendCtx, l.Window) })
+			sending.Go(func() { gw.flood(sendCtx, l.Window) })
 		}
 	}
 	if l.PerS > 0 {
-		send.Go(func() error { return pace(sendCtx, gws[l.History:], l.PerS) })
+		sending.Go(func() { pace(sendCtx, gws[l.History:], l.PerS) })
 	}
-	if err := send.Wait(); err != nil {
-		return loaded{}, err
-	}
-	var r loaded
-	deadline := time.Now().Add(lastReceipt)
-	for open := -1; open != 0 && time.Now().Before(deadline); {
-		open = 0
-		for _, gw := range gws {
-			open += gw.resend()
+	sending.Wait()
+	for deadline := time.Now().Add(lastReceipt); ctx.Err() == nil && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if !slices.ContainsFunc(gws, (*gateway).waits) {
+			break
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
+	end()
+	running.Wait()
+	var r loaded
 	var last time.Time
 	var delays, live []float64
 	for _, gw := range gws {
-		_ = gw.conn.Close()
-		gw.mu.Lock()
 		r.Packs += int64(gw.next)
 		r.Resent += gw.resent
 		r.Refused += gw.refused
+		r.Reconnected += gw.reconnected
 		if gw.last.After(last) {
 			last = gw.last
 		}
@@ -112,9 +103,7 @@ func generate(ctx context.Context, l load) (loaded, error) {
 		if !gw.history {
 			live = append(live, gw.delays...)
 		}
-		gw.mu.Unlock()
 	}
-	_ = all.Wait() // ended by closing
 	slices.Sort(delays)
 	slices.Sort(live)
 	r.Seconds = last.Sub(start).Seconds()
@@ -130,229 +119,21 @@ func quantile(sorted []float64, q float64) float64 {
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
 }
 
-// gateway is one MQTT connection.
-type gateway struct {
-	number   int
-	history  bool
-	topics   [][]byte // by machine
-	machines []machine
-	shapes   []shape
-	first    int64 // second of each machine's first pack
-	conn     net.Conn
-
-	mu      sync.Mutex
-	out     *bufio.Writer
-	buf     []byte
-	packet  uint16
-	next    uint64               // packs sent
-	open    map[uint64]time.Time // without receipt, by number
-	room    *sync.Cond
-	delays  []float64 // ms
-	resent  int64
-	refused int64
-	last    time.Time
-	lost    atomic.Bool
-}
-
-func connect(ctx context.Context, l load, number int, sh []shape) (*gateway, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", l.Broker)
-	if err != nil {
-		return nil, err
-	}
-	g := &gateway{number: number, shapes: sh, conn: conn, out: bufio.NewWriterSize(conn, 16<<10), open: map[uint64]time.Time{}, history: number < l.History}
-	g.room = sync.NewCond(&g.mu)
-	lane := wire.LaneLive
-	if g.history {
-		lane = wire.LaneHistory
-	}
-	for i := range l.Machines {
-		m := machineAt(number, i)
-		g.machines = append(g.machines, m)
-		g.topics = append(g.topics, []byte(wire.PackTopic(m.site, gatewayID, m.id, lane)))
-	}
-	g.first = time.Now().Unix() - 600_000 // far enough back for any number of packs
-	if l.PerS > 0 && !g.history {
-		g.first = time.Now().Unix() - packSeconds
-	}
-	site := siteName(number)
-	hello := []byte{0, 4, 'M', 'Q', 'T', 'T', 4, 0xc2, 0, 60} // clean session, user, password, keep-alive 60 s
-	for _, s := range []string{site + "_" + gatewayID, gatewayUser(number), benchKey} {
-		hello = appendString(hello, s)
-	}
-	sub := appendString([]byte{0, 1}, wire.ReceiptTopic(site, gatewayID))
-	_, err = conn.Write(slices.Concat(packet(0x10, hello), packet(0x82, append(sub, byte(l.QoS)))))
-	if err != nil {
-		return nil, err
-	}
-	r := bufio.NewReader(conn)
-	_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
-	var answer [9]byte // CONNACK, SUBACK
-	if _, err := io.ReadFull(r, answer[:]); err != nil || answer[3] != 0 || answer[8] > 1 {
-		return nil, fmt.Errorf("gateway %d is refused by the broker: % x %w", number, answer, err)
-	}
-	_ = conn.SetReadDeadline(time.Time{})
-	return g, nil
-}
-
-// flood keeps window packs without receipt on the way.
-func (g *gateway) flood(ctx context.Context, window int) error {
-	defer context.AfterFunc(ctx, g.room.Broadcast)()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for ctx.Err() == nil && !g.lost.Load() {
-		if len(g.open) >= window {
-			if err := g.out.Flush(); err != nil {
-				return err
-			}
-			g.room.Wait()
-			continue
-		}
-		if err := g.send(g.next); err != nil {
-			return err
-		}
-		g.next++
-	}
-	return g.out.Flush()
-}
-
-// pace sends perS packs each second, each machine in turn, as machines do that have a pack each ten seconds.
-func pace(ctx context.Context, gws []*gateway, perS int) error {
+// pace makes perS packs each second, each machine in turn, as machines do that have a pack each ten seconds.
+func pace(ctx context.Context, gws []*gateway, perS int) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	start := time.Now()
 	for sent := 0; ; {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-tick.C:
 		}
 		for due := int(time.Since(start).Seconds() * float64(perS)); sent < due; sent++ {
-			g := gws[sent%len(gws)]
-			g.mu.Lock()
-			err := g.send(g.next)
-			g.next++
-			err = errors.Join(err, g.out.Flush())
-			g.mu.Unlock()
-			if err != nil {
-				return err
-			}
+			gws[sent%len(gws)].sendNext()
 		}
 	}
-}
-
-// send writes pack n; the lock is held. The same n gives the same pack.
-func (g *gateway) send(n uint64) error {
-	i := int(n % uint64(len(g.machines)))
-	round := int64(n / uint64(len(g.machines)))
-	s := &g.shapes[(n+uint64(g.number))%packsPerShape]
-	g.buf = s.pack(g.buf, g.machines[i], n, g.first+round*packSeconds)
-	if g.packet++; g.packet == 0 {
-		g.packet = 1
-	}
-	var head [8]byte
-	head[0] = 0x32
-	w := 1 + binary.PutUvarint(head[1:], uint64(2+len(g.topics[i])+2+len(g.buf))) // MQTT's length is a varint
-	_, _ = g.out.Write(binary.BigEndian.AppendUint16(head[:w], uint16(len(g.topics[i]))))
-	_, _ = g.out.Write(g.topics[i])
-	_, _ = g.out.Write([]byte{byte(g.packet >> 8), byte(g.packet)})
-	_, err := g.out.Write(g.buf)
-	if _, again := g.open[n]; !again {
-		g.open[n] = time.Now()
-	}
-	return err
-}
-
-// resend sends again what waits too long and says how many packs have no receipt.
-func (g *gateway) resend() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for n, at := range g.open {
-		if time.Since(at) > patience {
-			g.open[n] = time.Now()
-			g.resent++
-			_ = g.send(n)
-		}
-	}
-	_ = g.out.Flush()
-	return len(g.open)
-}
-
-// read takes what the broker sends until the connection is closed.
-func (g *gateway) read() error {
-	defer g.room.Broadcast()
-	defer g.lost.Store(true)
-	r := bufio.NewReaderSize(g.conn, 8<<10)
-	var body []byte
-	for {
-		kind, err := r.ReadByte()
-		if err != nil {
-			return err
-		}
-		n, err := binary.ReadUvarint(r)
-		if err != nil {
-			return err
-		}
-		body = slices.Grow(body[:0], int(n))[:n]
-		if _, err := io.ReadFull(r, body); err != nil {
-			return err
-		}
-		if kind&0xf0 == 0x30 {
-			if err := g.publish(kind, body); err != nil {
-				fmt.Fprintln(os.Stderr, "benchingest:", err)
-			}
-		}
-	}
-}
-
-// publish takes a receipt and acknowledges it.
-func (g *gateway) publish(kind byte, body []byte) error {
-	at := 2 + int(binary.BigEndian.Uint16(body))
-	var id []byte
-	if kind&0x06 != 0 {
-		id = body[at : at+2]
-		at += 2
-	}
-	receipt, err := wire.DecodeReceipt(body[at:])
-	if err != nil {
-		return err
-	}
-	now := time.Now()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	done := func(seq uint64) {
-		n := seq - markSeq
-		if sent, ok := g.open[n]; ok {
-			delete(g.open, n)
-			g.delays = append(g.delays, float64(now.Sub(sent).Microseconds())/1000)
-			g.last = now
-		}
-	}
-	for _, s := range receipt.Stored {
-		for seq := s[0]; seq <= s[1]; seq++ {
-			done(seq)
-		}
-	}
-	for _, s := range receipt.Refused {
-		g.refused++
-		done(s.Seq)
-	}
-	if id != nil {
-		_, _ = g.out.Write([]byte{0x40, 2, id[0], id[1]})
-		if err := g.out.Flush(); err != nil {
-			return err
-		}
-	}
-	g.room.Broadcast()
-	return nil
-}
-
-func appendString(b []byte, s string) []byte {
-	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...)
-}
-
-func packet(kind byte, body []byte) []byte {
-	return append(binary.AppendUvarint([]byte{kind}, uint64(len(body))), body...)
 }
 
 // generateCommand is the generator's own process: the load as JSON in the argument, the outcome as JSON on standard

@@ -81,8 +81,8 @@ func (o outcome) perMillion(name string) float64 {
 }
 
 func (o outcome) print(title string) {
-	fmt.Printf("%-16s %7.3f Mvalues/s  receipt p50 %5.0f ms p99 %5.0f ms  packs %d, sent again %d, refused %d, lost values %d\n",
-		title, o.Rates/1e6, o.P50Ms, o.P99Ms, o.Packs, o.Resent, o.Refused, o.Lost)
+	fmt.Printf("%-16s %7.3f Mvalues/s  receipt p50 %5.0f ms p99 %5.0f ms  packs %d, sent again %d, connected again %d, refused %d, lost values %d\n",
+		title, o.Rates/1e6, o.P50Ms, o.P99Ms, o.Packs, o.Resent, o.Reconnected, o.Refused, o.Lost)
 	for _, name := range []string{"generator", "broker", "ingest", "analytics", "influxd"} {
 		if c, ok := o.Costs[name]; ok {
 			fmt.Printf("  %-10s %6.2f CPU s  %5.3f s/Mvalue  peak %4.0f MB\n", name, c.CPU, o.perMillion(name), c.PeakMB)
@@ -146,7 +146,7 @@ func country(ctx context.Context, s settings) error {
 }
 
 func growth(ctx context.Context, s settings) error {
-	fmt.Println("machines ingests Mvalues/s ingest_s/Mvalue broker_s/Mvalue influxd_s/Mvalue ingest_MB p99_ms lost")
+	fmt.Println("machines ingests Mvalues/s ingest_s/Mvalue broker_s/Mvalue influxd_s/Mvalue ingest_MB p99_ms connected_again lost")
 	for _, row := range [][2]int{{1000, 1}, {5000, 1}, {20_000, 1}, {1000, 2}, {1000, 3}, {20_000, 3}} {
 		s.Load.Gateways, s.Load.Machines, s.Ingests = row[0]/20, 20, row[1]
 		s.Load.Window = max(10_000/s.Load.Gateways, 1)
@@ -154,8 +154,8 @@ func growth(ctx context.Context, s settings) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%8d %7d %9.3f %15.3f %15.3f %16.3f %9.0f %6.0f %d\n", row[0], row[1], o.Rates/1e6,
-			o.perMillion("ingest"), o.perMillion("broker"), o.perMillion("influxd"), o.Costs["ingest"].PeakMB, o.P99Ms, o.Lost)
+		fmt.Printf("%8d %7d %9.3f %15.3f %15.3f %16.3f %9.0f %6.0f %15d %d\n", row[0], row[1], o.Rates/1e6,
+			o.perMillion("ingest"), o.perMillion("broker"), o.perMillion("influxd"), o.Costs["ingest"].PeakMB, o.P99Ms, o.Reconnected, o.Lost)
 	}
 	return nil
 }

@@ -1,0 +1,342 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"karkhana/internal/wire"
+)
+
+const (
+	patience     = 20 * time.Second // a pack without receipt is sent again
+	pingAfter    = 20 * time.Second // of silence; the broker is told 60 s
+	writeTimeout = 30 * time.Second // of a broker that takes nothing any more
+	reconnect    = 100 * time.Millisecond
+	reconnectMax = 2 * time.Second
+)
+
+// gateway plays one gateway: an MQTT connection that is made again when it breaks, and packs that are kept until their
+// receipt and sent again after that.
+type gateway struct {
+	load     load
+	number   int
+	history  bool
+	topics   [][]byte // by machine
+	machines []machine
+	shapes   []shape
+	first    int64      // second of each machine's first pack
+	broken   *sync.Once // for the first broken connection of all
+
+	mu          sync.Mutex
+	room        *sync.Cond // a receipt has come
+	conn        net.Conn
+	out         *bufio.Writer // nil while there is no connection
+	connected   time.Time
+	wrote       time.Time
+	buf         []byte
+	packet      uint16
+	next        uint64 // packs made
+	open        map[uint64]sending
+	delays      []float64 // ms
+	resent      int64
+	refused     int64
+	reconnected int64
+	last        time.Time
+}
+
+// sending says when a pack without receipt was made, and when it was last sent.
+type sending struct{ made, sent time.Time }
+
+func newGateway(l load, number int, sh []shape, broken *sync.Once) *gateway {
+	g := &gateway{load: l, number: number, broken: broken, shapes: sh, open: map[uint64]sending{}, history: number < l.History}
+	g.room = sync.NewCond(&g.mu)
+	lane := wire.LaneLive
+	if g.history {
+		lane = wire.LaneHistory
+	}
+	for i := range l.Machines {
+		m := machineAt(number, i)
+		g.machines = append(g.machines, m)
+		g.topics = append(g.topics, []byte(wire.PackTopic(m.site, gatewayID, m.id, lane)))
+	}
+	g.first = time.Now().Unix() - 600_000 // far enough back for any number of packs
+	if l.PerS > 0 && !g.history {
+		g.first = time.Now().Unix() - packSeconds
+	}
+	return g
+}
+
+// connect signs in, subscribes to receipts and waits for the broker's answers.
+func (g *gateway) connect(ctx context.Context) error {
+	d := net.Dialer{Timeout: 10 * time.Second}
+	conn, err := d.DialContext(ctx, "tcp", g.load.Broker)
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	site := siteName(g.number)
+	hello := []byte{0, 4, 'M', 'Q', 'T', 'T', 4, 0xc2, 0, 60} // clean session, user, password, keep-alive 60 s
+	for _, s := range []string{site + "_" + gatewayID, gatewayUser(g.number), benchKey} {
+		hello = appendString(hello, s)
+	}
+	sub := appendString([]byte{0, 1}, wire.ReceiptTopic(site, gatewayID))
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	_, err = conn.Write(slices.Concat(packet(0x10, hello), packet(0x82, append(sub, byte(g.load.QoS)))))
+	var answer [9]byte // CONNACK, SUBACK; nothing else comes before them on a clean session
+	if err == nil {
+		_, err = io.ReadFull(conn, answer[:])
+	}
+	if err != nil || answer[3] != 0 || answer[8] > 1 {
+		_ = conn.Close()
+		return fmt.Errorf("gateway %d is refused by the broker: % x %w", g.number, answer, errors.Join(err))
+	}
+	_ = conn.SetDeadline(time.Time{})
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.conn, g.out = conn, bufio.NewWriterSize(impatient{conn}, 16<<10)
+	g.connected = time.Now()
+	g.wrote = g.connected
+	return nil
+}
+
+// impatient is a connection whose writes fail when the broker takes nothing for long.
+type impatient struct{ net.Conn }
+
+func (c impatient) Write(b []byte) (int, error) {
+	_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
+	return c.Conn.Write(b)
+}
+
+// run takes what the broker sends until ctx ends. A connection that breaks is made again, and what has no receipt is
+// sent again at once, oldest first, as a gateway does.
+func (g *gateway) run(ctx context.Context) {
+	for first := true; ; first = false {
+		g.mu.Lock()
+		conn, connected := g.conn, g.connected
+		g.mu.Unlock()
+		stopClose := context.AfterFunc(ctx, func() { _ = conn.Close() })
+		var again sync.WaitGroup
+		if !first {
+			again.Go(func() { g.resend(connected) })
+		}
+		err := g.read(conn)
+		_ = conn.Close()
+		stopClose()
+		again.Wait()
+		g.mu.Lock()
+		g.out = nil
+		g.mu.Unlock()
+		if ctx.Err() != nil {
+			return
+		}
+		g.broken.Do(func() {
+			fmt.Fprintf(os.Stderr, "benchingest: the first connection that broke: gateway %d: %v\n", g.number, err)
+		})
+		for wait := reconnect; ; wait = min(2*wait, reconnectMax) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(wait):
+			}
+			if g.connect(ctx) == nil {
+				break
+			}
+		}
+		g.mu.Lock()
+		g.reconnected++
+		g.mu.Unlock()
+	}
+}
+
+// flood keeps window packs without receipt on the way.
+func (g *gateway) flood(ctx context.Context, window int) {
+	defer context.AfterFunc(ctx, g.room.Broadcast)()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for ctx.Err() == nil {
+		if len(g.open) >= window {
+			g.flush()
+			g.room.Wait()
+			continue
+		}
+		g.send(g.next)
+		g.next++
+	}
+	g.flush()
+}
+
+// sendNext makes the next pack and sends it.
+func (g *gateway) sendNext() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.send(g.next)
+	g.next++
+	g.flush()
+}
+
+// send writes pack n, which waits for the next connection when there is none; the lock is held. The same n gives the
+// same pack. A connection that fails is left to its reader.
+func (g *gateway) send(n uint64) {
+	now := time.Now()
+	s, again := g.open[n]
+	if !again {
+		s.made = now
+	}
+	s.sent = now
+	g.open[n] = s
+	if g.out == nil {
+		return
+	}
+	i := int(n % uint64(len(g.machines)))
+	round := int64(n / uint64(len(g.machines)))
+	sh := &g.shapes[(n+uint64(g.number))%packsPerShape]
+	g.buf = sh.pack(g.buf, g.machines[i], n, g.first+round*packSeconds)
+	if g.packet++; g.packet == 0 {
+		g.packet = 1
+	}
+	var head [8]byte
+	head[0] = 0x32
+	w := 1 + binary.PutUvarint(head[1:], uint64(2+len(g.topics[i])+2+len(g.buf))) // MQTT's length is a varint
+	_, _ = g.out.Write(binary.BigEndian.AppendUint16(head[:w], uint16(len(g.topics[i]))))
+	_, _ = g.out.Write(g.topics[i])
+	_, _ = g.out.Write([]byte{byte(g.packet >> 8), byte(g.packet)})
+	_, _ = g.out.Write(g.buf) // its error stays with the writer and comes back from flush
+	g.wrote = now
+}
+
+// flush writes out what send has buffered, and ends a connection that fails; the lock is held.
+func (g *gateway) flush() {
+	if g.out != nil && g.out.Flush() != nil {
+		_ = g.conn.Close()
+	}
+}
+
+// waits says whether packs have no receipt.
+func (g *gateway) waits() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.open) > 0
+}
+
+// resend sends again what was last sent before a time.
+func (g *gateway) resend(before time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.out == nil {
+		return
+	}
+	var late []uint64
+	for n, s := range g.open {
+		if s.sent.Before(before) {
+			late = append(late, n)
+		}
+	}
+	slices.Sort(late)
+	for _, n := range late {
+		g.resent++
+		g.send(n)
+	}
+	if time.Since(g.wrote) > pingAfter {
+		_, _ = g.out.Write(packet(0xc0, nil))
+		g.wrote = time.Now()
+	}
+	g.flush()
+}
+
+// repeat looks after packs that wait too long, and connections that are silent, until ctx ends.
+func repeat(ctx context.Context, gws []*gateway) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, g := range gws {
+			g.resend(time.Now().Add(-patience))
+		}
+	}
+}
+
+// read takes what the broker sends until the connection ends.
+func (g *gateway) read(conn net.Conn) error {
+	r := bufio.NewReaderSize(conn, 8<<10)
+	var body []byte
+	for {
+		kind, err := r.ReadByte()
+		if err != nil {
+			return err
+		}
+		n, err := binary.ReadUvarint(r)
+		if err != nil {
+			return err
+		}
+		body = slices.Grow(body[:0], int(n))[:n]
+		if _, err := io.ReadFull(r, body); err != nil {
+			return err
+		}
+		if kind&0xf0 == 0x30 {
+			if err := g.publish(kind, body); err != nil {
+				fmt.Fprintln(os.Stderr, "benchingest:", err)
+			}
+		}
+	}
+}
+
+// publish takes a receipt and acknowledges it.
+func (g *gateway) publish(kind byte, body []byte) error {
+	at := 2 + int(binary.BigEndian.Uint16(body))
+	var id []byte
+	if kind&0x06 != 0 {
+		id = body[at : at+2]
+		at += 2
+	}
+	receipt, err := wire.DecodeReceipt(body[at:])
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	done := func(seq uint64) {
+		n := seq - markSeq
+		if s, ok := g.open[n]; ok {
+			delete(g.open, n)
+			g.delays = append(g.delays, float64(now.Sub(s.made).Microseconds())/1000)
+			g.last = now
+		}
+	}
+	for _, s := range receipt.Stored {
+		for seq := s[0]; seq <= s[1]; seq++ {
+			done(seq)
+		}
+	}
+	for _, s := range receipt.Refused {
+		g.refused++
+		done(s.Seq)
+	}
+	if id != nil && g.out != nil {
+		_, _ = g.out.Write([]byte{0x40, 2, id[0], id[1]})
+		g.flush()
+	}
+	g.room.Broadcast()
+	return nil
+}
+
+func appendString(b []byte, s string) []byte {
+	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...)
+}
+
+func packet(kind byte, body []byte) []byte {
+	return append(binary.AppendUvarint([]byte{kind}, uint64(len(body))), body...)
+}
