@@ -22,6 +22,7 @@ type adminCmd struct {
 	CardHash    cardHashCmd    `cmd:"" help:"Print the hash of a card for the site file."`
 	Quarantine  quarantineCmd  `cmd:"" help:"Look through the packs that could not be stored, try them again or throw them away."`
 	Suggest     suggestCmd     `cmd:"" help:"Suggest the thresholds of a machine from its history. Changes nothing."`
+	Confirm     confirmCmd     `cmd:"" help:"Confirm thresholds of a machine from a day on, or keep the present ones. Ends an alarm of drift."`
 	Apply       applyCmd       `cmd:"" help:"Check a site file and apply it whole: machines, settings, gateways, groups, cards, tariffs."`
 }
 

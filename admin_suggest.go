@@ -40,12 +40,7 @@ func (c suggestCmd) Run(e *env) error {
 		return err
 	}
 	now := time.Now()
-	var present registry.Settings
-	for i, r := range rows {
-		if i == 0 || r.ValidFromMs <= now.UnixMilli() {
-			present = r
-		}
-	}
+	present := learn.InForce(rows, now.UnixMilli())
 	s, knownMs, err := learn.Machine(e.ctx, store, c.Site, c.Machine, present, now.Add(-c.For).UnixMilli(), now.UnixMilli())
 	if err != nil {
 		return err
@@ -72,7 +67,7 @@ func (c suggestCmd) Run(e *env) error {
 		if s.PulseMs > 0 {
 			pulse = fmt.Sprintf(", pulse: %ds", s.PulseMs/1000)
 		}
-		fmt.Fprintf(&out, "suggested, for a person to confirm (page of the machine, or the site file):\n  - {from: %s, idle_above: %g, run_above: %g%s}\n",
+		fmt.Fprintf(&out, "suggested, for a person to confirm (page of the machine, admin confirm, or the site file):\n  - {from: %s, idle_above: %g, run_above: %g%s}\n",
 			now.Format(time.DateOnly), s.IdleAbove, s.RunAbove, pulse)
 	}
 	_, err = fmt.Fprint(e.out, out.String())

@@ -77,13 +77,7 @@ func (a *API) settingsAt(ctx context.Context, site, machine string, ms int64) (r
 	if err != nil {
 		return registry.Settings{}, false, a.fail(ctx, "read the settings", err)
 	}
-	var out registry.Settings
-	for i, r := range rows {
-		if i == 0 || r.ValidFromMs <= ms {
-			out = r
-		}
-	}
-	return out, len(rows) > 0, nil
+	return learn.InForce(rows, ms), len(rows) > 0, nil
 }
 
 func (a *API) suggestThresholds(ctx context.Context, in *suggestionInput) (*suggestionOutput, error) {
@@ -141,34 +135,24 @@ func (a *API) confirmThresholds(ctx context.Context, in *confirmInput) (*confirm
 		return nil, err
 	}
 	now, b := a.now(), in.Body
-	switch {
-	case b.IdleAbove > b.RunAbove:
-		return nil, problem(http.StatusUnprocessableEntity, "idle_above (%v) lies above run_above (%v); a machine idles on less than it runs on", b.IdleAbove, b.RunAbove)
-	case b.ValidFrom.Year() < 2000 || b.ValidFrom.After(now.AddDate(1, 0, 0)):
-		return nil, problem(http.StatusUnprocessableEntity, "valid_from is %s; give a time from 2000 to a year from now", b.ValidFrom.Format(time.RFC3339))
-	}
-	s, _, err := a.settingsAt(ctx, in.Site, in.Machine, b.ValidFrom.UnixMilli())
+	rows, err := a.reg.SettingsAt(ctx, in.Site, in.Machine)
 	if err != nil {
-		return nil, err
+		return nil, a.fail(ctx, "read the settings", err)
 	}
-	if !s.HasThresholds() {
+	if !learn.InForce(rows, b.ValidFrom.UnixMilli()).HasThresholds() {
 		return nil, problem(http.StatusConflict, "%v", learn.ErrNoThresholds)
 	}
-	s.ValidFromMs, s.IdleAbove, s.RunAbove, s.PulseMs = b.ValidFrom.UnixMilli(), b.IdleAbove, b.RunAbove, int64(b.PulseS*1000)
-	if s.Signal == "" {
-		s.Signal = quantity.Power
-	}
-	if s.ReportMs == 0 {
-		s.ReportMs, s.Hysteresis, s.DwellOffMs, s.DwellIdleMs, s.DwellRunMs = 1000, 0.1, 60_000, 120_000, 60_000
-	}
+	s := learn.Row(rows, b.ValidFrom.UnixMilli(), b.IdleAbove, b.RunAbove, int64(b.PulseS*1000))
 	c := registry.Confirmed{
 		Site: in.Site, Machine: in.Machine, ValidFromMs: s.ValidFromMs, ConfirmedMs: now.UnixMilli(), Author: caller(ctx).name,
 		Signal: s.Signal, FromMs: b.LearntFrom.UnixMilli(), ToMs: b.LearntTo.UnixMilli(),
 	}
-	for _, x := range b.Classes {
-		c.Classes = append(c.Classes, registry.ThresholdClass{State: x.State, Centre: x.Centre, Share: x.Share})
+	c.Classes = learn.Classed(b.Classes)
+	err = a.reg.ConfirmThresholds(ctx, s, c)
+	if _, ok := errors.AsType[*registry.SettingsFault](err); ok {
+		return nil, problem(http.StatusUnprocessableEntity, "%v", err)
 	}
-	if err := a.reg.ConfirmThresholds(ctx, s, c); err != nil {
+	if err != nil {
 		return nil, a.fail(ctx, "confirm the thresholds", err)
 	}
 	var out confirmOutput

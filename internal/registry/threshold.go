@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // ThresholdClass is one state as it showed when thresholds were confirmed.
@@ -27,11 +28,9 @@ type Confirmed struct {
 }
 
 // ConfirmThresholds writes a dated row of settings with the thresholds of s, what it was learnt from, and an entry of the
-// audit log, in one transaction; the machine is rebuilt from the row's date on.
+// audit log, in one transaction; the machine is rebuilt from the row's date on. Thresholds that can't tell states apart, a date
+// that nobody means and one before other settings of the machine are refused with a *SettingsFault each.
 func (d *DB) ConfirmThresholds(ctx context.Context, s Settings, c Confirmed) error {
-	if !(s.IdleAbove > 0 && s.IdleAbove <= s.RunAbove) {
-		return fmt.Errorf("registry: thresholds of %s/%s: idle from %v and run from %v: want 0 < idle ≤ run", c.Site, c.Machine, s.IdleAbove, s.RunAbove)
-	}
 	return d.tx(ctx, "confirm thresholds of "+c.Site+"/"+c.Machine, func(tx *sql.Tx) error {
 		if err := lock(ctx, tx, "audit"); err != nil {
 			return err
@@ -42,6 +41,13 @@ func (d *DB) ConfirmThresholds(ctx context.Context, s Settings, c Confirmed) err
 		}
 		if !slices.ContainsFunc(old, func(m Machine) bool { return m.ID == c.Machine }) {
 			return fmt.Errorf("machine %s/%s: %w", c.Site, c.Machine, ErrNotFound)
+		}
+		rows, err := settings(ctx, tx, c.Site, c.Machine)
+		if err != nil {
+			return err
+		}
+		if err := confirmFaults(s, rows, c.ConfirmedMs); err != nil {
+			return err
 		}
 		a := &applying{tx: tx, site: c.Site, author: c.Author, nowMs: c.ConfirmedMs}
 		if err := a.applySettings(ctx, c.Machine, true, []Settings{s}); err != nil {
@@ -60,8 +66,26 @@ func (d *DB) ConfirmThresholds(ctx context.Context, s Settings, c Confirmed) err
 		if err != nil {
 			return fmt.Errorf("what was confirmed: %w", err)
 		}
+		if err := endDrift(ctx, tx, s, c); err != nil {
+			return err
+		}
 		return touch(ctx, tx, a.touched)
 	})
+}
+
+// RuleThresholdDrift is the alarm that a machine's thresholds no longer fit what it does; confirming thresholds ends it.
+const RuleThresholdDrift = "threshold-drift"
+
+func endDrift(ctx context.Context, tx *sql.Tx, s Settings, c Confirmed) error {
+	note := fmt.Sprintf("idle_above %g, run_above %g, from %s", s.IdleAbove, s.RunAbove, time.UnixMilli(s.ValidFromMs).UTC().Format(time.RFC3339))
+	_, err := tx.ExecContext(ctx, `
+		UPDATE alarm SET active = FALSE, cleared_ms = $4, state = 'resolved', resolved_ms = $4, resolved_by = $5, note = $6
+		WHERE site = $1 AND machine = $2 AND rule = $3 AND state <> 'resolved'`,
+		c.Site, c.Machine, RuleThresholdDrift, c.ConfirmedMs, clean(c.Author), note)
+	if err != nil {
+		return fmt.Errorf("end the alarm %s: %w", RuleThresholdDrift, err)
+	}
+	return nil
 }
 
 // ConfirmedThresholds returns what was confirmed of a machine, newest settings first.

@@ -87,8 +87,7 @@ func (r *reader) settings(at config.Path, s settings) registry.Settings {
 	if s.From != "" {
 		out.ValidFromMs = r.date(at.Then("from"), s.From)
 	}
-	r.oneOf("signal", at.Then("signal"), s.Signal, registry.Signals)
-	r.thresholds(at, s)
+	r.thresholds(at, s, out)
 	r.times(at, s)
 	r.alarms(at.Then("alarms"), s)
 	r.phases(at.Then("phases"), s.Phases)
@@ -135,33 +134,19 @@ func (r *reader) fillSettings(at config.Path, s *settings) {
 	}
 }
 
-func (r *reader) thresholds(at config.Path, s settings) {
-	if isStatus(s.Signal) {
-		return
-	}
-	unit := ""
-	if q, ok := quantity.Get(s.Signal); ok {
-		unit = " " + q.Unit
-	}
-	positive := true
-	for _, t := range []struct {
-		key   string
-		value float64
-	}{{"idle_above", s.IdleAbove}, {"run_above", s.RunAbove}} {
-		switch {
-		case !r.src.Has(at.Then(t.key)...):
-			r.fault(at, "%s is missing; it is the %s at which the state begins (equal idle_above and run_above: no state idle)", t.key, s.Signal)
-			positive = false
-		case t.value <= 0:
-			r.fault(at.Then(t.key), "%s is %v%s; it must be above 0, else a machine that stands would count", t.key, t.value, unit)
-			positive = false
+// thresholds finds what is missing here and what is wrong with the values where the API and the command line do, too.
+func (r *reader) thresholds(at config.Path, s settings, row registry.Settings) {
+	missing := map[string]bool{}
+	for _, key := range []string{"idle_above", "run_above"} {
+		if !isStatus(s.Signal) && !r.src.Has(at.Then(key)...) {
+			missing[key] = true
+			r.fault(at, "%s is missing; it is the %s at which the state begins (equal idle_above and run_above: no state idle)", key, s.Signal)
 		}
 	}
-	if positive && s.IdleAbove > s.RunAbove {
-		r.fault(at.Then("idle_above"), "idle_above (%v%s) lies above run_above (%v%s); a machine idles on less than it runs on", s.IdleAbove, unit, s.RunAbove, unit)
-	}
-	if s.Hysteresis < 0 || s.Hysteresis >= 1 {
-		r.fault(at.Then("hysteresis"), "hysteresis is %v; give the part of the threshold, 0 up to (not including) 1, usually 0.1", s.Hysteresis)
+	for _, f := range row.ThresholdFaults() {
+		if !missing[f.Key] {
+			r.fault(at.Then(f.Key), "%s", f.Text)
+		}
 	}
 }
 
