@@ -103,11 +103,12 @@ type mqttLane struct {
 // serve connects, subscribes and waits until the connection is lost or ctx ends. served says whether it got so far.
 func (l *mqttLane) serve(ctx context.Context) (served bool, err error) {
 	lost := make(chan error, 1)
-	e := &epoch{open: map[uint16]struct{}{}}
+	// A packet identifier stays in use until its message is acknowledged (MQTT 3.1.1 §2.3.1).
+	held := newUnacknowledged[uint16]()
 	l.opts.SetConnectionLostHandler(func(_ mqtt.Client, err error) { lost <- err })
 	conn, cancel := context.WithCancel(ctx)
 	defer cancel()
-	l.opts.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) { l.take(conn, e, m) })
+	l.opts.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) { l.take(conn, held, m) })
 	client := mqtt.NewClient(l.opts)
 	defer func() {
 		cancel() // a handler that waits for room must not hold up the end
@@ -160,51 +161,28 @@ func (l *mqttLane) connection() mqtt.Client {
 }
 
 // take puts a message into the intake. It blocks while that is full, which stops the reading from the broker.
-func (l *mqttLane) take(ctx context.Context, e *epoch, m mqtt.Message) {
+func (l *mqttLane) take(ctx context.Context, held *unacknowledged[uint16], m mqtt.Message) {
 	if l.status(m.Topic(), m.Payload(), m.Retained()) {
 		m.Ack()
 		return
 	}
-	if m.Qos() > 0 && !e.note(m.MessageID()) {
+	if m.Qos() > 0 && !held.note(m.MessageID()) {
 		return // sent again while we still hold it: the one acknowledgement will do
 	}
-	l.intake.put(ctx, &delivery{topic: m.Topic(), payload: m.Payload(), broker: mqttHandle{m, e}})
+	l.intake.put(ctx, &delivery{topic: m.Topic(), payload: m.Payload(), broker: mqttHandle{m, held}})
 }
 
 type mqttHandle struct {
-	m mqtt.Message
-	e *epoch
+	m    mqtt.Message
+	held *unacknowledged[uint16]
 }
 
 func (h mqttHandle) acknowledge() {
-	h.e.forget(h.m.MessageID())
+	h.held.forget(h.m.MessageID())
 	h.m.Ack()
 }
 
-func (h mqttHandle) drop() { h.e.forget(h.m.MessageID()) }
-
-// epoch is the set of messages of one connection that are not acknowledged. A packet identifier stays in use until
-// then (MQTT 3.1.1 §2.3.1), so the same one again is the same message again.
-type epoch struct {
-	mu   sync.Mutex
-	open map[uint16]struct{}
-}
-
-func (e *epoch) note(id uint16) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if _, held := e.open[id]; held {
-		return false
-	}
-	e.open[id] = struct{}{}
-	return true
-}
-
-func (e *epoch) forget(id uint16) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.open, id)
-}
+func (h mqttHandle) drop() { h.held.forget(h.m.MessageID()) }
 
 func wait(ctx context.Context, t mqtt.Token) error {
 	select {

@@ -112,7 +112,7 @@ func (s *natsSource) serve(ctx context.Context) (served bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("jetstream: %w", err)
 	}
-	e := &sequences{open: map[uint64]struct{}{}}
+	held := newUnacknowledged[uint64]() // by number in the stream
 	kinds := kinds()
 	for i := range kinds {
 		for _, l := range s.in.lanes {
@@ -137,7 +137,7 @@ func (s *natsSource) serve(ctx context.Context) (served bool, err error) {
 	var g errgroup.Group
 	for i, k := range kinds {
 		g.Go(func() error {
-			err := s.take(ctx, iterators[i], k, e)
+			err := s.take(ctx, iterators[i], k, held)
 			cancel(err) // one lane alone is no service
 			return err
 		})
@@ -209,7 +209,7 @@ func (s *natsSource) pull(ctx context.Context, js jetstream.JetStream, k pulled)
 }
 
 // take puts messages into the intake until ctx ends or the connection is lost. It blocks while the intake is full.
-func (s *natsSource) take(ctx context.Context, it jetstream.MessagesContext, k pulled, e *sequences) error {
+func (s *natsSource) take(ctx context.Context, it jetstream.MessagesContext, k pulled, held *unacknowledged[uint64]) error {
 	for {
 		m, err := it.Next()
 		if err != nil {
@@ -228,8 +228,8 @@ func (s *natsSource) take(ctx context.Context, it jetstream.MessagesContext, k p
 		if err != nil {
 			continue // not from JetStream
 		}
-		h := natsHandle{m: m, sequence: meta.Sequence.Stream, e: e}
-		if !e.note(h.sequence) {
+		h := natsHandle{m: m, sequence: meta.Sequence.Stream, held: held}
+		if !held.note(h.sequence) {
 			continue // sent again while we still hold it: the one acknowledgement will do
 		}
 		if !k.intake.put(ctx, &delivery{topic: topic, payload: m.Data(), broker: h}) {
@@ -244,39 +244,17 @@ func (s *natsSource) take(ctx context.Context, it jetstream.MessagesContext, k p
 type natsHandle struct {
 	m        jetstream.Msg
 	sequence uint64
-	e        *sequences
+	held     *unacknowledged[uint64]
 }
 
 func (h natsHandle) acknowledge() {
 	_ = h.m.Ack()
-	h.e.forget(h.sequence)
+	h.held.forget(h.sequence)
 }
 
 func (h natsHandle) drop() {
 	_ = h.m.Nak()
-	h.e.forget(h.sequence)
-}
-
-// sequences is the set of messages of one connection, by number in the stream, that are not acknowledged.
-type sequences struct {
-	mu   sync.Mutex
-	open map[uint64]struct{}
-}
-
-func (s *sequences) note(n uint64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, held := s.open[n]; held {
-		return false
-	}
-	s.open[n] = struct{}{}
-	return true
-}
-
-func (s *sequences) forget(n uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.open, n)
+	h.held.forget(h.sequence)
 }
 
 // retained takes the gateways' retained statuses, as an MQTT client gets them when it subscribes.
