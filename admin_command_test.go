@@ -72,10 +72,12 @@ func TestAdminCommand(t *testing.T) {
 		}, 30*time.Second, 10*time.Millisecond)
 		require.JSONEq(t, `{"from_ms":5}`, cmd.Body)
 		require.Equal(t, "asha", cmd.By)
-		require.NoError(t, db.CommandSentAt(t.Context(), "s", "gw-1", cmd.ID, 1))
+		claimed, err := db.ClaimCommand(t.Context(), cmd, 1)
+		require.NoError(t, err)
+		require.True(t, claimed)
 		require.Eventually(t, func() bool { return strings.Contains(out.String(), "sent (1), no answer yet") }, 30*time.Second, 10*time.Millisecond)
 		require.NoError(t, db.EndCommand(t.Context(), "s", "gw-1", cmd.ID, x.state, x.detail, 2))
-		err := <-ended
+		err = <-ended
 		if x.err == "" {
 			require.NoError(t, err)
 		} else {

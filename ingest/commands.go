@@ -20,7 +20,8 @@ import (
 // Commands is what the sending of commands and lists of cards asks of the registry.
 type Commands interface {
 	NextCommands(ctx context.Context) ([]registry.Command, error)
-	CommandSentAt(ctx context.Context, site, gateway string, id, atMs int64) error
+	ClaimCommand(ctx context.Context, c registry.Command, atMs int64) (bool, error)
+	UnclaimCommand(ctx context.Context, c registry.Command) error
 	EndCommand(ctx context.Context, site, gateway string, id int64, state registry.CommandState, detail string, atMs int64) error
 	SigningKey(ctx context.Context, site string) (ed25519.PrivateKey, error)
 	Sites(ctx context.Context) ([]registry.Site, error)
@@ -28,6 +29,8 @@ type Commands interface {
 	Gateway(ctx context.Context, site, id string) (registry.Gateway, error)
 	Cards(ctx context.Context, site string) ([]registry.Card, error)
 	AllowListVersion(ctx context.Context, site, digest string, nowMs int64) (int64, error)
+	ClaimList(ctx context.Context, site, gateway string, version, atMs, againMs int64) (bool, error)
+	UnclaimList(ctx context.Context, site, gateway string, version, atMs int64) error
 }
 
 var _ Commands = (*registry.DB)(nil)
@@ -43,7 +46,9 @@ const (
 )
 
 // commander brings commands and lists of cards to the gateways, through a broker that may lose everything: what it sends
-// and when follows from the registry alone, which holds what is wanted and what each gateway last said of itself.
+// and when follows from the registry alone, which holds what is wanted, what each gateway last said of itself and what was
+// sent when. Several ingest processes may do this at once: who claims a sending makes it, and when that process dies,
+// another one makes the next, which is due after resendCommand or resendList.
 type commander struct {
 	registry Commands
 	publish  func(topic string, payload []byte) bool // false: there is no connection
@@ -52,8 +57,7 @@ type commander struct {
 
 	keys      map[string]ed25519.PrivateKey // by site
 	lists     map[string]*siteList          // by site
-	listSent  map[gatewayID]listSending
-	looked    time.Time // when lists were last looked at
+	looked    time.Time                     // when lists were last looked at
 	saidFault string
 }
 
@@ -63,15 +67,10 @@ type siteList struct {
 	body    []byte
 }
 
-type listSending struct {
-	version int64
-	at      time.Time
-}
-
 func newCommander(r Commands, publish func(string, []byte) bool, log *slog.Logger, now func() time.Time) *commander {
 	return &commander{
 		registry: r, publish: publish, log: log, now: now,
-		keys: map[string]ed25519.PrivateKey{}, lists: map[string]*siteList{}, listSent: map[gatewayID]listSending{},
+		keys: map[string]ed25519.PrivateKey{}, lists: map[string]*siteList{},
 	}
 }
 
@@ -150,7 +149,7 @@ func (c *commander) follow(ctx context.Context, cmd registry.Command) error {
 		return nil
 	case obstacle != "":
 		return end(registry.CommandFailed, obstacle)
-	case cmd.SentMs != 0 && now-cmd.SentMs < resendCommand.Milliseconds():
+	case cmd.SentMs != 0 && max(now-cmd.SentMs, cmd.SentMs-now) < resendCommand.Milliseconds(): // far ahead: the clock was set back
 		return nil
 	}
 	payload, err := wire.Command{ID: cmd.ID, IssuedMs: cmd.QueuedMs, ExpiresMs: cmd.ExpiresMs, Kind: cmd.Kind, Body: []byte(cmd.Body)}.
@@ -158,10 +157,13 @@ func (c *commander) follow(ctx context.Context, cmd registry.Command) error {
 	if err != nil {
 		return end(registry.CommandFailed, err.Error())
 	}
-	if !c.publish(wire.CommandTopic(cmd.Site, cmd.Gateway), payload) {
-		return nil // no connection: at the next round
+	if mine, err := c.registry.ClaimCommand(ctx, cmd, now); err != nil || !mine {
+		return err
 	}
-	return c.registry.CommandSentAt(ctx, cmd.Site, cmd.Gateway, cmd.ID, now)
+	if !c.publish(wire.CommandTopic(cmd.Site, cmd.Gateway), payload) {
+		return c.registry.UnclaimCommand(ctx, cmd) // no connection: another process, or the next round
+	}
+	return nil
 }
 
 // overdue says why a command came to nothing.
@@ -255,11 +257,15 @@ func (c *commander) sendList(ctx context.Context, site string) error {
 	}
 	now := c.now()
 	for _, g := range gateways {
-		said, id := said(g), gatewayID{site, g.ID}
+		said := said(g)
 		if !g.Online || !said.Online || said.obstacle(key) != "" || said.AllowList == nil || said.AllowList.Version == list.version {
 			continue
 		}
-		if sent, ok := c.listSent[id]; ok && sent.version == list.version && now.Sub(sent.at) < resendList {
+		mine, err := c.registry.ClaimList(ctx, site, g.ID, list.version, now.UnixMilli(), resendList.Milliseconds())
+		if err != nil {
+			return err
+		}
+		if !mine {
 			continue
 		}
 		payload, err := wire.Command{ID: list.version, IssuedMs: now.UnixMilli(), Kind: wire.CommandAllowList, Body: list.body}.Sign(site, g.ID, key)
@@ -267,9 +273,8 @@ func (c *commander) sendList(ctx context.Context, site string) error {
 			return err
 		}
 		if !c.publish(wire.CommandTopic(site, g.ID), payload) {
-			return nil
+			return c.registry.UnclaimList(ctx, site, g.ID, list.version, now.UnixMilli())
 		}
-		c.listSent[id] = listSending{list.version, now}
 		c.log.Info("list of cards sent", "site", site, "gateway", g.ID, "version", list.version, "bytes", len(payload))
 	}
 	return nil

@@ -30,13 +30,18 @@ const (
 	postGW   = "gw-1"
 )
 
-func newPost(t *testing.T, cards ...string) *post {
+func newPost(t *testing.T) *post {
 	t.Helper()
-	db, err := registry.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "r.db"))
+	return newPostAt(t, "sqlite://"+filepath.Join(t.TempDir(), "r.db"))
+}
+
+func newPostAt(t *testing.T, url string) *post {
+	t.Helper()
+	db, err := registry.Open(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	p := &post{t: t, db: db, at: time.UnixMilli(1_795_000_000_000)}
-	p.apply(cards...)
+	p.apply()
 	p.key, err = db.SigningKey(t.Context(), postSite)
 	require.NoError(t, err)
 	p.c = newCommander(db, func(topic string, payload []byte) bool {

@@ -25,7 +25,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("karkhana/internal/pgtest.startServer.func1")) // the server lives as long as the tests
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -103,11 +103,22 @@ func (d *DB) NextCommands(ctx context.Context) ([]Command, error) {
 		ORDER BY site, gateway`)
 }
 
-// CommandSentAt notes a sending. A command that has ended meanwhile stays as it is.
-func (d *DB) CommandSentAt(ctx context.Context, site, gateway string, id, atMs int64) error {
-	_, err := d.exec(ctx, "note the sending of a command", `
+// ClaimCommand notes a sending that is about to be made. False: another process has sent the command since c was read, or
+// it has ended, and it must not be sent now.
+func (d *DB) ClaimCommand(ctx context.Context, c Command, atMs int64) (bool, error) {
+	n, err := d.exec(ctx, "claim the sending of a command", `
 		UPDATE command SET state = $5, sent_ms = $4, sendings = sendings + 1
-		WHERE site = $1 AND gateway = $2 AND id = $3 AND ended_ms = 0`, site, gateway, id, atMs, string(CommandSent))
+		WHERE site = $1 AND gateway = $2 AND id = $3 AND sendings = $6 AND ended_ms = 0`,
+		c.Site, c.Gateway, c.ID, atMs, string(CommandSent), c.Sendings)
+	return n == 1, err
+}
+
+// UnclaimCommand takes back a claim whose sending failed; c is the command as it was before.
+func (d *DB) UnclaimCommand(ctx context.Context, c Command) error {
+	_, err := d.exec(ctx, "take back the sending of a command", `
+		UPDATE command SET state = $5, sent_ms = $4, sendings = $6
+		WHERE site = $1 AND gateway = $2 AND id = $3 AND sendings = $6 + 1 AND ended_ms = 0`,
+		c.Site, c.Gateway, c.ID, c.SentMs, string(c.State), c.Sendings)
 	return err
 }
 
@@ -151,4 +162,22 @@ func (d *DB) AllowListVersion(ctx context.Context, site, digest string, nowMs in
 			RETURNING version`, site, max(nowMs, 1), digest).Scan(&version)
 	})
 	return version, err
+}
+
+// ClaimList notes that a gateway is about to be sent a version of the list of cards. False: it was sent that version less
+// than againMs ago, by this process or another one.
+func (d *DB) ClaimList(ctx context.Context, site, gateway string, version, atMs, againMs int64) (bool, error) {
+	n, err := d.exec(ctx, "claim the sending of a list of cards", `
+		UPDATE gateway SET list_version = $3, list_sent_ms = $4
+		WHERE site = $1 AND id = $2 AND (list_version <> $3 OR list_sent_ms <= $5 OR list_sent_ms >= $6)`,
+		site, gateway, version, atMs, atMs-againMs, atMs+againMs) // far in the future: the clock was set back
+	return n == 1, err
+}
+
+// UnclaimList takes back a claim of ClaimList whose sending failed.
+func (d *DB) UnclaimList(ctx context.Context, site, gateway string, version, atMs int64) error {
+	_, err := d.exec(ctx, "take back the sending of a list of cards", `
+		UPDATE gateway SET list_sent_ms = 0 WHERE site = $1 AND id = $2 AND list_version = $3 AND list_sent_ms = $4`,
+		site, gateway, version, atMs)
+	return err
 }

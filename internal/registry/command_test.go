@@ -30,9 +30,23 @@ func TestCommandLife(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []Command{a, c}, next, "the oldest of each gateway")
 
-		require.NoError(t, d.CommandSentAt(ctx, a.Site, a.Gateway, a.ID, 6_000_000))
-		require.NoError(t, d.CommandSentAt(ctx, a.Site, a.Gateway, a.ID, 6_010_000))
+		claim := func(c Command, atMs int64) bool {
+			ok, err := d.ClaimCommand(ctx, c, atMs)
+			require.NoError(t, err)
+			return ok
+		}
+		require.True(t, claim(a, 5_990_000))
+		require.NoError(t, d.UnclaimCommand(ctx, a))
 		got, err := d.Command(ctx, a.Site, a.Gateway, a.ID)
+		require.NoError(t, err)
+		require.Equal(t, a, got, "as before")
+		require.True(t, claim(a, 6_000_000))
+		require.False(t, claim(a, 6_000_001), "another was before us")
+		got, err = d.Command(ctx, a.Site, a.Gateway, a.ID)
+		require.NoError(t, err)
+		require.True(t, claim(got, 6_010_000))
+		require.NoError(t, d.UnclaimCommand(ctx, a))
+		got, err = d.Command(ctx, a.Site, a.Gateway, a.ID)
 		require.NoError(t, err)
 		require.Equal(t, CommandSent, got.State)
 		require.Equal(t, int64(2), got.Sendings)
@@ -40,7 +54,7 @@ func TestCommandLife(t *testing.T) {
 
 		require.NoError(t, d.EndCommand(ctx, a.Site, a.Gateway, a.ID, CommandDone, "read again\x00", 6_020_000))
 		require.NoError(t, d.EndCommand(ctx, a.Site, a.Gateway, a.ID, CommandExpired, "too late", 6_030_000))
-		require.NoError(t, d.CommandSentAt(ctx, a.Site, a.Gateway, a.ID, 6_040_000))
+		require.False(t, claim(got, 6_040_000))
 		got, err = d.Command(ctx, a.Site, a.Gateway, a.ID)
 		require.NoError(t, err)
 		require.Equal(t, CommandDone, got.State, "the first end stays")
@@ -118,5 +132,53 @@ func TestAllowListVersion(t *testing.T) {
 		require.Equal(t, int64(400), version("", 400), "the last card is gone: an empty list")
 		_, err := d.AllowListVersion(ctx, "nowhere", "a", 1)
 		require.Error(t, err)
+	})
+}
+
+// Of many processes that want to send the same at the same moment, one may.
+func TestOneClaims(t *testing.T) {
+	withSite(t, func(t *testing.T, d *DB) {
+		cmd, err := d.QueueCommand(t.Context(), command("reload"))
+		require.NoError(t, err)
+		for name, claim := range map[string]func() (bool, error){
+			"command": func() (bool, error) { return d.ClaimCommand(t.Context(), cmd, 6_000_000) },
+			"list":    func() (bool, error) { return d.ClaimList(t.Context(), cmd.Site, cmd.Gateway, 7, 6_000_000, 30_000) },
+		} {
+			var all sync.WaitGroup
+			won, errs := make([]bool, 8), make([]error, 8)
+			for i := range won {
+				all.Go(func() { won[i], errs[i] = claim() })
+			}
+			all.Wait()
+			count := 0
+			for i := range won {
+				require.NoError(t, errs[i])
+				if won[i] {
+					count++
+				}
+			}
+			require.Equal(t, 1, count, name)
+		}
+	})
+}
+
+func TestClaimList(t *testing.T) {
+	withSite(t, func(t *testing.T, d *DB) {
+		claim := func(version, atMs int64) bool {
+			ok, err := d.ClaimList(t.Context(), "jodhpur-cfc", "gw-1", version, atMs, 30_000)
+			require.NoError(t, err)
+			return ok
+		}
+		require.True(t, claim(1, 6_000_000))
+		require.False(t, claim(1, 6_029_999))
+		require.True(t, claim(1, 6_030_000))
+		require.True(t, claim(2, 6_030_001), "another version")
+		require.NoError(t, d.UnclaimList(t.Context(), "jodhpur-cfc", "gw-1", 2, 6_030_001))
+		require.True(t, claim(2, 6_030_002))
+		require.True(t, claim(2, 5_000_000), "the clock was set back")
+		require.False(t, claim(2, 4_990_000), "the clocks of two machines differ a little")
+		ok, err := d.ClaimList(t.Context(), "jodhpur-cfc", "nobody", 1, 1, 30_000)
+		require.NoError(t, err)
+		require.False(t, ok)
 	})
 }

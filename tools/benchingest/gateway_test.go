@@ -113,7 +113,7 @@ func TestGatewayConnectsAgain(t *testing.T) {
 			require.GreaterOrEqual(t, out.Resent, int64(5))
 			require.Greater(t, out.Packs, int64(10))
 			require.Len(t, s.stored, int(out.Packs), "each pack was stored")
-			require.Equal(t, int(out.Packs), len(s.seen))
+			require.Len(t, s.seen, int(out.Packs))
 			require.Zero(t, out.Refused)
 		})
 	}

@@ -1,0 +1,102 @@
+package ingest
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"karkhana/internal/pgtest"
+	"karkhana/internal/registry"
+	"karkhana/internal/wire"
+)
+
+// worker is one of several ingest processes: a commander with a connection of its own to the registry, and what it sent.
+type worker struct {
+	c     *commander
+	sent  int
+	down  bool // no connection to the broker
+	ended bool
+}
+
+// round lets seconds pass and all living workers work at the same moment; it returns how much they sent together.
+func round(t *testing.T, p *post, workers []*worker, seconds int) (sent int) {
+	t.Helper()
+	p.at = p.at.Add(time.Duration(seconds) * time.Second)
+	var all sync.WaitGroup
+	errs := make([]error, len(workers))
+	before := 0
+	for i, w := range workers {
+		before += w.sent
+		if !w.ended {
+			all.Go(func() { errs[i] = errors.Join(w.c.sendCommands(t.Context()), w.c.sendLists(t.Context())) })
+		}
+	}
+	all.Wait()
+	require.NoError(t, errors.Join(errs...))
+	for _, w := range workers {
+		sent += w.sent
+	}
+	return sent - before
+}
+
+// Several ingest processes share a registry: each command and each list of cards is sent by one of them, and what one
+// leaves undone another does.
+func TestSeveralIngestsSendACommandOnce(t *testing.T) {
+	for name, url := range map[string]func(t *testing.T) string{
+		"sqlite":   func(t *testing.T) string { return "sqlite://" + filepath.Join(t.TempDir(), "r.db") },
+		"postgres": func(t *testing.T) string { return pgtest.URL(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := url(t)
+			p := newPostAt(t, at)
+			workers := make([]*worker, 3)
+			for i := range workers {
+				db, err := registry.Open(t.Context(), at)
+				require.NoError(t, err)
+				t.Cleanup(func() { require.NoError(t, db.Close()) })
+				w := &worker{}
+				w.c = newCommander(db, func(string, []byte) bool {
+					if !w.down {
+						w.sent++
+					}
+					return !w.down
+				}, quiet(), func() time.Time { return p.at })
+				workers[i] = w
+			}
+			p.says(nil)
+			for range 5 {
+				cmd := p.queue(wire.CommandReload)
+				require.Equal(t, 1, round(t, p, workers, 1), "one sends it")
+				require.Zero(t, round(t, p, workers, 9))
+				require.Equal(t, 1, round(t, p, workers, 1), "lost, it seems")
+				require.Equal(t, int64(2), p.state(cmd).Sendings)
+				p.says(func(s *wire.Status) { s.Commands.Last = &wire.CommandOutcome{ID: cmd.ID, Done: true, OK: true} })
+				require.Zero(t, round(t, p, workers, 1))
+				require.Equal(t, registry.CommandDone, p.state(cmd).State)
+			}
+			p.apply(strings.Repeat("ab", 16))
+			require.Equal(t, 1, round(t, p, workers, 1), "one sends the list of cards")
+			require.Zero(t, round(t, p, workers, 29))
+			require.Equal(t, 1, round(t, p, workers, 1))
+
+			// One has no connection to the broker: another one sends, at once or at a next round.
+			cmd := p.queue(wire.CommandReload)
+			workers[0].down, workers[1].down = true, true
+			got := 0
+			for range 9 {
+				got += round(t, p, workers, 1)
+			}
+			require.Equal(t, 1, got)
+			require.Equal(t, int64(1), p.state(cmd).Sendings, "what could not be sent is not counted")
+
+			// The one that sent dies: another one sends again when it is due.
+			workers[0].down, workers[2].ended = false, true
+			require.Equal(t, 1, round(t, p, workers, 10))
+		})
+	}
+}
