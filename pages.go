@@ -14,10 +14,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"karkhana/analytics/session"
 	"karkhana/dashboards/api"
 	"karkhana/dashboards/web"
-	"karkhana/internal/electricity"
 	"karkhana/internal/registry"
 	"karkhana/internal/secret"
 	"karkhana/internal/tsdb"
@@ -73,7 +71,7 @@ func newPages(o pagesOptions) (*api.API, error) {
 	pages, err := api.New(api.Options{
 		Store: o.Store, Registry: o.Registry, Web: files, Version: version, Logger: o.Log,
 		Registerer: o.Metrics, Gatherer: o.Metrics, Now: time.Now, AnonymousRole: o.Anonymous, SessionKey: []byte(key), Broker: o.Broker,
-		BrokerCheck: o.BrokerCheck, Emissions: emissions(o.Registry),
+		BrokerCheck: o.BrokerCheck,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("pages: %w", err)
@@ -99,30 +97,5 @@ func serveHTTP(l net.Listener, srv *http.Server) func(context.Context) error {
 			err = errors.Join(err, served)
 		}
 		return err
-	}
-}
-
-// emissions gives the grid's emission factors of a site by time, from what its site file says.
-func emissions(reg *registry.DB) api.Emissions {
-	return func(ctx context.Context, id string) (func(int64) *session.GridFactor, error) {
-		site, err := reg.Site(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		zone, err := site.Location()
-		if err != nil {
-			return nil, err
-		}
-		config, err := reg.Electricity(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		return func(atMs int64) *session.GridFactor {
-			f, _ := config.Factor(electricity.YearOf(atMs, zone))
-			if f == nil {
-				return nil
-			}
-			return &session.GridFactor{MicroKgPerKWh: f.MicroKgPerKWh, Version: f.Version}
-		}, nil
 	}
 }

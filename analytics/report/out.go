@@ -55,12 +55,12 @@ func (p *Page) WriteCSV(out io.Writer) error {
 	return nil
 }
 
-// WritePDF sets the page on A4 across. The same page gives the same bytes.
+// WritePDF sets the page on A4, across unless it says otherwise. The same page gives the same bytes.
 func (p *Page) WritePDF(out io.Writer) error {
-	d := pdf.Document{Lang: p.Lang, Title: p.Title, Subtitle: p.Subtitle, Footer: p.footer, Page: p.pageWord, Wide: true}
+	d := pdf.Document{Lang: p.Lang, Title: p.Title, Subtitle: p.Subtitle, Footer: p.footer, Page: p.pageWord, Wide: !p.tall}
 	for _, part := range p.Parts {
 		b := pdf.Block{Heading: part.Heading, Paragraphs: part.Paragraphs}
-		if len(part.Columns) > 0 {
+		if len(part.Columns) > 0 && !part.tableOnly {
 			t := pdf.Table{Rows: part.Rows, Total: part.Total}
 			for _, c := range part.Columns {
 				t.Columns = append(t.Columns, pdf.Column{Head: c.Head, Right: c.Number})

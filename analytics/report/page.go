@@ -14,6 +14,7 @@ type Page struct {
 	Parts    []Part   `json:"parts" nullable:"false"`
 
 	footer, pageWord string
+	tall             bool // the paper stands upright
 }
 
 // Part is one part of a page: a heading, paragraphs and perhaps a table.
@@ -24,7 +25,8 @@ type Part struct {
 	Rows       [][]string `json:"rows" nullable:"false" doc:"As many cells as columns"`
 	Total      bool       `json:"total" doc:"The last row is a sum"`
 
-	raw [][]string // the rows for spreadsheets: plain numbers
+	raw       [][]string // the rows for spreadsheets: plain numbers
+	tableOnly bool       // the paper leaves the rows out
 }
 
 // Column is one column of a table.

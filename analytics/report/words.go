@@ -68,6 +68,9 @@ func (w *words) date(t time.Time) string { return t.In(w.zone).Format("02-01-200
 // moment is 22-11-2026 10:42 in the site's zone.
 func (w *words) moment(t time.Time) string { return t.In(w.zone).Format("02-01-2006 15:04") }
 
+// second is 22-11-2026 10:42:05 in the site's zone.
+func (w *words) second(t time.Time) string { return t.In(w.zone).Format("02-01-2006 15:04:05") }
+
 // since is the first day of a dated row.
 func (w *words) since(t *time.Time) string {
 	if t == nil {
@@ -95,6 +98,15 @@ func hundredths(n int64) cell {
 	whole, part := strconv.FormatInt(n/100, 10), fmt.Sprintf(".%02d", n%100)
 	return cell{sign + grouped(whole) + part, sign + whole + part}
 }
+
+// thousandths shows a whole number of thousandths with its unit: 1234567 is 1,234.567.
+func thousandths(n int64, of string) cell {
+	whole, part := strconv.FormatInt(n/1000, 10), fmt.Sprintf(".%03d", n%1000)
+	return cell{grouped(whole) + part + of, whole + part}
+}
+
+// unit puts a unit behind a figure for people.
+func unit(c cell, of string) cell { return cell{c.text + " " + of, c.raw} }
 
 // hours shows milliseconds as hours.
 func hours(ms int64) cell { return hundredths(halfUp(ms, hourMs/100)) }

@@ -45,8 +45,6 @@ type Options struct {
 	Broker Broker
 	// BrokerCheck says for /readyz what is wrong with ingest's connection to the broker; nil where ingest runs elsewhere.
 	BrokerCheck func(context.Context) error
-
-	Emissions Emissions // nil: job sheets say nothing of CO2
 }
 
 // API serves the pages, the JSON API and the live stream. Make it with New, serve Handler, and Run the live hub.
@@ -65,7 +63,6 @@ type API struct {
 	failures   *limiter
 	joining    *joining
 	broker     Broker
-	emissions  Emissions
 
 	gatherer prometheus.Gatherer
 	metrics  *metrics
@@ -108,7 +105,7 @@ func New(o Options) (*API, error) {
 	a := &API{
 		store: o.Store, reg: o.Registry, brokerCheck: o.BrokerCheck, web: o.Web, version: o.Version, log: o.Logger, now: o.Now, poll: o.Poll,
 		anonymous: o.AnonymousRole, sessionKey: o.SessionKey, failures: newLimiter(5, time.Minute),
-		joining: newJoining(), broker: o.Broker, emissions: o.Emissions,
+		joining: newJoining(), broker: o.Broker,
 		gatherer: o.Gatherer, metrics: m,
 	}
 	a.hub = newHub(a)
@@ -201,22 +198,30 @@ func (a *API) routes() error {
 	return nil
 }
 
-// suffixMux lets a path end in "{id}.csv", which net/http patterns can't say: inside, it is "{id}/csv".
+// suffixMux lets a path end in "{id}.csv" or "{id}.pdf", which net/http patterns can't say: inside, it is "{id}/csv".
 type suffixMux struct{ *http.ServeMux }
+
+// inner is the inner form of a path or pattern that ends in one of the suffixes.
+func (m *suffixMux) inner(path string) (string, bool) {
+	for _, suffix := range []string{"csv", "pdf"} {
+		if rest, ok := strings.CutSuffix(path, "."+suffix); ok {
+			return rest + "/" + suffix, true
+		}
+	}
+	return path, false
+}
 
 // HandleFunc registers pattern under its inner form.
 func (m *suffixMux) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
-	if rest, ok := strings.CutSuffix(pattern, ".csv"); ok {
-		pattern = rest + "/csv"
-	}
+	pattern, _ = m.inner(pattern)
 	m.ServeMux.HandleFunc(pattern, handler)
 }
 
 // ServeHTTP turns the outer form of a path into the inner one.
 func (m *suffixMux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if rest, ok := strings.CutSuffix(r.URL.Path, ".csv"); ok && strings.HasPrefix(rest, "/api/") {
+	if inner, ok := m.inner(r.URL.Path); ok && strings.HasPrefix(inner, "/api/") {
 		r2 := r.Clone(r.Context())
-		r2.URL.Path, r2.URL.RawPath = rest+"/csv", ""
+		r2.URL.Path, r2.URL.RawPath = inner, ""
 		r = r2
 	}
 	m.ServeMux.ServeHTTP(w, r)

@@ -3,20 +3,21 @@ package api
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"karkhana/analytics/report"
 	"karkhana/analytics/session"
+	"karkhana/internal/electricity"
 	"karkhana/internal/registry"
-	"karkhana/internal/wire"
 )
-
-// Emissions gives the grid's emission factor by time for a site; a nil function means that the site has none.
-type Emissions func(ctx context.Context, site string) (func(atMs int64) *session.GridFactor, error)
 
 // Job is a piece of work with a number.
 type Job struct {
@@ -26,7 +27,18 @@ type Job struct {
 	Group   string    `json:"group" doc:"Whose work it is; empty: not said"`
 	WeightG int64     `json:"weight_g" doc:"0: not weighed"`
 	Pieces  int64     `json:"pieces" doc:"0: not counted"`
+	Metal   string    `json:"metal" doc:"Of a furnace job: id of a metal of the site file; empty: not said"`
+	StartC  int64     `json:"start_c" doc:"°C it is heated from"`
+	EndC    int64     `json:"end_c" doc:"°C it is heated to"`
+	Author  string    `json:"author" doc:"Who entered it, or changed it last"`
 	Made    time.Time `json:"made"`
+}
+
+// Metal is a metal whose heats the site file has.
+type Metal struct {
+	ID    string        `json:"id"`
+	Name  registry.Name `json:"name"`
+	Pours int64         `json:"pours_c" doc:"°C at which it is poured"`
 }
 
 // JobInput is the path of one job.
@@ -37,7 +49,8 @@ type JobInput struct {
 
 type jobsOutput struct {
 	Body struct {
-		Jobs []Job `json:"jobs" nullable:"false" doc:"Newest first"`
+		Jobs   []Job   `json:"jobs" nullable:"false" doc:"Newest first"`
+		Metals []Metal `json:"metals" nullable:"false" doc:"Of the site file, in force now"`
 	}
 }
 
@@ -50,7 +63,10 @@ type saveJobInput struct {
 		Group   string `json:"group,omitempty" maxLength:"40"`
 		WeightG int64  `json:"weight_g,omitempty" minimum:"0" maximum:"1000000000"`
 		Pieces  int64  `json:"pieces,omitempty" minimum:"0" maximum:"1000000000"`
-		Card    string `json:"card,omitempty" maxLength:"32" doc:"Hash of a card that stands for the job from now on"`
+		Metal   string `json:"metal,omitempty" maxLength:"40" doc:"Of a furnace job: id of a metal of the site file"`
+		StartC  int64  `json:"start_c,omitempty" minimum:"-50" maximum:"3000" doc:"°C the metal is heated from"`
+		EndC    int64  `json:"end_c,omitempty" minimum:"0" maximum:"3000" doc:"°C it is heated to; above melting it is melted"`
+		Reason  string `json:"reason,omitempty" maxLength:"500" doc:"Why it is changed: needed for a job that is there"`
 	}
 }
 
@@ -58,7 +74,7 @@ type jobOutput struct{ Body Job }
 
 type jobSheetOutput struct{ Body session.JobSheet }
 
-type jobCSVInput struct {
+type jobFileInput struct {
 	JobInput
 	Lang string `query:"lang" enum:"hi,en" default:"hi" doc:"Language of the headings"`
 }
@@ -66,10 +82,15 @@ type jobCSVInput struct {
 type workInput struct {
 	JobInput
 	Body struct {
-		Machine string     `json:"machine" maxLength:"40"`
-		From    *time.Time `json:"from,omitempty" doc:"Left out: now"`
-		To      *time.Time `json:"to,omitempty" doc:"Left out: it goes on"`
+		WorkTime
 	}
+}
+
+// WorkTime is machine time of a job as a person gives it.
+type WorkTime struct {
+	Machine string     `json:"machine" maxLength:"40"`
+	From    *time.Time `json:"from,omitempty" doc:"Left out: now"`
+	To      *time.Time `json:"to,omitempty" doc:"Left out: it goes on"`
 }
 
 type workIDInput struct {
@@ -89,35 +110,42 @@ func (a *API) routeJobs() {
 			s, err := a.jobSheet(ctx, in)
 			return &jobSheetOutput{Body: s}, err
 		})
-	table := operation("get-job-csv", http.MethodGet, "/sites/{site}/jobs/{job}.csv", "Sheet of a job as a table for spreadsheets", "")
-	table = giving(table, "The table", "text/csv")
-	huma.Register(a.huma, table, func(ctx context.Context, in *jobCSVInput) (*fileOutput, error) {
-		s, err := a.jobSheet(ctx, &in.JobInput)
-		if err != nil {
-			return nil, err
-		}
-		var b bytes.Buffer
-		if err := s.WriteCSV(&b, in.Lang); err != nil {
-			return nil, a.fail(ctx, "write the sheet", err)
-		}
-		return file(csvType, s.Number+".csv", b.Bytes()), nil
-	})
+	for _, form := range []struct {
+		suffix, contentType, summary string
+		write                        func(*report.Page, io.Writer) error
+	}{
+		{"csv", csvType, "as tables for spreadsheets", (*report.Page).WriteCSV},
+		{"pdf", "application/pdf", "as a paper for the buyer", (*report.Page).WritePDF},
+	} {
+		op := operation("get-job-"+form.suffix, http.MethodGet, "/sites/{site}/jobs/{job}."+form.suffix, "Sheet of a job, "+form.summary, "")
+		huma.Register(a.huma, giving(op, "The file", form.contentType), func(ctx context.Context, in *jobFileInput) (*fileOutput, error) {
+			s, err := a.jobSheet(ctx, &in.JobInput)
+			if err != nil {
+				return nil, err
+			}
+			p, err := report.JobPage(s, in.Lang)
+			if err != nil {
+				return nil, a.fail(ctx, "put the sheet into words", err)
+			}
+			var b bytes.Buffer
+			if err := form.write(p, &b); err != nil {
+				return nil, a.fail(ctx, "write the sheet", err)
+			}
+			return file(form.contentType, in.Site+"-job-"+s.Number+"."+form.suffix, b.Bytes()), nil
+		})
+	}
 	huma.Register(a.huma, operation("add-job-work", http.MethodPost, "/sites/{site}/jobs/{job}/work", "Count machine time for a job",
 		"From now on, or a stretch that has passed. A machine works on one job at a time."), a.addWork)
-	huma.Register(a.huma, operation("end-job-work", http.MethodPost, "/sites/{site}/jobs/{job}/work/{id}/end", "The job has left the machine", ""),
-		func(ctx context.Context, in *workIDInput) (*jobSheetOutput, error) {
-			return a.changeWork(ctx, in, "end work on job", func(atMs int64) error { return a.reg.EndJobWork(ctx, in.Site, in.Job, in.ID, atMs) })
-		})
-	huma.Register(a.huma, operation("withdraw-job-work", http.MethodPost, "/sites/{site}/jobs/{job}/work/{id}/withdraw", "Machine time was entered by mistake", "The row stays on record and no longer counts."),
-		func(ctx context.Context, in *workIDInput) (*jobSheetOutput, error) {
-			return a.changeWork(ctx, in, "withdraw work on job", func(atMs int64) error {
-				return a.reg.WithdrawJobWork(ctx, in.Site, in.Job, in.ID, caller(ctx).name, atMs)
-			})
-		})
+	huma.Register(a.huma, operation("end-job-work", http.MethodPost, "/sites/{site}/jobs/{job}/work/{id}/end", "The job has left the machine", ""), a.endWork)
+	a.routeJobCorrections()
+	a.routeJobCards()
 }
 
 func shownJob(j registry.Job) Job {
-	return Job{Number: j.Number, Title: j.Title, Buyer: j.Buyer, Group: j.Group, WeightG: j.WeightG, Pieces: j.Pieces, Made: at(j.MadeMs)}
+	return Job{
+		Number: j.Number, Title: j.Title, Buyer: j.Buyer, Group: j.Group, WeightG: j.WeightG, Pieces: j.Pieces,
+		Metal: j.Heat.Metal, StartC: j.Heat.StartC, EndC: j.Heat.EndC, Author: j.Author, Made: at(j.MadeMs),
+	}
 }
 
 func (a *API) listJobs(ctx context.Context, in *SiteInput) (*jobsOutput, error) {
@@ -132,8 +160,17 @@ func (a *API) listJobs(ctx context.Context, in *SiteInput) (*jobsOutput, error) 
 	if err != nil {
 		return nil, a.fail(ctx, "list the jobs", err)
 	}
+	config, err := a.reg.Electricity(ctx, in.Site)
+	if err != nil {
+		return nil, a.fail(ctx, "read the metals", err)
+	}
 	var out jobsOutput
-	out.Body.Jobs = []Job{}
+	out.Body.Jobs, out.Body.Metals = []Job{}, []Metal{}
+	for _, m := range config.Metals {
+		if now := config.Metal(m.ID, a.now().UnixMilli()); now != nil && *now == m {
+			out.Body.Metals = append(out.Body.Metals, Metal{m.ID, registry.Name{Hi: m.Hi, En: m.En}, m.Pours})
+		}
+	}
 	for _, j := range rows {
 		if own == "" || j.Group == own {
 			out.Body.Jobs = append(out.Body.Jobs, shownJob(j))
@@ -156,30 +193,46 @@ func (a *API) saveJob(ctx context.Context, in *saveJobInput) (*jobOutput, error)
 			return nil, problem(http.StatusNotFound, "no group %q at site %q", b.Group, in.Site)
 		}
 	}
-	if b.Card != "" {
-		if _, err := wire.ParseCardHash(b.Card); err != nil {
-			return nil, problem(http.StatusBadRequest, "card: %v", err)
-		}
-		cards, err := a.reg.Cards(ctx, in.Site)
-		if err != nil {
-			return nil, a.fail(ctx, "read the cards", err)
-		}
-		for _, c := range cards {
-			if c.Hash == b.Card && c.Group != "" && (c.ValidTo == 0 || c.ValidTo > nowMs) {
-				return nil, problem(http.StatusConflict, "that card belongs to group %s: take another one for jobs", c.Group)
+	j := registry.Job{
+		Site: in.Site, Number: b.Number, Title: b.Title, Buyer: b.Buyer, Group: b.Group, WeightG: b.WeightG, Pieces: b.Pieces, Author: caller(ctx).name, MadeMs: nowMs,
+	}
+	if b.Metal != "" {
+		j.Heat = electricity.Heat{Metal: b.Metal, StartC: b.StartC, EndC: b.EndC}
+		config, err := a.reg.Electricity(ctx, in.Site)
+		switch {
+		case err != nil:
+			return nil, a.fail(ctx, "read the metals", err)
+		case config.Metal(b.Metal, nowMs) == nil:
+			ids := []string{}
+			for _, m := range config.Metals {
+				ids = append(ids, m.ID)
 			}
+			return nil, problem(http.StatusNotFound, "no metal %q in the file of site %q; %s", b.Metal, in.Site, known("metals", ids))
+		case b.EndC <= b.StartC:
+			return nil, problem(http.StatusBadRequest, "the metal is heated from %d °C to %d °C: end_c must lie above start_c", b.StartC, b.EndC)
 		}
 	}
-	j := registry.Job{Site: in.Site, Number: b.Number, Title: b.Title, Buyer: b.Buyer, Group: b.Group, WeightG: b.WeightG, Pieces: b.Pieces, Author: caller(ctx).name, MadeMs: nowMs}
-	if err := a.reg.SaveJob(ctx, j); err != nil {
+	was, err := a.reg.Job(ctx, in.Site, b.Number)
+	reason := strings.TrimSpace(b.Reason)
+	switch {
+	case errors.Is(err, registry.ErrNotFound):
+		reason = ""
+	case err != nil:
+		return nil, a.fail(ctx, "read the job", err)
+	case reason == "":
+		return nil, problem(http.StatusConflict, "job %s is there already: take another number, or write in the reason why it is changed", b.Number)
+	}
+	if err := a.reg.SaveJob(ctx, j, reason); err != nil {
 		return nil, a.fail(ctx, "store the job", err)
 	}
-	if b.Card != "" {
-		if err := a.reg.GiveJobCard(ctx, in.Site, b.Card, b.Number, nowMs); err != nil {
-			return nil, a.fail(ctx, "store the job's card", err)
-		}
+	detail, err := json.Marshal(struct {
+		Was, Is registry.Job
+		Reason  string
+	}{was, j, reason})
+	if err != nil {
+		return nil, a.fail(ctx, "write the audit log", err)
 	}
-	if err := a.reg.Audit(ctx, caller(ctx).name, "save job", fmt.Sprintf("site %s job %s: weight_g %d pieces %d card %q", in.Site, b.Number, b.WeightG, b.Pieces, b.Card)); err != nil {
+	if err := a.reg.Audit(ctx, caller(ctx).name, "save job", string(detail)); err != nil {
 		return nil, a.fail(ctx, "write the audit log", err)
 	}
 	saved, err := a.reg.Job(ctx, in.Site, b.Number)
@@ -198,13 +251,7 @@ func (a *API) jobSheet(ctx context.Context, in *JobInput) (session.JobSheet, err
 	if _, err := a.site(ctx, in.Site); err != nil {
 		return session.JobSheet{}, err
 	}
-	deps := session.JobDeps{Store: a.store, Registry: a.reg}
-	if a.emissions != nil {
-		if deps.Emission, err = a.emissions(ctx, in.Site); err != nil {
-			return session.JobSheet{}, a.fail(ctx, "read the emission factors", err)
-		}
-	}
-	s, err := session.Sheet(ctx, deps, in.Site, in.Job, a.now().UnixMilli())
+	s, err := session.Sheet(ctx, session.JobDeps{Store: a.store, Registry: a.reg}, in.Site, in.Job, a.now().UnixMilli())
 	if errors.Is(err, registry.ErrNotFound) || err == nil && own != "" && s.Group != own {
 		return session.JobSheet{}, problem(http.StatusNotFound, "no job %q at site %q: see …/jobs", in.Job, in.Site)
 	}
@@ -215,29 +262,16 @@ func (a *API) jobSheet(ctx context.Context, in *JobInput) (session.JobSheet, err
 }
 
 func (a *API) addWork(ctx context.Context, in *workInput) (*jobSheetOutput, error) {
-	if _, _, err := a.machine(ctx, in.Site, in.Body.Machine); err != nil {
-		return nil, err
-	}
 	if _, err := a.jobSheet(ctx, &in.JobInput); err != nil {
 		return nil, err
 	}
-	nowMs := a.now().UnixMilli()
-	w := registry.JobWork{Site: in.Site, Job: in.Job, Machine: in.Body.Machine, FromMs: nowMs, Author: caller(ctx).name, MadeMs: nowMs}
-	if in.Body.From != nil {
-		w.FromMs = in.Body.From.UnixMilli()
+	w, err := a.work(ctx, &in.JobInput, in.Body.WorkTime)
+	if err != nil {
+		return nil, err
 	}
-	if in.Body.To != nil {
-		w.ToMs = in.Body.To.UnixMilli()
-	}
-	switch {
-	case w.FromMs <= 0 || w.FromMs > nowMs || w.ToMs > nowMs:
-		return nil, problem(http.StatusBadRequest, "machine time can't lie in the future")
-	case w.ToMs != 0 && w.FromMs >= w.ToMs:
-		return nil, problem(http.StatusBadRequest, "from must lie before to")
-	}
-	w, err := a.reg.AddJobWork(ctx, w)
+	w, err = a.reg.AddJobWork(ctx, w)
 	if errors.Is(err, registry.ErrBusy) {
-		return nil, problem(http.StatusConflict, "%v: end or withdraw that first", err)
+		return nil, problem(http.StatusConflict, "%v: end or correct that first", err)
 	}
 	if err != nil {
 		return nil, a.fail(ctx, "store the machine time", err)
@@ -245,22 +279,48 @@ func (a *API) addWork(ctx context.Context, in *workInput) (*jobSheetOutput, erro
 	return a.worked(ctx, &in.JobInput, "work on job", w.ID)
 }
 
-func (a *API) changeWork(ctx context.Context, in *workIDInput, what string, change func(atMs int64) error) (*jobSheetOutput, error) {
+// work checks machine time that a person gives.
+func (a *API) work(ctx context.Context, in *JobInput, t WorkTime) (registry.JobWork, error) {
+	nowMs := a.now().UnixMilli()
+	w := registry.JobWork{Site: in.Site, Job: in.Job, Machine: t.Machine, FromMs: nowMs, Author: caller(ctx).name, MadeMs: nowMs}
+	if _, _, err := a.machine(ctx, in.Site, t.Machine); err != nil {
+		return w, err
+	}
+	if t.From != nil {
+		w.FromMs = t.From.UnixMilli()
+	}
+	if t.To != nil {
+		w.ToMs = t.To.UnixMilli()
+	}
+	switch {
+	case w.FromMs <= 0 || w.FromMs > nowMs || w.ToMs > nowMs:
+		return w, problem(http.StatusBadRequest, "machine time can't lie in the future")
+	case w.ToMs != 0 && w.FromMs >= w.ToMs:
+		return w, problem(http.StatusBadRequest, "from must lie before to")
+	case max(w.ToMs, nowMs)-w.FromMs > 100*day.Milliseconds() && w.ToMs == 0, w.ToMs-w.FromMs > 100*day.Milliseconds():
+		return w, problem(http.StatusBadRequest, "machine time of a job is at most 100 days long: enter it in pieces")
+	}
+	return w, nil
+}
+
+func (a *API) endWork(ctx context.Context, in *workIDInput) (*jobSheetOutput, error) {
 	if _, err := a.jobSheet(ctx, &in.JobInput); err != nil {
 		return nil, err
 	}
 	atMs := a.now().UnixMilli()
 	if in.Body.At != nil {
-		atMs = min(atMs, in.Body.At.UnixMilli())
+		if atMs = in.Body.At.UnixMilli(); atMs > a.now().UnixMilli() {
+			return nil, problem(http.StatusBadRequest, "machine time can't end in the future")
+		}
 	}
-	err := change(atMs)
+	err := a.reg.EndJobWork(ctx, in.Site, in.Job, in.ID, atMs)
 	if errors.Is(err, registry.ErrNotFound) {
 		return nil, problem(http.StatusNotFound, "job %s has no machine time %d that this fits: it has ended, was withdrawn, or begins later", in.Job, in.ID)
 	}
 	if err != nil {
-		return nil, a.fail(ctx, "change the machine time", err)
+		return nil, a.fail(ctx, "end the machine time", err)
 	}
-	return a.worked(ctx, &in.JobInput, what, in.ID)
+	return a.worked(ctx, &in.JobInput, "end work on job", in.ID)
 }
 
 func (a *API) worked(ctx context.Context, in *JobInput, what string, id int64) (*jobSheetOutput, error) {

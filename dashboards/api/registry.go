@@ -45,12 +45,12 @@ type Registry interface {
 	Groups(ctx context.Context, site string) ([]registry.Group, error)
 	Sessions(ctx context.Context, site string, fromMs, toMs int64, machine, group string) ([]registry.Session, error)
 	AddCorrection(ctx context.Context, c registry.Correction, touchFromMs int64) (registry.Correction, error)
-	SaveJob(ctx context.Context, j registry.Job) error
+	SaveJob(ctx context.Context, j registry.Job, reason string) error
 	Jobs(ctx context.Context, site string) ([]registry.Job, error)
 	GiveJobCard(ctx context.Context, site, hash, job string, atMs int64) error
 	AddJobWork(ctx context.Context, w registry.JobWork) (registry.JobWork, error)
 	EndJobWork(ctx context.Context, site, job string, id, atMs int64) error
-	WithdrawJobWork(ctx context.Context, site, job string, id int64, by string, atMs int64) error
+	CorrectJobWork(ctx context.Context, c registry.Correction, workID int64, instead *registry.JobWork) error
 	Alarms(ctx context.Context, site string, onlyUnresolved bool, limit int) ([]registry.Alarm, error)
 	AcknowledgeAlarm(ctx context.Context, site string, id int64, by string, atMs int64) (registry.Alarm, error)
 	ShelveAlarm(ctx context.Context, site string, id int64, by, reason string, untilMs int64) (registry.Alarm, error)

@@ -89,10 +89,14 @@ var access = map[string][]registry.Role{
 	"list-jobs":             {manager, accountant, technician, group},
 	"get-job":               {manager, accountant, technician, group},
 	"get-job-csv":           {manager, accountant, technician, group},
+	"get-job-pdf":           {manager, accountant, technician, group},
 	"save-job":              {manager, accountant, technician},
 	"add-job-work":          {manager, accountant, technician},
 	"end-job-work":          {manager, accountant, technician},
-	"withdraw-job-work":     {manager, accountant},
+	"correct-job-work":      {manager, accountant},
+	"list-unknown-cards":    {manager, accountant, technician},
+	"give-job-card":         {manager, accountant, technician},
+	"end-job-card":          {manager, accountant, technician},
 }
 
 // may reports whether the role may call the operation.

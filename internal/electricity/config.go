@@ -70,6 +70,23 @@ type Metal struct {
 	Pours       int64  `json:"pours"` // °C
 }
 
+// Heat says what a job's metal is heated from and to.
+type Heat struct {
+	Metal  string `json:"metal"`   // id of a Metal
+	StartC int64  `json:"start_c"` // °C
+	EndC   int64  `json:"end_c"`   // °C: above Melts it is melted
+}
+
+// Metal returns the row of a metal that holds at ms; nil: none.
+func (c Config) Metal(id string, ms int64) *Metal {
+	for i := len(c.Metals) - 1; i >= 0; i-- {
+		if c.Metals[i].ID == id && c.Metals[i].ValidFromMs <= ms {
+			return &c.Metals[i]
+		}
+	}
+	return nil
+}
+
 // UsefulMilliWh is the heat that grams of the metal take up from startC to endC (domain page §5, direct method):
 // m·[Cp,s·(Tm − T0) + L + Cp,l·(Tp − Tm)]; without melting m·Cp,s·(T − T0). 1 mWh is 3.6 J.
 func (m Metal) UsefulMilliWh(grams, startC, endC int64) int64 {

@@ -39,13 +39,10 @@ func scanCorrection(row scanner) (c Correction, err error) {
 // touchFromMs > 0 puts the machine on the list of touched stretches from there on, for corrections that change what
 // taps mean. A correction that reverses one which is reversed gives ErrReversed.
 func (d *DB) AddCorrection(ctx context.Context, c Correction, touchFromMs int64) (Correction, error) {
-	c.Author, c.Reason = clean(c.Author), clean(c.Reason)
 	err := d.tx(ctx, "correction at "+c.Site+"/"+c.Machine, func(tx *sql.Tx) error {
-		id, err := next(ctx, tx, "correction")
-		if err != nil {
+		if err := lock(ctx, tx, "correction"); err != nil {
 			return err
 		}
-		c.ID = id
 		if c.Reverses != 0 {
 			others, err := list(ctx, tx, "corrections of "+c.Site, scanCorrection,
 				`SELECT `+correctionColumns+` FROM correction WHERE site = $1 AND reverses = $2`, c.Site, c.Reverses)
@@ -63,10 +60,8 @@ func (d *DB) AddCorrection(ctx context.Context, c Correction, touchFromMs int64)
 				}
 			}
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO correction (`+correctionColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
-			c.ID, c.Site, c.Machine, c.Kind, c.FromMs, c.ToMs, c.AtMs, c.CardHash, c.GroupWas, c.Group, c.Reverses, c.Author, c.Reason, c.MadeMs)
-		if err != nil {
+		var err error
+		if c, err = insertCorrection(ctx, tx, c); err != nil {
 			return err
 		}
 		if touchFromMs > 0 {
@@ -86,9 +81,10 @@ func (d *DB) AddCorrection(ctx context.Context, c Correction, touchFromMs int64)
 	return c, nil
 }
 
-// Corrections returns the corrections of a machine ("": of every machine of the site) in the order they were made.
+// Corrections returns the corrections of sessions at a machine ("": at every machine of the site) in the order they were
+// made. Those of jobs: JobCorrections.
 func (d *DB) Corrections(ctx context.Context, site, machine string) ([]Correction, error) {
 	return list(ctx, d.read, "corrections of "+site, scanCorrection,
-		`SELECT `+correctionColumns+` FROM correction WHERE site = $1 AND ($2 = '' OR machine = $2) ORDER BY id`,
+		`SELECT `+correctionColumns+` FROM correction WHERE site = $1 AND ($2 = '' OR machine = $2) AND kind NOT LIKE 'job-%' ORDER BY id`,
 		site, machine)
 }

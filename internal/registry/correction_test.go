@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"karkhana/internal/electricity"
 )
 
 func TestCorrections(t *testing.T) {
@@ -49,16 +51,19 @@ func TestJobs(t *testing.T) {
 	withSite(t, func(t *testing.T, d *DB) {
 		ctx := t.Context()
 		j := Job{Site: site, Number: "J-17", Title: "lamps", Buyer: "exporter", Group: "kumhar", WeightG: 12_500, Pieces: 40, Author: "asha", MadeMs: 7}
-		require.NoError(t, d.SaveJob(ctx, j))
-		j.Pieces, j.MadeMs = 41, 9
-		require.NoError(t, d.SaveJob(ctx, j))
+		require.NoError(t, d.SaveJob(ctx, j, ""))
+		j.Pieces, j.MadeMs, j.Heat = 41, 9, electricity.Heat{Metal: "brass", StartC: 30, EndC: 1050}
+		require.NoError(t, d.SaveJob(ctx, j, "weighed again"))
 		j.MadeMs = 7
 		got, err := d.Job(ctx, site, "J-17")
 		require.NoError(t, err)
 		require.Equal(t, j, got)
 		_, err = d.Job(ctx, site, "J-18")
 		require.ErrorIs(t, err, ErrNotFound)
-		require.NoError(t, d.SaveJob(ctx, Job{Site: site, Number: "J-18", MadeMs: 8}))
+		config, err := d.Electricity(ctx, site)
+		require.NoError(t, err, "heats of jobs are no part of it")
+		require.Empty(t, config.Metals)
+		require.NoError(t, d.SaveJob(ctx, Job{Site: site, Number: "J-18", MadeMs: 8}, ""))
 		all, err := d.Jobs(ctx, site)
 		require.NoError(t, err)
 		require.Equal(t, "J-18", all[0].Number)
@@ -74,11 +79,28 @@ func TestJobs(t *testing.T) {
 		require.ErrorIs(t, d.EndJobWork(ctx, site, "J-17", open.ID, 400), ErrNotFound)
 		require.NoError(t, d.EndJobWork(ctx, site, "J-18", open.ID, 400))
 		require.ErrorIs(t, d.EndJobWork(ctx, site, "J-18", open.ID, 500), ErrNotFound)
-		require.NoError(t, d.WithdrawJobWork(ctx, site, "J-17", w.ID, "ravi", 500))
+
+		said := Correction{Site: site, Machine: "furnace-1", Kind: JobWithdraw, FromMs: 100, ToMs: 200, GroupWas: "J-17", Author: "ravi", Reason: "began later", MadeMs: 500}
+		late := JobWork{Site: site, Job: "J-17", Machine: "furnace-1", FromMs: 300, ToMs: 350, Author: "ravi", MadeMs: 500}
+		require.ErrorIs(t, d.CorrectJobWork(ctx, said, w.ID, &late), ErrBusy, "J-18 is on the machine then")
+		instead := late
+		instead.FromMs, instead.ToMs = 150, 200
+		require.NoError(t, d.CorrectJobWork(ctx, said, w.ID, &instead), "what it replaces is no hindrance")
+		require.ErrorIs(t, d.CorrectJobWork(ctx, said, w.ID, nil), ErrNotFound, "withdrawn already")
 		rows, err := d.JobWorks(ctx, site, "J-17")
 		require.NoError(t, err)
 		w.WithdrawnMs, w.WithdrawnBy = 500, "ravi"
-		require.Equal(t, []JobWork{w}, rows)
+		instead.ID = rows[1].ID
+		require.Equal(t, []JobWork{w, instead}, rows)
+		cuts, err := d.JobCorrections(ctx, site, "J-17")
+		require.NoError(t, err)
+		require.Len(t, cuts, 2, "the one refused is not kept")
+		require.Equal(t, "weighed again", cuts[0].Reason)
+		require.Equal(t, said.Reason, cuts[1].Reason)
+		of, err := d.Corrections(ctx, site, "")
+		require.NoError(t, err)
+		require.Empty(t, of, "they are none of sessions")
+		require.NoError(t, d.VerifyAudit(ctx))
 
 		require.NoError(t, d.GiveJobCard(ctx, site, "ff", "J-17", 1000))
 		require.NoError(t, d.GiveJobCard(ctx, site, "ff", "J-18", 2000))

@@ -3,8 +3,11 @@ package registry
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
+
+	"karkhana/internal/electricity"
 )
 
 // ErrBusy is returned when machine time of a job overlaps machine time of a job on the same machine.
@@ -14,11 +17,12 @@ var ErrBusy = errors.New("a job is on the machine at that time")
 type Job struct {
 	Site, Number string
 	Title, Buyer string
-	Group        string // whose work it is, "" when not said
-	WeightG      int64  // what was worked on, 0: not weighed
-	Pieces       int64  // 0: not counted
-	Author       string // who changed it last
-	MadeMs       int64  // when it was first entered
+	Group        string           // whose work it is, "" when not said
+	WeightG      int64            // what was worked on, 0: not weighed
+	Pieces       int64            // 0: not counted
+	Heat         electricity.Heat // of a furnace job; zero: not said
+	Author       string           // who changed it last
+	MadeMs       int64            // when it was first entered
 }
 
 // JobWork is machine time that a person entered for a job.
@@ -33,36 +37,67 @@ type JobWork struct {
 }
 
 const (
-	jobColumns     = `site, number, title, buyer, group_id, weight_g, pieces, author, made_ms`
+	jobColumns = `site, number, title, buyer, group_id, weight_g, pieces, author, made_ms`
+	jobRows    = `SELECT j.site, j.number, j.title, j.buyer, j.group_id, j.weight_g, j.pieces, j.author, j.made_ms, COALESCE(e.body, '')
+		FROM job j LEFT JOIN electricity e ON e.site = j.site AND e.kind = '` + kindJobHeat + `' AND e.id = j.number WHERE j.site = $1`
 	jobWorkColumns = `id, site, job, machine, from_ms, to_ms, author, made_ms, withdrawn_ms, withdrawn_by`
 )
 
 func scanJob(row scanner) (j Job, err error) {
-	return j, row.Scan(&j.Site, &j.Number, &j.Title, &j.Buyer, &j.Group, &j.WeightG, &j.Pieces, &j.Author, &j.MadeMs)
+	var heat string
+	if err := row.Scan(&j.Site, &j.Number, &j.Title, &j.Buyer, &j.Group, &j.WeightG, &j.Pieces, &j.Author, &j.MadeMs, &heat); err != nil || heat == "" {
+		return j, err
+	}
+	if err := json.Unmarshal([]byte(heat), &j.Heat); err != nil {
+		return j, fmt.Errorf("heat of job %s: %w", j.Number, err)
+	}
+	return j, nil
 }
 
 func scanJobWork(row scanner) (w JobWork, err error) {
 	return w, row.Scan(&w.ID, &w.Site, &w.Job, &w.Machine, &w.FromMs, &w.ToMs, &w.Author, &w.MadeMs, &w.WithdrawnMs, &w.WithdrawnBy)
 }
 
-// SaveJob enters a job, or changes what is said of one; MadeMs of one that is there stays.
-func (d *DB) SaveJob(ctx context.Context, j Job) error {
-	_, err := d.exec(ctx, "job "+j.Number+" of "+j.Site, `
-		INSERT INTO job (`+jobColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-		ON CONFLICT (site, number) DO UPDATE SET title = excluded.title, buyer = excluded.buyer, group_id = excluded.group_id,
-			weight_g = excluded.weight_g, pieces = excluded.pieces, author = excluded.author`,
-		j.Site, clean(j.Number), clean(j.Title), clean(j.Buyer), j.Group, j.WeightG, j.Pieces, clean(j.Author), j.MadeMs)
-	return err
+// SaveJob enters a job, or changes what is said of one; MadeMs of one that is there stays. reason says why one that is
+// there is changed; it is kept as a correction.
+func (d *DB) SaveJob(ctx context.Context, j Job, reason string) error {
+	heat, err := json.Marshal(j.Heat)
+	if err != nil {
+		return fmt.Errorf("registry: heat of job %s: %w", j.Number, err)
+	}
+	return d.tx(ctx, "job "+j.Number+" of "+j.Site, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO job (`+jobColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+			ON CONFLICT (site, number) DO UPDATE SET title = excluded.title, buyer = excluded.buyer, group_id = excluded.group_id,
+				weight_g = excluded.weight_g, pieces = excluded.pieces, author = excluded.author`,
+			j.Site, clean(j.Number), clean(j.Title), clean(j.Buyer), j.Group, j.WeightG, j.Pieces, clean(j.Author), j.MadeMs)
+		if err != nil {
+			return err
+		}
+		if j.Heat == (electricity.Heat{}) {
+			_, err = tx.ExecContext(ctx, `DELETE FROM electricity WHERE site = $1 AND kind = $2 AND id = $3`, j.Site, kindJobHeat, j.Number)
+		} else {
+			_, err = tx.ExecContext(ctx, `
+				INSERT INTO electricity (site, kind, id, body, author) VALUES ($1, $2, $3, $4, $5)
+				ON CONFLICT (site, kind, id) DO UPDATE SET body = excluded.body, author = excluded.author`,
+				j.Site, kindJobHeat, j.Number, string(heat), clean(j.Author))
+		}
+		if err != nil || reason == "" {
+			return err
+		}
+		_, err = insertCorrection(ctx, tx, Correction{Site: j.Site, Kind: JobSaid, GroupWas: j.Number, Author: j.Author, Reason: reason, MadeMs: j.MadeMs})
+		return err
+	})
 }
 
 // Jobs returns the jobs of a site, newest first.
 func (d *DB) Jobs(ctx context.Context, site string) ([]Job, error) {
-	return list(ctx, d.read, "jobs of "+site, scanJob, `SELECT `+jobColumns+` FROM job WHERE site = $1 ORDER BY made_ms DESC, number`, site)
+	return list(ctx, d.read, "jobs of "+site, scanJob, jobRows+` ORDER BY j.made_ms DESC, j.number`, site)
 }
 
 // Job returns one job, or ErrNotFound.
 func (d *DB) Job(ctx context.Context, site, number string) (Job, error) {
-	return one(ctx, d.read, "job "+number+" of "+site, scanJob, `SELECT `+jobColumns+` FROM job WHERE site = $1 AND number = $2`, site, number)
+	return one(ctx, d.read, "job "+number+" of "+site, scanJob, jobRows+` AND j.number = $2`, site, number)
 }
 
 // GiveJobCard lets a card stand for a job from atMs on; what it stood for before ends then. A job "" takes it from its job.
@@ -91,27 +126,32 @@ func jobCards(ctx context.Context, q querier, site string) ([]Card, error) {
 // AddJobWork stores machine time of a job and returns it with its ID. Time that overlaps what was entered for any job
 // on the same machine gives ErrBusy.
 func (d *DB) AddJobWork(ctx context.Context, w JobWork) (JobWork, error) {
-	w.Author = clean(w.Author)
-	err := d.tx(ctx, "machine time of job "+w.Job, func(tx *sql.Tx) error {
-		if err := lock(ctx, tx, "job_work"); err != nil {
-			return err
-		}
-		others, err := list(ctx, tx, "machine time of jobs", scanJobWork, `SELECT `+jobWorkColumns+` FROM job_work
-			WHERE site = $1 AND machine = $2 AND withdrawn_ms = 0 AND (to_ms = 0 OR to_ms > $3) AND ($4 = 0 OR from_ms < $4)`,
-			w.Site, w.Machine, w.FromMs, w.ToMs)
-		if err != nil {
-			return err
-		}
-		if len(others) > 0 {
-			return fmt.Errorf("job %s: %w", others[0].Job, ErrBusy)
-		}
-		if w.ID, err = next(ctx, tx, "job_work"); err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO job_work (`+jobWorkColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-			w.ID, w.Site, w.Job, w.Machine, w.FromMs, w.ToMs, w.Author, w.MadeMs, w.WithdrawnMs, w.WithdrawnBy)
+	err := d.tx(ctx, "machine time of job "+w.Job, func(tx *sql.Tx) (err error) {
+		w, err = insertJobWork(ctx, tx, w)
 		return err
 	})
+	return w, err
+}
+
+func insertJobWork(ctx context.Context, tx *sql.Tx, w JobWork) (JobWork, error) {
+	w.Author = clean(w.Author)
+	if err := lock(ctx, tx, "job_work"); err != nil {
+		return w, err
+	}
+	others, err := list(ctx, tx, "machine time of jobs", scanJobWork, `SELECT `+jobWorkColumns+` FROM job_work
+		WHERE site = $1 AND machine = $2 AND withdrawn_ms = 0 AND (to_ms = 0 OR to_ms > $3) AND ($4 = 0 OR from_ms < $4)`,
+		w.Site, w.Machine, w.FromMs, w.ToMs)
+	if err != nil {
+		return w, err
+	}
+	if len(others) > 0 {
+		return w, fmt.Errorf("job %s: %w", others[0].Job, ErrBusy)
+	}
+	if w.ID, err = next(ctx, tx, "job_work"); err != nil {
+		return w, err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO job_work (`+jobWorkColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		w.ID, w.Site, w.Job, w.Machine, w.FromMs, w.ToMs, w.Author, w.MadeMs, w.WithdrawnMs, w.WithdrawnBy)
 	return w, err
 }
 
@@ -119,13 +159,6 @@ func (d *DB) AddJobWork(ctx context.Context, w JobWork) (JobWork, error) {
 func (d *DB) EndJobWork(ctx context.Context, site, job string, id, atMs int64) error {
 	return d.changeJobWork(ctx, id, `UPDATE job_work SET to_ms = $4
 		WHERE site = $1 AND job = $2 AND id = $3 AND to_ms = 0 AND withdrawn_ms = 0 AND from_ms < $4`, site, job, id, atMs)
-}
-
-// WithdrawJobWork takes machine time back that was entered by mistake; the row stays. ErrNotFound when there is none
-// of that id.
-func (d *DB) WithdrawJobWork(ctx context.Context, site, job string, id int64, by string, atMs int64) error {
-	return d.changeJobWork(ctx, id, `UPDATE job_work SET withdrawn_ms = $4, withdrawn_by = $5
-		WHERE site = $1 AND job = $2 AND id = $3 AND withdrawn_ms = 0`, site, job, id, atMs, clean(by))
 }
 
 func (d *DB) changeJobWork(ctx context.Context, id int64, query string, args ...any) error {

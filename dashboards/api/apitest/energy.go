@@ -30,6 +30,9 @@ func supply(sinceMs int64) electricity.Config {
 			},
 			Fixed: electricity.Fixed{Per: electricity.PerKVA, Paise: 300_00, Load: 60_000, Least: 7500, DemandMinutes: 15},
 		}},
+		Metals: []electricity.Metal{{
+			ID: "brass-70-30", Hi: "पीतल 70/30", En: "Brass 70/30", Solid: 380, Melts: 930, Latent: 168_000, Liquid: 490, Pours: 1050,
+		}},
 		Emission: []electricity.Emission{{Year: 2024, MicroKgPerKWh: 710_000, Version: "CEA v21.0, Nov 2025"}},
 	}
 }

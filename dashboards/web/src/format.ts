@@ -142,6 +142,16 @@ export function midnight(day: string, zone: string): number {
   return at;
 }
 
+/** 2026-11-22T10:42 in the zone, as <input type="datetime-local"> wants it. */
+export function localMinute(ms: number, zone: string): string {
+  return `${isoDay(ms, zone)}T${clock(ms, zone)}`;
+}
+
+/** The instant of a <input type="datetime-local"> of the zone. */
+export function instant(text: string, zone: string): string {
+  return new Date(midnight(text.slice(0, 10), zone) + (Number(text.slice(11, 13)) * 60 + Number(text.slice(14, 16))) * 60_000).toISOString();
+}
+
 /** The day n days after (before, when negative). */
 export function shiftDay(day: string, n: number): string {
   return new Date(Date.parse(`${day}T00:00:00Z`) + n * 86_400_000).toISOString().slice(0, 10);

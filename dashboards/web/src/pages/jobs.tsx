@@ -1,84 +1,58 @@
 import { useState } from "preact/hooks";
 import type { Schemas } from "../api";
-import { ApiError, get, post } from "../api";
+import { address, get, post } from "../api";
 import { useLoad, useLive, usePlace } from "../context";
 import { clock, dateClock, energy, joined, number } from "../format";
 import { useWords } from "../i18n";
-import { Busy, Empty, Failed, reason } from "../parts/status";
+import { Cards, CorrectWork, correctionWord, Details, heatWord, useAct, Work, Wrong } from "../parts/jobforms";
+import { Busy, Empty, Failed } from "../parts/status";
 
 /** Jobs of the site, and a form to enter one. */
 export function Jobs() {
   const { site, may } = usePlace();
   const { t, name } = useWords();
-  const [no, setNo] = useState("");
-  const [title, setTitle] = useState("");
-  const [buyer, setBuyer] = useState("");
-  const [group, setGroup] = useState("");
-  const [kg, setKg] = useState("");
-  const [pieces, setPieces] = useState("");
-  const [bad, setBad] = useState<ApiError>();
   const loaded = useLoad(async (signal) => {
     const [j, g] = await Promise.all([get("/api/v1/sites/{site}/jobs", { site: site.id }, signal), get("/api/v1/sites/{site}/groups", { site: site.id }, signal)]);
-    return { jobs: j.jobs, groups: g.groups };
+    return { ...j, groups: g.groups };
   }, [site.id]);
-  const save = async () => {
-    try {
-      await post("/api/v1/sites/{site}/jobs", { site: site.id }, { number: no, title, buyer, group: group || undefined, weight_g: Math.round(Number(kg) * 1000), pieces: Number(pieces) });
-      location.hash = `#/job/${no}`;
-    } catch (e) {
-      setBad(e instanceof ApiError ? e : new ApiError(0, ""));
-    }
-  };
   if (loaded.error) return <Failed error={loaded.error} again={loaded.again} />;
   if (!loaded.data) return <Busy />;
+  const { jobs, metals, groups } = loaded.data;
   return (
     <div class="sheet wide">
       <a class="back noprint" href="#/statements">← {t("st.title")}</a>
       <h1>{t("jo.title")}</h1>
       <p class="small">{t("jo.intro")}</p>
-      {loaded.data.jobs.length === 0 ? <Empty>{t("jo.none")}</Empty> : (
-        <ul class="gaplist">{loaded.data.jobs.map((j) => <li key={j.number} class="gap"><h2><a href={`#/job/${j.number}`}>{j.number}</a> {j.title}</h2><p class="small">{[j.buyer, j.group ? name(loaded.data?.groups.find((g) => g.id === j.group)?.name, j.group) : ""].filter(Boolean).join(" · ")}</p></li>)}</ul>
+      {jobs.length === 0 ? <Empty>{t("jo.none")}</Empty> : (
+        <ul class="gaplist">{jobs.map((j) => <li key={j.number} class="gap"><h2><a href={`#/job/${j.number}`}>{j.number}</a> {j.title}</h2><p class="small">{[j.buyer, j.group ? name(groups.find((g) => g.id === j.group)?.name, j.group) : ""].filter(Boolean).join(" · ")}</p></li>)}</ul>
       )}
       {may("manager", "accountant", "technician") ? (
-        <form class="correct noprint" onSubmit={(e) => { e.preventDefault(); void save(); }}>
+        <section>
           <h2>{t("jo.new")}</h2>
-          <label>{t("jo.number")} <input required maxLength={40} pattern="[A-Za-z0-9][A-Za-z0-9_\-]*" value={no} onInput={(e) => setNo(e.currentTarget.value)} /></label>
-          <label>{t("jo.what")} <input maxLength={200} value={title} onInput={(e) => setTitle(e.currentTarget.value)} /></label>
-          <label>{t("jo.buyer")} <input maxLength={200} value={buyer} onInput={(e) => setBuyer(e.currentTarget.value)} /></label>
-          <label>{t("st.group")} <select value={group} onChange={(e) => setGroup(e.currentTarget.value)}><option value="">–</option>{loaded.data.groups.map((g) => <option key={g.id} value={g.id}>{name(g.name, g.id)}</option>)}</select></label>
-          <label>{t("jo.kg")} <input type="number" min="0" step="0.001" value={kg} onInput={(e) => setKg(e.currentTarget.value)} /></label>
-          <label>{t("jo.pieces")} <input type="number" min="0" step="1" value={pieces} onInput={(e) => setPieces(e.currentTarget.value)} /></label>
-          <button type="submit" class="big">{t("jo.save")}</button>
-          <p class="wrong" role="alert">{bad ? <>{t(reason(bad))} <span lang="en">{bad.detail}</span></> : ""}</p>
-        </form>
+          <Details groups={groups} metals={metals} done={(no) => { location.hash = `#/job/${no}`; }} />
+        </section>
       ) : null}
     </div>
   );
 }
 
-/** What a job took, as a sheet for the buyer. */
+/** What a job took, as a sheet for the buyer, and all that people enter of it. */
 export function JobPage({ id }: { id: string }) {
   const { site, live, may } = usePlace();
   useLive(live);
   const { t, name, lang, duration } = useWords();
-  const [machine, setMachine] = useState("");
-  const [bad, setBad] = useState<ApiError>();
-  const loaded = useLoad((signal) => get("/api/v1/sites/{site}/jobs/{job}", { site: site.id, job: id }, signal), [site.id, id]);
+  const [changing, setChanging] = useState(false);
+  const enters = may("manager", "accountant", "technician");
+  const loaded = useLoad(async (signal) => {
+    const s = await get("/api/v1/sites/{site}/jobs/{job}", { site: site.id, job: id }, signal);
+    if (!enters) return { s, metals: [], groups: [] };
+    const [j, g] = await Promise.all([get("/api/v1/sites/{site}/jobs", { site: site.id }, signal), get("/api/v1/sites/{site}/groups", { site: site.id }, signal)]);
+    return { s, metals: j.metals, groups: g.groups };
+  }, [site.id, id, enters]);
   if (loaded.error) return <Failed error={loaded.error} again={loaded.again} />;
   if (!loaded.data) return <Busy />;
-  const s = loaded.data;
-  const act = async (what: () => Promise<unknown>) => {
-    setBad(undefined);
-    try {
-      await what();
-      loaded.again();
-    } catch (e) {
-      setBad(e instanceof ApiError ? e : new ApiError(0, ""));
-    }
-  };
-  const work = (n: number, what: "end" | "withdraw") => () => act(() => what === "end"
-    ? post("/api/v1/sites/{site}/jobs/{job}/work/{id}/end", { site: site.id, job: id, id: n }, {})
-    : post("/api/v1/sites/{site}/jobs/{job}/work/{id}/withdraw", { site: site.id, job: id, id: n }, {}));
+  const { s, metals, groups } = loaded.data;
+  const file = (suffix: string) => address(`/api/v1/sites/{site}/jobs/{job}.${suffix}`, { site: site.id, job: id, lang });
   return (
     <article class="sheet wide paper">
       <a class="back noprint" href="#/jobs">← {t("jo.title")}</a>
@@ -86,48 +60,86 @@ export function JobPage({ id }: { id: string }) {
         <div>
           <p class="papersite">{name(s.site_name, s.site)}</p>
           <h1>{t("jo.job")} {s.number}</h1>
-          <p>{[s.title, s.buyer].filter(Boolean).join(" · ")}</p>
-          <p>{[s.weight_g > 0 ? `${s.weight_g / 1000} kg` : "", s.pieces > 0 ? t("jo.npieces", { n: number(s.pieces) }) : "", t("st.madeat", { time: dateClock(Date.parse(s.made), s.zone) })].filter(Boolean).join(" · ")}</p>
+          <p>{[s.title, s.buyer, s.group ? name(s.group_name, s.group) : ""].filter(Boolean).join(" · ")}</p>
+          <p>{[s.weight_g > 0 ? `${number(s.weight_g / 1000, s.weight_g % 1000 ? 3 : 0)} kg` : "", s.pieces > 0 ? t("jo.npieces", { n: number(s.pieces) }) : "", t("st.madeat", { time: dateClock(Date.parse(s.made), s.zone) })].filter(Boolean).join(" · ")}</p>
         </div>
       </header>
       <div class="tools noprint">
-        <a class="button" href={`/api/v1/sites/${encodeURIComponent(site.id)}/jobs/${encodeURIComponent(id)}.csv?lang=${lang}`} download>{t("st.csv")}</a>
+        <a class="button" href={file("pdf")} download>{t("rep.pdf")}</a>
+        <a class="button" href={file("csv")} download>{t("st.csv")}</a>
         <button type="button" onClick={() => print()}>{t("st.print")}</button>
       </div>
-      {(s.stretches ?? []).length === 0 ? <Empty>{t("jo.nowork")}</Empty> : (
+      {s.stretches.length === 0 ? <Empty>{t("jo.nowork")}</Empty> : (
         <table class="stack">
           <thead><tr><th>{t("jo.machine")}</th><th class="n">{t("state.run")}</th><th class="n">{t("st.energy")}</th><th class="n">CO₂</th><th class="n">{t("jo.coverage")}</th></tr></thead>
-          <tbody>
-            {(s.stretches ?? []).map((x) => (
-              <tr key={x.machine + x.from}>
-                <th scope="row">
-                  {name(x.machine_name, x.machine)}
-                  <small>{dateClock(Date.parse(x.from), s.zone)} – {x.open ? t("machine.open") : clock(Date.parse(x.to), s.zone)} · {x.source === "tap" ? t("jo.tap") : x.by}</small>
-                  {x.shared ? <small class="flag">⚠ {t("jo.shared")}</small> : null}
-                  <details class="noprint"><summary>{t("st.evidence")}</summary><ul>{(x.intervals ?? []).map((p) => <li key={p.from}>{t(p.state === "run" ? "state.run" : p.state === "idle" ? "state.idle" : p.state === "off" ? "state.off" : "state.unknown")} {clock(Date.parse(p.from), s.zone)}–{clock(Date.parse(p.to), s.zone)} · {joined(energy(p.energy_milliwh / 1000))}{p.energy_estimated ? "*" : ""}</li>)}</ul></details>
-                  {x.open && x.id > 0 && may("manager", "accountant", "technician") ? <button type="button" class="noprint" onClick={() => void work(x.id, "end")()}>{t("jo.end")}</button> : null}
-                  {x.id > 0 && may("manager", "accountant") ? <button type="button" class="plain noprint" onClick={() => void work(x.id, "withdraw")()}>{t("jo.withdraw")}</button> : null}
-                </th>
-                <Figures f={x} />
-              </tr>
-            ))}
-          </tbody>
+          <tbody>{s.stretches.map((x) => <Row key={x.machine + x.from} job={id} x={x} zone={s.zone} again={loaded.again} />)}</tbody>
           <tfoot><tr><th scope="row">{t("st.total")}</th><Figures f={s.total} /></tr></tfoot>
         </table>
       )}
       {s.wh_per_kg ? <p><b>{joined(energy(s.wh_per_kg))}</b> / kg</p> : null}
       {s.wh_per_piece ? <p><b>{joined(energy(s.wh_per_piece))}</b> / {t("jo.piece")}</p> : null}
-      {s.total.energy_estimated ? <p class="small">* {t("jo.estimated")}</p> : null}
-      {(s.factors ?? []).map((f) => <p key={f.version} class="small">{t("jo.factor", { kg: f.micro_kg_per_kwh / 1e6, version: f.version })}</p>)}
+      {s.heat ? <Heat heat={s.heat} /> : null}
+      {s.total.energy_estimated ? <p class="small">* {t("jo.estimated")} ({joined(energy(s.total.estimated_milliwh / 1000))})</p> : null}
+      {s.factors.map((f) => <p key={f.used_for} class="small">{t(f.year === f.used_for ? "jo.factor" : "jo.factorbefore", { kg: f.micro_kg_per_kwh / 1e6, version: f.version, year: f.year, used: f.used_for })}</p>)}
       {s.total.unknown_ms > 0 ? <p class="small">{t("jo.unknown", { time: duration(s.total.unknown_ms / 1000) })}</p> : null}
-      {may("manager", "accountant", "technician") && live ? (
-        <form class="correct noprint" onSubmit={(e) => { e.preventDefault(); void act(() => post("/api/v1/sites/{site}/jobs/{job}/work", { site: site.id, job: id }, { machine })); }}>
-          <label>{t("jo.start")} <select required value={machine} onChange={(e) => setMachine(e.currentTarget.value)}><option value="">–</option>{live.machines.filter((v) => !v.machine.meter).map((v) => <option key={v.machine.id} value={v.machine.id}>{name(v.machine.name, v.machine.id)}</option>)}</select></label>
-          <button type="submit" class="big">{t("jo.go")}</button>
-        </form>
+      {s.corrections.length > 0 ? (
+        <section>
+          <h2>{t("se.corrections")}</h2>
+          <ul>{s.corrections.map((c) => (
+            <li key={c.made + c.kind}>{t(correctionWord[c.kind])}{c.from ? <>: {name(c.machine_name, c.machine)}, <span class="nowrap">{dateClock(Date.parse(c.from), s.zone)} – {c.to ? clock(Date.parse(c.to), s.zone) : t("machine.open")}</span></> : ""}<br />„{c.reason}“ — {c.author}, <span class="nowrap">{dateClock(Date.parse(c.made), s.zone)}</span></li>
+          ))}</ul>
+        </section>
       ) : null}
-      <p class="wrong" role="alert">{bad ? <>{t(reason(bad))} <span lang="en">{bad.detail}</span></> : ""}</p>
+      {enters && live ? (
+        <>
+          <Work job={id} done={loaded.again} />
+          <Cards sheet={s} done={loaded.again} />
+          <section class="noprint" data-form="details">
+            {changing ? <><h2>{t("jo.change")}</h2><Details was={s} groups={groups} metals={metals} done={() => { setChanging(false); loaded.again(); }} /></> : null}
+            <button type="button" onClick={() => setChanging(!changing)}>{t(changing ? "se.close" : "jo.change")}</button>
+          </section>
+        </>
+      ) : null}
     </article>
+  );
+}
+
+function Row({ job, x, zone, again }: { job: string; x: Schemas["JobStretch"]; zone: string; again: () => void }) {
+  const { site, may } = usePlace();
+  const { t, name } = useWords();
+  const [open, setOpen] = useState(false);
+  const { busy, error, act } = useAct(again);
+  return (
+    <tr>
+      <th scope="row">
+        {name(x.machine_name, x.machine)}
+        <small>{dateClock(Date.parse(x.from), zone)} – {x.open ? t("machine.open") : clock(Date.parse(x.to), zone)} · {x.source === "tap" ? t("jo.tap") : x.by}</small>
+        {x.register ? <small>{t("jo.register", { from: number(x.register.from_wh / 1000, 3), to: number(x.register.to_wh / 1000, 3) })}</small> : null}
+        {x.shared ? <small class="flag">⚠ {t("jo.shared")}</small> : null}
+        <details class="noprint"><summary>{t("st.evidence")}</summary><ul>{x.intervals.map((p) => <li key={p.from}>{t(p.state === "run" ? "state.run" : p.state === "idle" ? "state.idle" : p.state === "off" ? "state.off" : "state.unknown")} {clock(Date.parse(p.from), zone)}–{clock(Date.parse(p.to), zone)} · {joined(energy(p.energy_milliwh / 1000))}{p.energy_estimated ? "*" : ""}</li>)}</ul></details>
+        <div class="buttons noprint">
+          {x.open && x.id > 0 && may("manager", "accountant", "technician") ? <button type="button" disabled={busy} onClick={() => void act(() => post("/api/v1/sites/{site}/jobs/{job}/work/{id}/end", { site: site.id, job, id: x.id }, {}))}>{t("jo.end")}</button> : null}
+          {(x.id > 0 || !x.open) && may("manager", "accountant") ? <button type="button" aria-expanded={open} onClick={() => setOpen(!open)}>{t(open ? "se.close" : "se.correct")}</button> : null}
+        </div>
+        {open ? <CorrectWork job={job} stretch={x} done={() => { setOpen(false); again(); }} /> : null}
+        {error ? <Wrong error={error} /> : null}
+      </th>
+      <Figures f={x} />
+    </tr>
+  );
+}
+
+/** The useful heat of a furnace job, or why there is none. */
+function Heat({ heat: h }: { heat: Schemas["JobHeat"] }) {
+  const { t, name } = useWords();
+  const why = heatWord[h.why ?? ""];
+  return (
+    <section>
+      <h2>{t("jo.heat")}</h2>
+      {h.metal ? <p>{t("jo.heated", { metal: name(h.metal_name, h.metal), from: number(h.start_c), to: number(h.end_c) })}</p> : null}
+      {h.useful_milliwh !== undefined ? <p>{t("jo.useful", { useful: joined(energy(h.useful_milliwh / 1000)), all: joined(energy(h.furnace_milliwh / 1000)) })}</p> : null}
+      <p>{t("jo.efficiency")}: <b>{h.efficiency !== undefined ? `${h.energy_estimated ? "~" : ""}${number(h.efficiency * 100, 1)} %` : t("jo.undefined", { why: why ? t(why) : "" })}</b></p>
+    </section>
   );
 }
 
@@ -137,7 +149,7 @@ function Figures({ f }: { f: Schemas["JobFigures"] | Schemas["JobStretch"] }) {
     <>
       <td class="n" data-label={t("state.run")}>{billed(f.run_ms / 1000)}</td>
       <td class="n" data-label={t("st.energy")}>{joined(energy(f.energy_milliwh / 1000))}{f.energy_estimated ? "*" : ""}</td>
-      <td class="n" data-label="CO₂">{f.co2_g === null ? "–" : `${(f.co2_g / 1000).toFixed(2)} kg`}</td>
+      <td class="n" data-label="CO₂">{f.co2_g === null ? "–" : `${number(f.co2_g / 1000, 2)} kg`}</td>
       <td class="n" data-label={t("jo.coverage")}>{f.coverage === null ? "–" : `${Math.floor(f.coverage * 1000) / 10} %`}</td>
     </>
   );

@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import type { Schemas } from "../api";
 import { ApiError, get, post } from "../api";
 import { useLoad, usePlace } from "../context";
-import { dateClock, midnight } from "../format";
+import { dateClock, instant } from "../format";
 import { useWords } from "../i18n";
 import { Busy, Empty, Failed, reason } from "./status";
 
@@ -57,13 +57,12 @@ function Add({ machine, done }: { machine: string; done: () => void }) {
   const [note, setNote] = useState("");
   const [wrong, setWrong] = useState("");
   const [busy, setBusy] = useState(false);
-  const moment = (text: string) => new Date(midnight(text.slice(0, 10), site.zone) + (Number(text.slice(11, 13)) * 60 + Number(text.slice(14, 16))) * 60_000).toISOString();
   const save = (e: Event) => {
     e.preventDefault();
     if (!from || !note.trim()) return setWrong(t("bd.wrong"));
     setWrong("");
     setBusy(true);
-    post("/api/v1/sites/{site}/breakdowns", { site: site.id }, { machine, from: moment(from), ...(to ? { to: moment(to) } : {}), note: note.trim() })
+    post("/api/v1/sites/{site}/breakdowns", { site: site.id }, { machine, from: instant(from, site.zone), ...(to ? { to: instant(to, site.zone) } : {}), note: note.trim() })
       .then(() => {
         setNote("");
         setFrom("");
