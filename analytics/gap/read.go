@@ -27,9 +27,17 @@ const before = 7 * 24 * 3600_000
 // means all.
 func Read(ctx context.Context, store tsdb.Store, reg Reading, site, machine string, fromMs, toMs int64) ([]Gap, error) {
 	fail := func(err error) ([]Gap, error) { return nil, fmt.Errorf("gaps of %s: %w", site, err) }
-	gaps, err := reg.Gaps(ctx, site, fromMs, toMs)
+	// The holes of neighbours around the oldest and the newest gap tell causes too.
+	wideFrom, wideTo := fromMs-2*minToleranceMs, toMs+2*minToleranceMs
+	all, err := reg.Gaps(ctx, site, wideFrom, wideTo)
 	if err != nil {
 		return fail(err)
+	}
+	gaps := make([]registry.Gap, 0, len(all))
+	for _, g := range all {
+		if g.FromMs < toMs && endOf(g) > fromMs {
+			gaps = append(gaps, g)
+		}
 	}
 	if machine != "" && !slices.ContainsFunc(gaps, func(g registry.Gap) bool { return g.Machine == machine }) {
 		return nil, nil
@@ -37,7 +45,16 @@ func Read(ctx context.Context, store tsdb.Store, reg Reading, site, machine stri
 	if len(gaps) == 0 {
 		return nil, nil
 	}
-	k, err := know(ctx, store, reg, site, gaps, toMs)
+	first, last := gaps[0].FromMs, toMs // ascending
+	for _, g := range gaps {
+		last = max(last, g.ToMs)
+	}
+	if first < fromMs || last > toMs {
+		if all, err = reg.Gaps(ctx, site, first-2*minToleranceMs, last+2*minToleranceMs); err != nil {
+			return fail(err)
+		}
+	}
+	k, err := know(ctx, store, reg, site, all, first, last)
 	if err != nil {
 		return fail(err)
 	}
@@ -48,18 +65,9 @@ func Read(ctx context.Context, store tsdb.Store, reg Reading, site, machine stri
 	return out, nil
 }
 
-// know gathers what tells the causes of the gaps.
-func know(ctx context.Context, store tsdb.Store, reg Reading, site string, gaps []registry.Gap, toMs int64) (k Known, err error) {
-	first := gaps[0].FromMs // ascending
-	last := gaps[len(gaps)-1].FromMs
-	k = Known{Limits: map[string]int64{}}
-	for _, g := range gaps {
-		last = max(last, g.ToMs)
-	}
-	// The holes of neighbours around the oldest and the newest gap count too.
-	if k.Gaps, err = reg.Gaps(ctx, site, first-2*minToleranceMs, max(last, toMs)+2*minToleranceMs); err != nil {
-		return k, err
-	}
+// know gathers what tells the causes of gaps that begin and end from firstMs to lastMs.
+func know(ctx context.Context, store tsdb.Store, reg Reading, site string, gaps []registry.Gap, firstMs, lastMs int64) (k Known, err error) {
+	k = Known{Gaps: gaps, Limits: map[string]int64{}}
 	machines, err := reg.Machines(ctx, site)
 	if err != nil {
 		return k, err
@@ -75,10 +83,10 @@ func know(ctx context.Context, store tsdb.Store, reg Reading, site string, gaps 
 		}
 		k.Limits[m.ID] = limit
 	}
-	if k.Boots, err = reg.MachineBoots(ctx, site, max(last, toMs)+1); err != nil {
+	if k.Boots, err = reg.MachineBoots(ctx, site, lastMs+1); err != nil {
 		return k, err
 	}
-	if k.Events, err = reg.GatewayEvents(ctx, site, first-before, max(last, toMs)+1); err != nil {
+	if k.Events, err = reg.GatewayEvents(ctx, site, firstMs-before, lastMs+1); err != nil {
 		return k, err
 	}
 	if k.Gateways, err = reg.Gateways(ctx, site); err != nil {
@@ -91,7 +99,9 @@ func know(ctx context.Context, store tsdb.Store, reg Reading, site string, gaps 
 // outagesAsked bounds how many beginnings of gaps are looked up in the samples of the supply, the newest first.
 const outagesAsked = 300
 
-// outages reads around the beginnings of the gaps whether a supply sensor of the site read no mains.
+// outages reads around the beginnings of the gaps whether a supply sensor of the site read no mains: one question which
+// machines have such a sensor, and then all beginnings and machines together, in as many requests as tsdb.ReadSites
+// needs.
 func outages(ctx context.Context, store tsdb.Store, site string, k Known) ([]Outage, error) {
 	field := quantity.Field(quantity.Supply)
 	var windows []Outage // ascending, apart from each other
@@ -119,27 +129,41 @@ func outages(ctx context.Context, store tsdb.Store, site string, k Known) ([]Out
 	if err != nil {
 		return nil, fmt.Errorf("read the supply: %w", err)
 	}
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	machines := make([]string, len(rows))
+	for i, row := range rows {
+		machines[i] = row.Machine
+	}
 	windows = windows[max(0, len(windows)-outagesAsked):]
+	queries := make([]tsdb.SiteQuery, len(windows))
+	for i, w := range windows {
+		queries[i] = tsdb.SiteQuery{Measurement: tsdb.Telemetry, Site: site, Machines: machines, Fields: []string{field}, FromMs: w.FromMs, ToMs: w.ToMs}
+	}
+	type reading struct {
+		machine string
+		window  int
+	}
+	var at reading // rows of one machine in one window stand together
 	var out []Outage
-	for _, row := range rows {
-		for _, w := range windows {
-			q := tsdb.Query{Measurement: tsdb.Telemetry, Site: site, Machine: row.Machine, Fields: []string{field}, FromMs: w.FromMs, ToMs: w.ToMs}
-			dark := false
-			err := store.Read(ctx, q, func(r tsdb.Row) error {
-				present, ok := r.Values[0].(bool)
-				switch {
-				case !ok:
-				case !present && !dark:
-					out, dark = append(out, Outage{r.TimeMs, w.ToMs}), true
-				case present && dark:
-					out[len(out)-1].ToMs, dark = r.TimeMs-1, false
-				}
-				return nil
-			})
-			if err != nil {
-				return nil, fmt.Errorf("read the supply: %w", err)
-			}
+	dark := false
+	err = tsdb.ReadSites(ctx, store, queries, func(i int, r tsdb.Row) error {
+		if now := (reading{r.Machine, i}); now != at {
+			at, dark = now, false
 		}
+		present, ok := r.Values[0].(bool)
+		switch {
+		case !ok:
+		case !present && !dark:
+			out, dark = append(out, Outage{r.TimeMs, windows[i].ToMs}), true
+		case present && dark:
+			out[len(out)-1].ToMs, dark = r.TimeMs-1, false
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the supply: %w", err)
 	}
 	return out, nil
 }

@@ -20,10 +20,15 @@ func SiteHours(ctx context.Context, s tsdb.Store, site string, machines []string
 		return out, nil
 	}
 	q := tsdb.SiteQuery{Measurement: tsdb.MachineHour, Site: site, Machines: machines, Fields: siteHourFields, FromMs: fromMs, ToMs: toMs}
+	most := (toMs-fromMs)/HourMs + 2
 	err := tsdb.ReadSites(ctx, s, []tsdb.SiteQuery{q}, func(_ int, row tsdb.Row) error {
 		n := func(i int) int64 { v, _ := row.Values[i].(int64); return v }
 		estimated, _ := row.Values[8].(bool)
-		out[row.Machine] = append(out[row.Machine], Hour{
+		hours := out[row.Machine]
+		if hours == nil {
+			hours = make([]Hour, 0, min(most, 800)) // a month; longer ones grow
+		}
+		out[row.Machine] = append(hours, Hour{
 			StartMs: row.TimeMs, OffMs: n(0), IdleMs: n(1), RunMs: n(2), UnknownMs: n(3),
 			OffMilliWh: n(4), IdleMilliWh: n(5), RunMilliWh: n(6), UnknownMilliWh: n(7), Estimated: estimated, Flags: EnergyFlags(n(9)),
 		})
@@ -41,8 +46,8 @@ type Span struct {
 	FromMs, ToMs int64
 }
 
-// spansAtOnce bounds the stretches that are read one by one; more of them are read as one stretch for all machines.
-const spansAtOnce = 64
+// SpansAtOnce bounds the stretches that are read one by one; more of them are read as one stretch for all machines.
+const SpansAtOnce = 64
 
 // SitePieces is Pieces for stretches of many machines of a site at once: void ones left out, overlaps of a rebuild under
 // way cut. It gives at least the pieces with a start in the spans, ascending; a machine without any is absent.
@@ -56,7 +61,7 @@ func SitePieces(ctx context.Context, s tsdb.Store, site string, spans []Span, en
 		fields = stateFields[:2] // state and end
 	}
 	var queries []tsdb.SiteQuery
-	if len(spans) <= spansAtOnce {
+	if len(spans) <= SpansAtOnce {
 		for _, p := range spans {
 			queries = append(queries, tsdb.SiteQuery{Measurement: tsdb.State, Site: site, Machines: []string{p.Machine}, Fields: fields, FromMs: p.FromMs, ToMs: p.ToMs})
 		}
@@ -74,19 +79,30 @@ func SitePieces(ctx context.Context, s tsdb.Store, site string, spans []Span, en
 	}
 	out := map[string][]Interval{}
 	values := make([]any, len(stateFields))
+	machine, rows := "", make([]Interval, 0, page) // of the machine at hand: rows of one stand together
+	keep := func() {
+		if len(rows) > 0 {
+			out[machine] = append(out[machine], rows...)
+		}
+		rows = rows[:0]
+	}
 	err := tsdb.ReadSites(ctx, s, queries, func(_ int, row tsdb.Row) error {
+		if row.Machine != machine {
+			keep()
+			machine = row.Machine
+		}
 		copy(values, row.Values)
 		iv := piece(tsdb.Row{TimeMs: row.TimeMs, Values: values})
 		if iv.State == StateVoid {
 			return nil
 		}
-		rows := out[row.Machine]
 		if n := len(rows); n > 0 && rows[n-1].EndMs > iv.StartMs {
 			rows[n-1].EndMs = iv.StartMs
 		}
-		out[row.Machine] = append(rows, iv)
+		rows = append(rows, iv)
 		return nil
 	})
+	keep()
 	if err != nil {
 		return nil, fmt.Errorf("read pieces of %s: %w", site, err)
 	}

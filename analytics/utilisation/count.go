@@ -178,17 +178,22 @@ func (s *split) take(from, to int64, last bool) share {
 	case h.RunMs == length:
 		out.RunMs, out.energy[2] = to-from, cut(total[2], from-h.StartMs, to-h.StartMs, length)
 	default:
-		for _, p := range timeline.Clip(s.pieces, from, to) {
+		for _, p := range s.pieces {
+			start, end := max(p.StartMs, from), min(p.EndMs, to)
+			if start >= end {
+				continue
+			}
+			milliWh := cut(p.EnergyMilliWh, start-p.StartMs, end-p.StartMs, p.EndMs-p.StartMs) // as timeline.Clip
 			switch p.State {
 			case timeline.StateOff:
-				out.OffMs += p.EndMs - p.StartMs
-				out.energy[0] += p.EnergyMilliWh
+				out.OffMs += end - start
+				out.energy[0] += milliWh
 			case timeline.StateIdle:
-				out.IdleMs += p.EndMs - p.StartMs
-				out.energy[1] += p.EnergyMilliWh
+				out.IdleMs += end - start
+				out.energy[1] += milliWh
 			case timeline.StateRun:
-				out.RunMs += p.EndMs - p.StartMs
-				out.energy[2] += p.EnergyMilliWh
+				out.RunMs += end - start
+				out.energy[2] += milliWh
 			}
 		}
 	}

@@ -1,10 +1,13 @@
 package utilisation
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"karkhana/analytics/calendar"
 	"karkhana/analytics/gap"
@@ -79,16 +82,60 @@ func gather(ctx context.Context, d Deps, q Asked) (*gathered, error) {
 	if err := g.lay(q, calendar.New(g.zone, c), broken); err != nil {
 		return nil, err
 	}
-	if len(g.machines) == 0 {
+	if _, _, some := g.hull(); !some {
 		return g, nil
 	}
-	if err := g.holders(ctx, d, q); err != nil {
-		return nil, err
+	return g, g.read(ctx, d, q)
+}
+
+// read reads sessions, gaps, hours and pieces, side by side as far as they don't need each other: the pieces are wanted of
+// the hours that are cut by the edge of a period, of planned time or of a session, and are not of one state. Where the
+// calendar alone cuts so many that the pieces are read as one stretch anyway, they are not waited for.
+func (g *gathered) read(ctx context.Context, d Deps, q Asked) error {
+	from, to, _ := g.hull()
+	var spans []timeline.Span
+	for _, m := range g.machines {
+		spans = append(spans, m.cutHours(g.zone)...)
 	}
-	if err := g.dark(ctx, d, q); err != nil {
-		return nil, err
+	together, ctx := errgroup.WithContext(ctx)
+	var hours map[string][]timeline.Hour
+	var pieces map[string][]timeline.Interval
+	readPieces := func() (err error) {
+		pieces, err = timeline.SitePieces(ctx, d.Store, q.Site, spans, q.By == ByShift) // only shifts cut energy
+		return err
 	}
-	return g, g.states(ctx, d, q)
+	many := len(spans) > timeline.SpansAtOnce
+	if many {
+		for _, m := range g.machines { // sessions may begin and end anywhere
+			spans = append(spans, timeline.Span{Machine: m.ID, FromMs: from, ToMs: to})
+		}
+		together.Go(readPieces)
+	}
+	together.Go(func() error { return g.dark(ctx, d, q) })
+	held := make(chan struct{})
+	together.Go(func() error {
+		defer close(held)
+		return g.holders(ctx, d, q)
+	})
+	together.Go(func() (err error) {
+		hours, err = timeline.SiteHours(ctx, d.Store, q.Site, g.ids(), timeline.HourFloor(from, g.zone), to)
+		<-held
+		if err != nil || many {
+			return err
+		}
+		spans = nil
+		for _, m := range g.machines {
+			spans = append(spans, slices.DeleteFunc(m.cutHours(g.zone), func(s timeline.Span) bool { return uniformIn(hours[m.ID], s) })...)
+		}
+		return readPieces()
+	})
+	if err := together.Wait(); err != nil {
+		return err
+	}
+	for _, m := range g.machines {
+		m.hours, m.pieces, m.cuts = hours[m.ID], pieces[m.ID], m.edges()
+	}
+	return nil
 }
 
 // find picks the machines that are asked for.
@@ -218,10 +265,7 @@ func (g *gathered) hull() (fromMs, toMs int64, some bool) {
 
 // holders reads the sessions.
 func (g *gathered) holders(ctx context.Context, d Deps, q Asked) error {
-	from, to, some := g.hull()
-	if !some {
-		return nil
-	}
+	from, to, _ := g.hull()
 	machine := ""
 	if len(g.machines) == 1 {
 		machine = g.machines[0].ID
@@ -249,10 +293,7 @@ func (g *gathered) holders(ctx context.Context, d Deps, q Asked) error {
 
 // dark reads when the mains were out.
 func (g *gathered) dark(ctx context.Context, d Deps, q Asked) error {
-	from, to, some := g.hull()
-	if !some {
-		return nil
-	}
+	from, to, _ := g.hull()
 	machine := ""
 	if len(g.machines) == 1 {
 		machine = g.machines[0].ID
@@ -276,63 +317,44 @@ func (g *gathered) dark(ctx context.Context, d Deps, q Asked) error {
 	return nil
 }
 
-// states reads the hours of all machines, and the pieces of those hours that are cut by the edge of a period, of planned
-// time or of a session.
-func (g *gathered) states(ctx context.Context, d Deps, q Asked) error {
-	from, to, some := g.hull()
-	if !some {
-		return nil
+// edges are where period, planned time and sessions begin and end, ascending.
+func (m *subject) edges() []int64 {
+	cuts := m.held.edges(m.planned.edges(nil))
+	for _, k := range m.rows {
+		cuts = append(cuts, k.FromMs, k.ToMs)
 	}
-	hours, err := timeline.SiteHours(ctx, d.Store, q.Site, g.ids(), timeline.HourFloor(from, g.zone), to)
-	if err != nil {
-		return err
-	}
-	var spans []timeline.Span
-	for _, m := range g.machines {
-		if len(m.rows) == 0 {
-			continue
-		}
-		m.hours = hours[m.ID]
-		m.cuts = m.held.edges(m.planned.edges(nil))
-		for _, k := range m.rows {
-			m.cuts = append(m.cuts, k.FromMs, k.ToMs)
-		}
-		slices.Sort(m.cuts)
-		m.cuts = slices.Compact(m.cuts)
-		spans = append(spans, m.cutHours(g.zone)...)
-	}
-	pieces, err := timeline.SitePieces(ctx, d.Store, q.Site, spans, q.By == ByShift) // only shifts cut energy
-	if err != nil {
-		return err
-	}
-	for _, m := range g.machines {
-		m.pieces = pieces[m.ID]
-	}
-	return nil
+	slices.Sort(cuts)
+	return slices.Compact(cuts)
 }
 
-// cutHours are the hours of which totals are not enough, neighbours joined.
+// cutHours are the hours with an edge inside.
 func (m *subject) cutHours(zone *time.Location) []timeline.Span {
+	if len(m.rows) == 0 {
+		return nil
+	}
+	from, to := m.span()
+	first := timeline.HourFloor(from, zone)
 	var out []timeline.Span
-	cuts := m.cuts
-	for _, h := range m.hours {
-		end := timeline.NextHour(h.StartMs, zone)
-		for len(cuts) > 0 && cuts[0] <= h.StartMs {
-			cuts = cuts[1:]
-		}
-		if len(cuts) == 0 {
-			break
-		}
-		if cuts[0] >= end || uniform(h, end-h.StartMs) {
+	for _, cut := range m.edges() {
+		hour := timeline.HourFloor(cut, zone)
+		if n := len(out); cut == hour || hour < first || hour >= to || n > 0 && out[n-1].FromMs == hour {
 			continue
 		}
-		if n := len(out); n > 0 && out[n-1].ToMs == h.StartMs {
-			out[n-1].ToMs = end
-			continue
-		}
-		out = append(out, timeline.Span{Machine: m.ID, FromMs: h.StartMs, ToMs: end})
+		out = append(out, timeline.Span{Machine: m.ID, FromMs: hour, ToMs: timeline.NextHour(hour, zone)})
 	}
 	return out
+}
+
+// uniformIn reports whether an hour is known to be one state throughout, or nothing is known of it. hours ascend.
+func uniformIn(hours []timeline.Hour, s timeline.Span) bool {
+	i, ok := slices.BinarySearchFunc(hours, s.FromMs, func(h timeline.Hour, ms int64) int { return cmp.Compare(h.StartMs, ms) })
+	return !ok || uniform(hours[i], s.ToMs-s.FromMs)
+}
+
+// uniform reports whether an hour is known to be one state throughout, or nothing is known of it. hours ascend.
+func (g *gathered) uniform(hours []timeline.Hour, s timeline.Span) bool {
+	i, ok := slices.BinarySearchFunc(hours, s.FromMs, func(h timeline.Hour, ms int64) int { return cmp.Compare(h.StartMs, ms) })
+	return !ok || uniform(hours[i], s.ToMs-s.FromMs)
 }
 
 // uniform reports whether an hour is known to be one state throughout.

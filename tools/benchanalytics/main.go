@@ -18,7 +18,6 @@ import (
 	"karkhana/analytics"
 	"karkhana/analytics/fold"
 	"karkhana/analytics/timeline"
-	"karkhana/analytics/utilisation"
 	"karkhana/internal/influxd"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
@@ -81,7 +80,7 @@ func bench(ctx context.Context, days int, nation string, span time.Duration) err
 	if err != nil {
 		return err
 	}
-	month, err := monthKPIs(ctx, store, dir)
+	month, err := monthKPIs(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -214,39 +213,4 @@ func (f follower) Rebuilt(context.Context, string, string, int64, int64) error {
 	default:
 	}
 	return nil
-}
-
-// monthKPIs asks for the days of a month of forty machines.
-func monthKPIs(ctx context.Context, store tsdb.Store, dir string) (float64, error) {
-	const machines, hours = 40, 31 * 24
-	db, err := open(ctx, filepath.Join(dir, "month.db"), "k", machines, machines)
-	if err != nil {
-		return 0, err
-	}
-	defer db.Close()
-	for m := range machines {
-		var points []tsdb.Point
-		for h := range int64(hours) {
-			points = append(points, timeline.Hour{StartMs: start + h*timeline.HourMs, OffMs: 600_000, IdleMs: 1_200_000, RunMs: 1_800_000, RunMilliWh: 1_000_000}.Point("k0", fmt.Sprint("m", m)))
-		}
-		if err := store.Write(ctx, points); err != nil {
-			return 0, err
-		}
-	}
-	best := time.Hour
-	end := start + hours*timeline.HourMs
-	for range 5 {
-		begun := time.Now()
-		rows, err := utilisation.SiteKPIs(ctx, utilisation.Deps{Store: store, Registry: db}, utilisation.Asked{Site: "k0", FromMs: start, ToMs: end, By: utilisation.ByDay, NowMs: end})
-		if err != nil {
-			return 0, err
-		}
-		if len(rows) != machines || len(rows[0].KPIs) != 31 {
-			return 0, fmt.Errorf("figures of %d machines came back", len(rows))
-		}
-		best = min(best, time.Since(begun))
-	}
-	ms := best.Seconds() * 1000
-	fmt.Printf("a month of %d machines by day: %.0f ms (best of five)\n", machines, ms)
-	return ms, nil
 }
