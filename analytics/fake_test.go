@@ -19,6 +19,7 @@ type fakeRegistry struct {
 	settings []registry.Settings
 	touched  map[string]registry.Touched
 	claimed  map[string]registry.Claim
+	owed     map[string]int64
 	version  int64
 	fail     error
 }
@@ -43,6 +44,16 @@ func (r *fakeRegistry) SettingsAt(context.Context, string, string) ([]registry.S
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.settings), r.fail
+}
+
+func (r *fakeRegistry) SiteSettings(context.Context, string) (map[string][]registry.Settings, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := map[string][]registry.Settings{}
+	for _, id := range r.machines {
+		out[id] = slices.Clone(r.settings)
+	}
+	return out, r.fail
 }
 
 func (r *fakeRegistry) Touch(_ context.Context, touches []registry.Touched) error {
@@ -79,7 +90,7 @@ func (r *fakeRegistry) ClaimTouched(context.Context, string) ([]registry.Claim, 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.claimed == nil {
-		r.claimed = map[string]registry.Claim{}
+		r.claimed, r.owed = map[string]registry.Claim{}, map[string]int64{}
 	}
 	var out []registry.Claim
 	for id, t := range r.touched {
@@ -93,25 +104,50 @@ func (r *fakeRegistry) ClaimTouched(context.Context, string) ([]registry.Claim, 
 		r.claimed[id] = c
 	}
 	for _, c := range r.claimed {
+		c.OwedMs = r.owed[c.Machine]
 		out = append(out, c)
 	}
 	return out, nil
 }
 
-func (r *fakeRegistry) Reclaim(_ context.Context, _ string, c registry.Claim) (registry.Claim, error) {
+func (r *fakeRegistry) Reclaim(_ context.Context, _ string, claims ...registry.Claim) (out []registry.Claim, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now, ok := r.claimed[c.Machine]
-	if !ok || now.Version != c.Version {
-		return now, registry.ErrNotFound
+	for _, c := range claims {
+		now, ok := r.claimed[c.Machine]
+		if !ok || now.Version != c.Version {
+			continue
+		}
+		if t, ok := r.touched[c.Machine]; ok {
+			now.FromMs, now.ToMs, now.Version = min(now.FromMs, t.FromMs), max(now.ToMs, t.ToMs), t.Version
+			delete(r.touched, c.Machine)
+		}
+		now.NewestMs = now.ToMs
+		r.claimed[c.Machine] = now
+		out = append(out, now)
 	}
-	if t, ok := r.touched[c.Machine]; ok {
-		now.FromMs, now.ToMs, now.Version = min(now.FromMs, t.FromMs), max(now.ToMs, t.ToMs), t.Version
-		delete(r.touched, c.Machine)
+	return out, nil
+}
+
+func (r *fakeRegistry) OwedRows(context.Context, string) ([]registry.Claim, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []registry.Claim
+	for id, ms := range r.owed {
+		out = append(out, registry.Claim{Site: "cfc", Machine: id, OwedMs: ms})
 	}
-	now.NewestMs = now.ToMs
-	r.claimed[c.Machine] = now
-	return now, nil
+	return out, nil
+}
+
+func (r *fakeRegistry) OwedDone(_ context.Context, _ string, claims ...registry.Claim) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range claims {
+		if r.owed[c.Machine] >= c.OwedMs {
+			delete(r.owed, c.Machine)
+		}
+	}
+	return nil
 }
 
 func (r *fakeRegistry) ClaimsDone(_ context.Context, _ string, claims ...registry.Claim) error {
@@ -120,6 +156,9 @@ func (r *fakeRegistry) ClaimsDone(_ context.Context, _ string, claims ...registr
 	for _, c := range claims {
 		if r.claimed[c.Machine].Version == c.Version {
 			delete(r.claimed, c.Machine)
+			if delete(r.owed, c.Machine); c.OwedMs != 0 {
+				r.owed[c.Machine] = c.OwedMs
+			}
 		}
 	}
 	return nil

@@ -29,12 +29,13 @@ type machine struct {
 	failures  int
 	again     int       // rebuilds in a row, each soon after the one before: data is pouring in
 	waiting   time.Time // on the list since; zero: not on it
-	owedMs    int64     // followers have yet to hear of changes from here on; 0: of none
-	told      time.Time // when they last heard
-	wroteMs   int64     // the build under way has written from here on; 0: nothing
 
-	src   *source // the rules as they were at srcAt
-	srcAt time.Time
+	// Owned by who has set busy, else guarded by Service.mu.
+	owedMs  int64     // followers have yet to hear of changes from here on; 0: of none
+	told    time.Time // when they last heard
+	wroteMs int64     // the build under way has written from here on; 0: nothing
+	src     *source   // what reads the machine in a batch
+
 	grant lease.Grant // the holding of the site under which all this was remembered
 }
 
@@ -53,6 +54,15 @@ type tip struct {
 type pieceID struct {
 	startMs int64
 	state   string
+}
+
+func newTip(f *fold.Fold, out *output, src *source) *tip {
+	return &tip{fold: f, out: out, rules: src.rules.Identity(), pieces: map[int64]timeline.Interval{}, hours: map[int64]timeline.Hour{}}
+}
+
+// changed reports whether the newest piece is another than before and not just cut at an hour edge.
+func (p pieceID) changed(before pieceID, zone *time.Location) bool {
+	return p.state != before.state || p.startMs != before.startMs && timeline.HourFloor(p.startMs, zone) != p.startMs
 }
 
 // built says what a build did.
@@ -79,9 +89,14 @@ func (s *Service) build(ctx context.Context, m *machine, t registry.Claim) (buil
 	if m.goesOn(t) && m.tip.rules == src.rules.Identity() {
 		b, err = s.goOn(ctx, m, src, t.ToMs)
 	} else {
-		if t, err = s.o.Registry.Reclaim(ctx, m.grant.Holder, t); err != nil {
+		var again []registry.Claim
+		if again, err = s.o.Registry.Reclaim(ctx, m.grant.Holder, t); err != nil {
 			return built{}, err
 		}
+		if len(again) == 0 {
+			return built{}, fmt.Errorf("claim: %w", registry.ErrNotFound)
+		}
+		t = again[0]
 		b, err = s.rebuild(ctx, m, src, t.FromMs, t.ToMs)
 	}
 	if err != nil {
@@ -96,7 +111,7 @@ func (s *Service) build(ctx context.Context, m *machine, t registry.Claim) (buil
 		m.doubtful, b.again = false, true
 		return b, nil
 	}
-	return b, s.o.Registry.ClaimsDone(ctx, m.grant.Holder, t)
+	return b, s.done(ctx, []*machine{m}, map[*machine]registry.Claim{m: t})
 }
 
 // fail forgets the tip, which may know what the store does not.
@@ -126,20 +141,15 @@ func (m *machine) goesOn(t registry.Claim) bool {
 
 // source reads the machine's rules as they are now.
 func (s *Service) source(ctx context.Context, m *machine) (*source, error) {
-	site, err := s.o.Registry.Site(ctx, m.site)
+	zone, err := s.zone(ctx, m.site)
 	if err != nil {
-		return nil, fmt.Errorf("zone of the site: %w", err)
-	}
-	zone, err := time.LoadLocation(site.Zone)
-	if err != nil {
-		return nil, fmt.Errorf("zone of the site: %w: mend it in the site file", err)
+		return nil, err
 	}
 	settings, err := s.o.Registry.SettingsAt(ctx, m.site, m.id)
 	if err != nil {
 		return nil, fmt.Errorf("settings: %w", err)
 	}
-	m.src, m.srcAt = newSource(s.o.Store, m.site, m.id, settings, zone), s.o.Now()
-	return m.src, nil
+	return newSource(s.o.Store, m.site, m.id, settings, zone), nil
 }
 
 // goOn takes the samples that are newer than the tip, up to toMs: what lies beyond has not been announced yet, and

@@ -16,6 +16,7 @@ type metrics struct {
 	amended  prometheus.Counter
 	rebuiltS prometheus.Counter
 	waiting  prometheus.Gauge
+	owed     prometheus.Gauge
 	lag      prometheus.Gauge
 	seconds  prometheus.Histogram
 }
@@ -46,6 +47,9 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "karkhana_analytics_machines_waiting", Help: "Machines with new samples that are not yet in states.",
 		}),
+		owed: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "karkhana_analytics_machines_owed", Help: "Machines whose sessions and gaps have yet to follow their states.",
+		}),
 		lag: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "karkhana_analytics_lag_seconds", Help: "How long the longest waiting machine has been on the list.",
 		}),
@@ -54,7 +58,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 9),
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.samples, m.builds, m.hours, m.points, m.failures, m.amended, m.rebuiltS, m.waiting, m.lag, m.seconds} {
+	for _, c := range []prometheus.Collector{m.samples, m.builds, m.hours, m.points, m.failures, m.amended, m.rebuiltS, m.waiting, m.owed, m.lag, m.seconds} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("metrics of analytics: %w", err)
 		}

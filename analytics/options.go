@@ -19,10 +19,13 @@ type Registry interface {
 	Site(ctx context.Context, id string) (registry.Site, error)
 	Machines(ctx context.Context, site string) ([]registry.Machine, error)
 	SettingsAt(ctx context.Context, site, machine string) ([]registry.Settings, error)
+	SiteSettings(ctx context.Context, site string) (map[string][]registry.Settings, error)
 	Touch(ctx context.Context, touches []registry.Touched) error
 	ClaimTouched(ctx context.Context, holder string) ([]registry.Claim, error)
-	Reclaim(ctx context.Context, holder string, c registry.Claim) (registry.Claim, error)
+	Reclaim(ctx context.Context, holder string, claims ...registry.Claim) ([]registry.Claim, error)
 	ClaimsDone(ctx context.Context, holder string, claims ...registry.Claim) error
+	OwedRows(ctx context.Context, holder string) ([]registry.Claim, error)
+	OwedDone(ctx context.Context, holder string, claims ...registry.Claim) error
 }
 
 // Leases says which sites are this process's; *lease.Keeper answers it.

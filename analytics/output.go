@@ -70,10 +70,28 @@ func (s *Service) write(ctx context.Context, m *machine, points []tsdb.Point) er
 		}
 		n := min(len(points), writeBatch)
 		for i := range points[:n] {
-			if at := points[i].TimeMs; m.wroteMs == 0 || at < m.wroteMs {
-				m.wroteMs = at
-			}
+			m.noteWritten(points[i].TimeMs)
 		}
+		if err := s.store(ctx, points[:n]); err != nil {
+			return err
+		}
+		points = points[n:]
+	}
+	return nil
+}
+
+// noteWritten notes that the build under way writes from here on.
+func (m *machine) noteWritten(ms int64) {
+	if m.wroteMs == 0 || ms < m.wroteMs {
+		m.wroteMs = ms
+	}
+}
+
+// writeAll stores points of several machines in batches, in their order. The caller has seen to it that the sites are
+// held, and to noteWritten.
+func (s *Service) writeAll(ctx context.Context, points []tsdb.Point) error {
+	for len(points) > 0 {
+		n := min(len(points), writeBatch)
 		if err := s.store(ctx, points[:n]); err != nil {
 			return err
 		}

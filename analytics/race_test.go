@@ -291,9 +291,9 @@ func (r *slowRegistry) ClaimTouched(ctx context.Context, holder string) (claims 
 }
 
 // Reclaim implements Registry.
-func (r *slowRegistry) Reclaim(ctx context.Context, holder string, c registry.Claim) (out registry.Claim, err error) {
+func (r *slowRegistry) Reclaim(ctx context.Context, holder string, c ...registry.Claim) (out []registry.Claim, err error) {
 	err = r.do(ctx, func() (err error) {
-		out, err = r.fakeRegistry.Reclaim(ctx, holder, c)
+		out, err = r.fakeRegistry.Reclaim(ctx, holder, c...)
 		return err
 	})
 	return out, err

@@ -38,10 +38,7 @@ func (s *Service) rebuild(ctx context.Context, m *machine, src *source, fromMs, 
 	if r.met {
 		end = f.DecidedMs() // from here on the stored pieces are what this fold would give
 	} else {
-		m.tip = &tip{
-			fold: f, out: r.out, rules: src.rules.Identity(),
-			pieces: map[int64]timeline.Interval{}, hours: map[int64]timeline.Hour{},
-		}
+		m.tip = newTip(f, r.out, src)
 		f.Tip(&differing{t: m.tip})
 		for start := range m.tip.pieces {
 			r.starts[start] = true

@@ -24,72 +24,93 @@ func (s *Service) review(ctx context.Context) error {
 		if !s.holds(site.ID) {
 			continue
 		}
-		machines, err := s.o.Registry.Machines(ctx, site.ID)
-		if err != nil {
-			return err
-		}
-		for _, x := range machines {
-			if err := s.reviewMachine(ctx, x.Site, x.ID); err != nil {
-				errs = append(errs, fmt.Errorf("%s/%s: %w", x.Site, x.ID, err))
-			}
+		if err := s.reviewSite(ctx, site.ID); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", site.ID, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (s *Service) reviewMachine(ctx context.Context, site, id string) error {
-	s.mu.Lock()
-	m := s.machine(site, id)
-	if m.busy {
-		s.mu.Unlock()
-		return nil // its build reads the rules
-	}
-	if !s.held(m) {
-		s.mu.Unlock()
-		return nil
-	}
-	reviewed := m.reviewed
-	s.mu.Unlock()
-	src, err := s.source(ctx, &machine{site: site, id: id})
-	if err != nil || src.rules.Identity() == reviewed {
-		return err
-	}
-	from, fits, err := s.fits(ctx, src)
+func (s *Service) reviewSite(ctx context.Context, site string) error {
+	machines, err := s.o.Registry.Machines(ctx, site)
 	if err != nil {
 		return err
 	}
-	if !fits {
-		if err := s.o.Registry.Touch(ctx, []registry.Touched{{Site: site, Machine: id, FromMs: from, ToMs: from}}); err != nil {
-			return err
+	rules, err := s.rulesOf(ctx, site, 0)
+	if err != nil {
+		return err
+	}
+	changed := map[string]*source{}
+	for _, x := range machines {
+		src := newSource(s.o.Store, site, x.ID, rules.settings[x.ID], rules.zone)
+		s.mu.Lock()
+		m := s.machine(site, x.ID)
+		if !m.busy && s.held(m) && src.rules.Identity() != m.reviewed { // a build that is under way reads the rules
+			changed[x.ID] = src
 		}
+		s.mu.Unlock()
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	touches, err := s.misfits(ctx, site, changed)
+	if err != nil {
+		return err
+	}
+	if err := s.o.Registry.Touch(ctx, touches); err != nil {
+		return err
 	}
 	s.mu.Lock()
-	m.reviewed = src.rules.Identity()
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	for id, src := range changed {
+		s.machine(site, id).reviewed = src.rules.Identity()
+	}
 	return nil
 }
 
-// fits reports whether the newest stored checkpoint fits the rules and no rule begins after it. Without any checkpoint there
-// may be states of a first hour: they fit when there are none.
-func (s *Service) fits(ctx context.Context, src *source) (fromMs int64, fits bool, err error) {
-	q := tsdb.Query{
-		Measurement: tsdb.MachineHour, Site: src.site, Machine: src.machine, Fields: []string{timeline.FieldCheckpoint},
-		FromMs: 0, ToMs: farMs, Descending: true, Limit: 1,
-	}
-	found := false
-	err = s.o.Store.Read(ctx, q, func(row tsdb.Row) error {
-		state, _ := row.Values[0].(string)
-		_, err := fold.Restore(src.rules, &output{}, row.TimeMs, state)
-		found, fromMs = true, row.TimeMs
-		fits = err == nil && src.rules.At(row.TimeMs) == src.rules.At(s.o.Now().UnixMilli())
-		return nil
-	})
+// misfits returns from where machines of a site have to be rebuilt because their newest stored checkpoint does not fit the
+// rules, or a rule begins after it. Without any checkpoint there may be states of a first hour: they fit when there are
+// none.
+func (s *Service) misfits(ctx context.Context, site string, machines map[string]*source) ([]registry.Touched, error) {
+	rows, err := s.o.Store.Last(ctx, tsdb.Query{Measurement: tsdb.MachineHour, Site: site, Fields: []string{timeline.FieldCheckpoint}, ToMs: farMs})
 	if err != nil {
-		return 0, false, fmt.Errorf("read checkpoints: %w", err)
+		return nil, fmt.Errorf("read checkpoints: %w", err)
 	}
-	if found {
-		return fromMs, fits, nil
+	var out []registry.Touched
+	touch := func(id string, ms int64) {
+		out = append(out, registry.Touched{Site: site, Machine: id, FromMs: ms, ToMs: ms})
 	}
-	newest, states, err := timeline.Newest(ctx, src.store, src.site, src.machine)
-	return newest.StartMs, !states, err
+	found := map[string]bool{}
+	for _, row := range rows {
+		src := machines[row.Machine]
+		state, ok := row.Values[0].(string)
+		if src == nil || !ok {
+			continue
+		}
+		found[row.Machine] = true
+		if _, err := fold.Restore(src.rules, &output{}, row.TimeMs, state); err != nil || src.rules.At(row.TimeMs) != src.rules.At(s.o.Now().UnixMilli()) {
+			touch(row.Machine, row.TimeMs)
+		}
+	}
+	if len(found) == len(machines) {
+		return out, nil
+	}
+	rows, err = s.o.Store.Last(ctx, tsdb.Query{Measurement: tsdb.State, Site: site, Fields: []string{timeline.FieldState}, ToMs: farMs})
+	if err != nil {
+		return nil, fmt.Errorf("read states: %w", err)
+	}
+	for _, row := range rows {
+		src := machines[row.Machine]
+		if src == nil || found[row.Machine] {
+			continue
+		}
+		newest, states, err := timeline.Newest(ctx, src.store, site, row.Machine)
+		if err != nil {
+			return nil, err
+		}
+		if states {
+			touch(row.Machine, newest.StartMs)
+		}
+	}
+	return out, nil
 }

@@ -21,6 +21,8 @@ const farMs = int64(1) << 43
 type source struct {
 	store         tsdb.Store
 	site, machine string
+	settings      []registry.Settings
+	zone          *time.Location
 	rules         *fold.Rules
 	fields        []string // numbers, each with its quality
 	texts         []string // words, each with its quality; read only when a rule wants one
@@ -37,7 +39,7 @@ const (
 
 // newSource derives rules and columns from the machine's dated settings.
 func newSource(store tsdb.Store, site, machine string, settings []registry.Settings, zone *time.Location) *source {
-	s := &source{store: store, site: site, machine: machine}
+	s := &source{store: store, site: site, machine: machine, settings: settings, zone: zone}
 	column := func(field string) int {
 		for i, f := range s.fields {
 			if f == field {

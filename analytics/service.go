@@ -33,7 +33,8 @@ type Service struct {
 	metrics *metrics
 
 	mu       sync.Mutex
-	machines map[string]*machine // by site/id
+	machines map[string]*machine   // by site/id
+	rules    map[string]*siteRules // by site
 }
 
 // New returns a service that does nothing yet.
@@ -45,7 +46,7 @@ func New(o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{o: o, metrics: m, machines: map[string]*machine{}}, nil
+	return &Service{o: o, metrics: m, machines: map[string]*machine{}, rules: map[string]*siteRules{}}, nil
 }
 
 // Run looks at the list of touched stretches every Options.Every and builds them, until ctx ends; then it returns nil after
@@ -53,6 +54,7 @@ func New(o Options) (*Service, error) {
 // up none that is live.
 func (s *Service) Run(ctx context.Context) error {
 	live, rebuilds := make(chan struct{}, runtime.GOMAXPROCS(0)), make(chan struct{}, runtime.GOMAXPROCS(0))
+	reviewing, telling := make(chan struct{}, 1), make(chan struct{}, 1)
 	var running sync.WaitGroup
 	defer running.Wait()
 	tick := time.NewTicker(s.o.Every)
@@ -63,35 +65,33 @@ func (s *Service) Run(ctx context.Context) error {
 	for {
 		if now := s.o.Now(); holding != s.holder() || reviewed.IsZero() || now.Sub(reviewed) >= reviewEvery {
 			holding, reviewed = s.holder(), now
-			if err := s.review(ctx); err != nil && ctx.Err() == nil {
-				s.o.Logger.Error("could not look for changed settings of machines; trying again later", "err", err)
-			}
+			unless(&running, reviewing, func() {
+				if err := errors.Join(s.recall(ctx), s.review(ctx)); err != nil && ctx.Err() == nil {
+					s.o.Logger.Error("could not look for changed settings of machines; trying again later", "err", err)
+				}
+			})
 		}
+		unless(&running, telling, func() { s.tell(ctx) })
 		due, err := s.due(ctx)
 		if err != nil && ctx.Err() == nil && listed {
 			s.o.Logger.Error("could not read which machines have new samples; trying until it works", "err", err)
 		}
 		listed = err == nil
-		var goOn []duty
-		for _, d := range due {
-			if d.live || d.m.goesOn(d.t) {
-				goOn = append(goOn, d)
-				continue
-			}
-			running.Go(func() {
-				select {
-				case rebuilds <- struct{}{}:
-					s.work(ctx, d)
-					<-rebuilds
-				case <-ctx.Done():
-				}
-			})
+		goOn, near, alone := sorted(due)
+		if len(near) < leastTogether {
+			near, alone = nil, append(alone, near...)
+		}
+		for _, d := range alone {
+			s.inTurn(ctx, &running, rebuilds, func() { s.work(ctx, d) })
+		}
+		for part := range slices.Chunk(near, rebuildMachines) {
+			s.inTurn(ctx, &running, rebuilds, func() { s.workTogether(ctx, part, s.rebuildTogether) })
 		}
 		var batches sync.WaitGroup
 		for part := range slices.Chunk(goOn, batchMachines) {
 			batches.Go(func() {
 				live <- struct{}{}
-				s.workBatch(ctx, part, len(goOn))
+				s.workTogether(ctx, part, func(ctx context.Context, ds []duty) ([]*built, error) { return s.batch(ctx, ds, len(goOn)) })
 				<-live
 			})
 		}
@@ -101,6 +101,45 @@ func (s *Service) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+// sorted parts duties by how they are done: the tip goes on, a rebuild with others, a rebuild alone.
+func sorted(due []duty) (goOn, near, alone []duty) {
+	for _, d := range due {
+		switch {
+		case d.live || d.m.goesOn(d.t):
+			goOn = append(goOn, d)
+		case d.near():
+			near = append(near, d)
+		default:
+			alone = append(alone, d)
+		}
+	}
+	return goOn, near, alone
+}
+
+// inTurn runs f beside the rest as soon as one of the places is free, or not at all when ctx ends before.
+func (s *Service) inTurn(ctx context.Context, running *sync.WaitGroup, places chan struct{}, f func()) {
+	running.Go(func() {
+		select {
+		case places <- struct{}{}:
+			f()
+			<-places
+		case <-ctx.Done():
+		}
+	})
+}
+
+// unless runs f beside the rest unless it still runs.
+func unless(running *sync.WaitGroup, busy chan struct{}, f func()) {
+	select {
+	case busy <- struct{}{}:
+		running.Go(func() {
+			f()
+			<-busy
+		})
+	default:
 	}
 }
 
@@ -133,6 +172,9 @@ func (s *Service) due(ctx context.Context) ([]duty, error) {
 		lag = max(lag, now.Sub(m.waiting))
 		if m.busy || !s.held(m) {
 			continue
+		}
+		if t.OwedMs != 0 {
+			m.owe(t.OwedMs)
 		}
 		d := duty{m: m, t: t}
 		if now.Before(m.notBefore) && !m.goesOn(t) {
@@ -168,11 +210,12 @@ func (s *Service) machine(site, id string) *machine {
 	return m
 }
 
-// workBatch lets machines go on together. What can't is worked on one by one.
-func (s *Service) workBatch(ctx context.Context, ds []duty, machines int) {
+// workTogether builds machines together. What can't be is worked on one by one.
+func (s *Service) workTogether(ctx context.Context, ds []duty, build func(context.Context, []duty) ([]*built, error)) {
 	begun := s.o.Now()
-	bs, err := s.batch(ctx, ds, machines)
-	s.metrics.seconds.Observe(s.o.Now().Sub(begun).Seconds())
+	bs, err := build(ctx, ds)
+	took := s.o.Now().Sub(begun)
+	s.metrics.seconds.Observe(took.Seconds())
 	for i, d := range ds {
 		switch {
 		case err != nil:
@@ -184,7 +227,7 @@ func (s *Service) workBatch(ctx context.Context, ds []duty, machines int) {
 		case bs[i] == nil:
 			s.work(ctx, d)
 		default:
-			s.finish(ctx, d, *bs[i], nil, 0)
+			s.finish(ctx, d, *bs[i], nil, took/time.Duration(len(ds)))
 		}
 	}
 }

@@ -110,12 +110,14 @@ func (r *rig) mustBuild() built {
 }
 
 // aDay draws packs of telemetry over some hours.
-func aDay(t *rapid.T) [][]tsdb.Point {
+func aDay(t *rapid.T) [][]tsdb.Point { return aDayOf(t, "lathe", 25) }
+
+func aDayOf(t *rapid.T, machine string, stretches int) [][]tsdb.Point {
 	at := midnight + rapid.Int64Range(0, 60).Draw(t, "begin")*minute
 	wh := 1000.0
 	last := at
 	var packs [][]tsdb.Point
-	for n := rapid.IntRange(1, 25).Draw(t, "stretches"); n > 0; n-- {
+	for n := rapid.IntRange(1, stretches).Draw(t, "stretches"); n > 0; n-- {
 		step := rapid.SampledFrom([]int64{10 * second, 30 * second, minute}).Draw(t, "step")
 		watt := rapid.SampledFrom([]float64{0, 95, 300, 950, 2000}).Draw(t, "power")
 		noMeter := rapid.IntRange(0, 3).Draw(t, "meter") == 0
@@ -127,7 +129,7 @@ func aDay(t *rapid.T) [][]tsdb.Point {
 			if noMeter {
 				register = -1
 			}
-			pack = append(pack, point("lathe", at, watt, register))
+			pack = append(pack, point(machine, at, watt, register))
 			at += step
 		}
 		packs = append(packs, pack)
@@ -450,7 +452,7 @@ func TestRunWhileABacklogPoursIn(t *testing.T) {
 // One machine whose settings cannot be read is tried again with growing pauses and stops nothing.
 func TestRunGoesOnAfterFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		reg := &fakeRegistry{settings: []registry.Settings{settings}, fail: errors.New("disk full")}
+		reg := &fakeRegistry{machines: []string{"lathe"}, settings: []registry.Settings{settings}, fail: errors.New("disk full")}
 		s, err := New(Options{Store: tsdb.NewMemory(), Registry: reg})
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())

@@ -26,7 +26,7 @@ func TestLeases(t *testing.T) {
 		require.NoError(t, d.Touch(ctx, []Touched{{Site: "s1", Machine: "m", FromMs: 1, ToMs: 2}, {Site: "s3", Machine: "m", FromMs: 3, ToMs: 4}}))
 		claims, err := d.ClaimTouched(ctx, "a")
 		require.NoError(t, err)
-		require.Equal(t, []Claim{{"s1", "m", 1, 2, 2, 1}}, claims)
+		require.Equal(t, []Claim{{"s1", "m", 1, 2, 2, 1, 0}}, claims)
 
 		before, err := d.AnalyticsMembers(ctx)
 		require.NoError(t, err)
@@ -50,7 +50,7 @@ func TestLeases(t *testing.T) {
 		require.NoError(t, d.ClaimsDone(ctx, "a", claims...), "the former holder changes nothing")
 		claims, err = d.ClaimTouched(ctx, "b")
 		require.NoError(t, err)
-		require.ElementsMatch(t, []Claim{{"s1", "m", 1, 2, 2, 1}, {"s3", "m", 3, 4, 4, 1}}, claims)
+		require.ElementsMatch(t, []Claim{{"s1", "m", 1, 2, 2, 1, 0}, {"s3", "m", 3, 4, 4, 1, 0}}, claims)
 		require.NoError(t, d.ClaimsDone(ctx, "b", claims...))
 		rows, err := d.TouchedRows(ctx)
 		require.NoError(t, err)

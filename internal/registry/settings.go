@@ -18,12 +18,40 @@ func (d *DB) SettingsAt(ctx context.Context, site, machine string) ([]Settings, 
 	return settings(ctx, d.read, site, machine)
 }
 
-func settings(ctx context.Context, q querier, site, machine string) ([]Settings, error) {
-	return list(ctx, q, "settings of "+site+"/"+machine, scanSettings, `
-		SELECT valid_from_ms, signal, idle_above, run_above, hysteresis, dwell_off_ms, dwell_idle_ms, dwell_run_ms,
+// SiteSettings returns all dated settings of the site's machines that have any, oldest first.
+func (d *DB) SiteSettings(ctx context.Context, site string) (map[string][]Settings, error) {
+	out := map[string][]Settings{}
+	scan := func(row scanner) (_ struct{}, err error) {
+		var machine string
+		s, err := scanSettings(and{row, &machine})
+		out[machine] = append(out[machine], s)
+		return struct{}{}, err
+	}
+	_, err := list(ctx, d.read, "settings of "+site, scan, `
+		SELECT `+settingsColumns+`, machine FROM machine_settings WHERE site = $1 ORDER BY machine, valid_from_ms`, site)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// and scans one more column, the last one.
+type and struct {
+	row  scanner
+	last any
+}
+
+// Scan implements scanner.
+func (a and) Scan(dest ...any) error { return a.row.Scan(append(dest, a.last)...) }
+
+const settingsColumns = `valid_from_ms, signal, idle_above, run_above, hysteresis, dwell_off_ms, dwell_idle_ms, dwell_run_ms,
 			report_ms, temperature_max_c, vibration_ratio, silent_after_ms,
 			acceleration_ratio, kurtosis_rise, persist_over, persist_of, baseline_from_ms,
-			pulse_ms, status_map, phase_rate_c, phase_band_c, phase_cold_c
+			pulse_ms, status_map, phase_rate_c, phase_band_c, phase_cold_c`
+
+func settings(ctx context.Context, q querier, site, machine string) ([]Settings, error) {
+	return list(ctx, q, "settings of "+site+"/"+machine, scanSettings, `
+		SELECT `+settingsColumns+`
 		FROM machine_settings WHERE site = $1 AND machine = $2 ORDER BY valid_from_ms`, site, machine)
 }
 

@@ -101,14 +101,21 @@ type Claim struct {
 	FromMs, ToMs  int64 // closed: oldest and newest touched sample
 	NewestMs      int64 // newest touched sample, with what was touched since
 	Version       int64
+	// OwedMs: what is made from states, such as sessions, has yet to follow their changes from here on; 0: it has followed.
+	OwedMs int64
+}
+
+const claimColumns = `touched.site, touched.machine, touched.claim_from_ms, touched.claim_to_ms,
+	CASE WHEN touched.pending AND touched.to_ms > touched.claim_to_ms THEN touched.to_ms ELSE touched.claim_to_ms END,
+	touched.claim_version, touched.owed_ms`
+
+func scanClaim(row scanner) (c Claim, err error) {
+	return c, row.Scan(&c.Site, &c.Machine, &c.FromMs, &c.ToMs, &c.NewestMs, &c.Version, &c.OwedMs)
 }
 
 // ClaimTouched claims every waiting stretch of the holder's sites (see TakeSites; "": of all sites) unless an earlier one of
 // its machine is still claimed, and returns all claimed ones, with those that a former holder has left.
 func (d *DB) ClaimTouched(ctx context.Context, holder string) ([]Claim, error) {
-	scan := func(row scanner) (c Claim, err error) {
-		return c, row.Scan(&c.Site, &c.Machine, &c.FromMs, &c.ToMs, &c.NewestMs, &c.Version)
-	}
 	var out []Claim
 	return out, d.tx(ctx, "claim touched stretches", func(tx *sql.Tx) (err error) {
 		_, err = tx.ExecContext(ctx, `WITH mine AS (
@@ -118,9 +125,8 @@ func (d *DB) ClaimTouched(ctx context.Context, holder string) ([]Claim, error) {
 		if err != nil {
 			return err
 		}
-		out, err = list(ctx, tx, "claimed stretches", scan, `SELECT site, machine, claim_from_ms, claim_to_ms,
-				CASE WHEN pending AND to_ms > claim_to_ms THEN to_ms ELSE claim_to_ms END, claim_version
-			FROM touched WHERE claim_version <> 0 AND `+heldBy, holder)
+		out, err = list(ctx, tx, "claimed stretches", scanClaim,
+			`SELECT `+claimColumns+` FROM touched WHERE claim_version <> 0 AND `+heldBy, holder)
 		return err
 	})
 }
@@ -128,9 +134,52 @@ func (d *DB) ClaimTouched(ctx context.Context, holder string) ([]Claim, error) {
 // heldBy holds for rows of sites of holder $1.
 const heldBy = `($1 = '' OR site IN (SELECT site FROM analytics_lease WHERE holder = $1))`
 
-// ClaimsDone takes claimed stretches off the list. One that is no longer of the holder's sites stays: whoever has the site
-// builds it.
+// OwedRows returns the rows of the holder's sites of which something is owed.
+func (d *DB) OwedRows(ctx context.Context, holder string) ([]Claim, error) {
+	return list(ctx, d.read, "owed stretches", scanClaim, `SELECT `+claimColumns+` FROM touched WHERE owed_ms <> 0 AND `+heldBy, holder)
+}
+
+// ClaimsDone takes claimed stretches off the list and notes what is owed of their machines. One that is no longer of the
+// holder's sites stays: whoever has the site builds it.
 func (d *DB) ClaimsDone(ctx context.Context, holder string, claims ...Claim) error {
+	return d.eachClaims(ctx, "touched stretches done", holder, claims, func(tx *sql.Tx, head string, args []any) error {
+		_, err := tx.ExecContext(ctx, head+` UPDATE touched SET claim_version = 0, owed_ms = mine.owed_ms`+ofMine, args...)
+		return err
+	})
+}
+
+// OwedDone notes that nothing is owed any more of the claims' machines, unless more is owed by now.
+func (d *DB) OwedDone(ctx context.Context, holder string, claims ...Claim) error {
+	return d.eachClaims(ctx, "owed stretches done", holder, claims, func(tx *sql.Tx, head string, args []any) error {
+		_, err := tx.ExecContext(ctx, head+` UPDATE touched SET owed_ms = 0 FROM mine
+			WHERE touched.site = mine.site AND touched.machine = mine.machine AND touched.owed_ms >= mine.owed_ms
+			AND `+touchedHeldBy, args...)
+		return err
+	})
+}
+
+// Reclaim adds to claims what was touched since, so that the builds that begin now take it along. Claims that are no longer
+// the holder's don't come back.
+func (d *DB) Reclaim(ctx context.Context, holder string, claims ...Claim) ([]Claim, error) {
+	var out []Claim
+	err := d.eachClaims(ctx, "claim again", holder, claims, func(tx *sql.Tx, head string, args []any) error {
+		rows, err := list(ctx, tx, "claims", scanClaim, head+` UPDATE touched SET
+				claim_from_ms = CASE WHEN pending AND from_ms < claim_from_ms THEN from_ms ELSE claim_from_ms END,
+				claim_to_ms = CASE WHEN pending AND to_ms > claim_to_ms THEN to_ms ELSE claim_to_ms END,
+				claim_version = touched.version, pending = FALSE`+ofMine+`
+			RETURNING `+claimColumns, args...)
+		out = append(out, rows...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// eachClaims calls f in one transaction with the head of a statement, which makes a table mine of some claims (site,
+// machine, version, owed_ms) whose rows are there, and with its arguments; the first one is the holder.
+func (d *DB) eachClaims(ctx context.Context, what, holder string, claims []Claim, f func(tx *sql.Tx, head string, args []any) error) error {
 	if len(claims) == 0 {
 		return nil
 	}
@@ -138,23 +187,20 @@ func (d *DB) ClaimsDone(ctx context.Context, holder string, claims ...Claim) err
 	slices.SortFunc(claims, func(a, b Claim) int {
 		return cmp.Or(cmp.Compare(a.Site, b.Site), cmp.Compare(a.Machine, b.Machine))
 	})
-	return d.tx(ctx, "touched stretches done", func(tx *sql.Tx) error {
-		for n := touchRows; len(claims) > 0; {
+	return d.tx(ctx, what, func(tx *sql.Tx) error {
+		for n := touchRows; len(claims) > 0; claims = claims[n:] {
 			for n > len(claims) {
 				n /= 2 // as in touch
 			}
-			args := make([]any, 0, 3*n+1)
-			args = append(args, holder)
+			args := append(make([]any, 0, 4*n+1), holder)
 			for _, c := range claims[:n] {
-				args = append(args, c.Site, c.Machine, c.Version)
+				args = append(args, c.Site, c.Machine, c.Version, c.OwedMs)
 			}
-			done := doneRows(n)
-			done += `, mine AS (SELECT touched.site, touched.machine, done.version FROM touched JOIN done
+			head := doneRows(n) + `, mine AS (SELECT touched.site, touched.machine, done.version, done.owed_ms FROM touched JOIN done
 				ON touched.site = done.site AND touched.machine = done.machine` + d.inOrder() + `)`
-			if _, err := tx.ExecContext(ctx, done+claimsDone, args...); err != nil {
+			if err := f(tx, head, args); err != nil {
 				return fmt.Errorf("%d machines: %w", n, err)
 			}
-			claims = claims[n:]
 		}
 		return nil
 	})
@@ -163,31 +209,19 @@ func (d *DB) ClaimsDone(ctx context.Context, holder string, claims ...Claim) err
 // doneRows is the head of a statement with n claims as table done; $1 is left to the statement.
 func doneRows(n int) string {
 	var b strings.Builder
-	b.WriteString(`WITH done (site, machine, version) AS (VALUES `)
+	b.WriteString(`WITH done (site, machine, version, owed_ms) AS (VALUES `)
 	for i := range n {
 		if i > 0 {
 			b.WriteString(`, `)
 		}
-		fmt.Fprintf(&b, `(CAST($%d AS TEXT), CAST($%d AS TEXT), CAST($%d AS BIGINT))`, 3*i+2, 3*i+3, 3*i+4)
+		fmt.Fprintf(&b, `(CAST($%d AS TEXT), CAST($%d AS TEXT), CAST($%d AS BIGINT), CAST($%d AS BIGINT))`, 4*i+2, 4*i+3, 4*i+4, 4*i+5)
 	}
 	b.WriteString(`)`)
 	return b.String()
 }
 
-const claimsDone = ` UPDATE touched SET claim_version = 0 FROM mine
-	WHERE touched.site = mine.site AND touched.machine = mine.machine AND touched.claim_version = mine.version
-	AND ($1 = '' OR touched.site IN (SELECT site FROM analytics_lease WHERE holder = $1))`
+// ofMine ends the update of the rows of table mine that are claimed as given and of sites of holder $1.
+const ofMine = ` FROM mine WHERE touched.site = mine.site AND touched.machine = mine.machine
+	AND touched.claim_version = mine.version AND ` + touchedHeldBy
 
-// Reclaim adds to a claim what was touched since, so that the build that begins now takes it along. The error is
-// ErrNotFound when the claim is no longer the holder's.
-func (d *DB) Reclaim(ctx context.Context, holder string, c Claim) (Claim, error) {
-	scan := func(row scanner) (c Claim, err error) {
-		return c, row.Scan(&c.Site, &c.Machine, &c.FromMs, &c.ToMs, &c.NewestMs, &c.Version)
-	}
-	return one(ctx, d.write, "claim of "+c.Site+"/"+c.Machine, scan, `UPDATE touched SET
-			claim_from_ms = CASE WHEN pending AND from_ms < claim_from_ms THEN from_ms ELSE claim_from_ms END,
-			claim_to_ms = CASE WHEN pending AND to_ms > claim_to_ms THEN to_ms ELSE claim_to_ms END,
-			claim_version = version, pending = FALSE
-		WHERE site = $2 AND machine = $3 AND claim_version = $4 AND `+heldBy+`
-		RETURNING site, machine, claim_from_ms, claim_to_ms, claim_to_ms, claim_version`, holder, c.Site, c.Machine, c.Version)
-}
+const touchedHeldBy = `($1 = '' OR touched.site IN (SELECT site FROM analytics_lease WHERE holder = $1))`

@@ -40,7 +40,7 @@ func TestTouch(t *testing.T) {
 			slices.SortFunc(got, func(a, b Claim) int { return strings.Compare(a.Machine, b.Machine) })
 			return got
 		}
-		a, b := Claim{"s", "a", 5, 40, 40, 2}, Claim{"s", "b", 10, 20, 20, 1}
+		a, b := Claim{"s", "a", 5, 40, 40, 2, 0}, Claim{"s", "b", 10, 20, 20, 1, 0}
 		require.Equal(t, []Claim{a, b}, claims())
 		require.Len(t, rows(), 2, "what is being built is on the list")
 		require.NoError(t, d.Touch(ctx, []Touched{{Site: "s", Machine: "a", FromMs: 30, ToMs: 50}}))
@@ -50,21 +50,40 @@ func TestTouch(t *testing.T) {
 		require.NoError(t, d.ClaimsDone(ctx, "", a, b))
 		require.Equal(t, []Touched{{"s", "a", 30, 50, 3}}, rows())
 
-		again := Claim{"s", "a", 30, 50, 50, 3}
+		again := Claim{"s", "a", 30, 50, 50, 3, 0}
 		require.Equal(t, []Claim{again}, claims())
 		require.NoError(t, d.ClaimsDone(ctx, "", a))
 		require.Equal(t, []Claim{again}, claims(), "a late Done of an old claim clears nothing")
 		require.NoError(t, d.ClaimsDone(ctx, ""))
 		require.NoError(t, d.Touch(ctx, []Touched{{Site: "s", Machine: "a", FromMs: 20, ToMs: 60}}))
-		again, err := d.Reclaim(ctx, "", again)
+		got, err := d.Reclaim(ctx, "", a, Claim{Site: "s", Machine: "b", Version: 1})
 		require.NoError(t, err)
-		require.Equal(t, Claim{"s", "a", 20, 60, 60, 4}, again, "what was touched since is taken along")
-		_, err = d.Reclaim(ctx, "", a)
-		require.ErrorIs(t, err, ErrNotFound)
+		require.Empty(t, got, "claims of before")
+		got, err = d.Reclaim(ctx, "", a, again)
+		require.NoError(t, err)
+		again = Claim{"s", "a", 20, 60, 60, 4, 0}
+		require.Equal(t, []Claim{again}, got, "what was touched since is taken along")
+		again.OwedMs = 15
 		require.NoError(t, d.ClaimsDone(ctx, "", again))
 		require.Empty(t, rows())
 		require.NoError(t, d.Touch(ctx, []Touched{{Site: "s", Machine: "a", FromMs: 70, ToMs: 80}}))
 		require.Equal(t, Touched{"s", "a", 70, 80, 5}, rows()[0], "begins anew, its version goes on")
+
+		owed, err := d.OwedRows(ctx, "")
+		require.NoError(t, err)
+		require.Len(t, owed, 1)
+		require.EqualValues(t, 15, owed[0].OwedMs)
+		owed = claims()
+		require.Equal(t, []Claim{{"s", "a", 70, 80, 80, 5, 15}}, owed)
+		owed[0].OwedMs = 16
+		require.NoError(t, d.OwedDone(ctx, "", owed...))
+		require.EqualValues(t, 15, claims()[0].OwedMs, "more is owed than was followed")
+		owed[0].OwedMs = 15
+		require.NoError(t, d.OwedDone(ctx, "", owed...))
+		require.Zero(t, claims()[0].OwedMs)
+		owed, err = d.OwedRows(ctx, "")
+		require.NoError(t, err)
+		require.Empty(t, owed)
 	})
 }
 

@@ -8,23 +8,46 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"karkhana/analytics"
+	"karkhana/analytics/gap"
+	"karkhana/analytics/session"
 	"karkhana/analytics/timeline"
 	"karkhana/internal/influxd"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
 )
 
+const (
+	// packSeconds is how many samples a gateway sends of a machine at a time; machines take turns.
+	packSeconds = 10
+	// keptUp is how old a delivered pack may be that is not yet in states.
+	keptUp = 5 * time.Second
+)
+
 // build is the child: analytics alone in a process with one core, until it is stopped.
-func build(ctx context.Context, url, path string) error {
+func build(ctx context.Context, url, path, profile string) error {
 	runtime.GOMAXPROCS(1)
 	token, err := bufio.NewReader(os.Stdin).ReadString('\n')
 	if err != nil {
 		return err
+	}
+	if profile != "" {
+		f, err := os.Create(profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
 	}
 	store, err := tsdb.NewInflux(tsdb.InfluxOptions{URL: url, Token: strings.TrimSpace(token), Bucket: influxd.Bucket})
 	if err != nil {
@@ -35,80 +58,175 @@ func build(ctx context.Context, url, path string) error {
 		return err
 	}
 	defer db.Close()
-	s, err := analytics.New(analytics.Options{Store: store, Registry: db})
+	s, err := analytics.New(analytics.Options{
+		Store: store, Registry: db, Registerer: prometheus.NewRegistry(),
+		Followers: []analytics.Follower{session.New(session.Options{Store: store, Registry: db}), gap.New(gap.Options{Store: store, Registry: db})},
+	})
 	if err != nil {
 		return err
 	}
 	return s.Run(ctx)
 }
 
-// live feeds machines at 1 Hz while a child builds their states, and returns the child's share of a core and its memory over
-// the second half of the span, and the age of the oldest state at the end.
-func live(ctx context.Context, server *influxd.Server, store tsdb.Store, path string, machines int, span time.Duration) (pct, rss, age float64, err error) {
+// figures of a number of machines, over the second half of the span.
+type figures struct {
+	machines      int
+	pct, rss      float64 // of the process that makes states
+	influx, bench float64 // share of a core of InfluxDB and of this process, which makes the samples
+	behind        time.Duration
+	late          time.Duration // how far the samples themselves were behind their time
+}
+
+// keptUp reports whether the figures say anything.
+func (f figures) keptUp() bool { return f.behind <= keptUp && f.late <= keptUp }
+
+// live feeds machines at 1 Hz while a child builds their states. Each machine sends a pack of ten samples in ten seconds.
+func live(ctx context.Context, server *influxd.Server, store tsdb.Store, path string, machines int, span time.Duration, profile string) (f figures, err error) {
 	site := fmt.Sprint("n", machines, "-")
 	db, err := open(ctx, path, site, machines, perSite)
 	if err != nil {
-		return 0, 0, 0, err
+		return f, err
 	}
 	defer db.Close()
 	self, err := os.Executable()
 	if err != nil {
-		return 0, 0, 0, err
+		return f, err
 	}
-	child := exec.CommandContext(ctx, self, "-child", server.URL(), "-db", path)
+	if profile != "" {
+		profile = fmt.Sprint(profile, ".", machines)
+	}
+	child := exec.CommandContext(ctx, self, "-child", server.URL(), "-db", path, "-profile", profile)
 	child.Stdin, child.Stderr = strings.NewReader(server.Token()+"\n"), os.Stderr
+	child.Cancel = func() error { return child.Process.Signal(syscall.SIGTERM) }
 	if err := child.Start(); err != nil {
-		return 0, 0, 0, err
+		return f, err
 	}
 	defer func() {
 		_ = child.Process.Signal(syscall.SIGTERM)
 		err = errors.Join(err, child.Wait())
 	}()
-	begun, half := time.Now(), time.Time{}
-	var before float64
-	for i := int64(0); time.Since(begun) < span; i++ {
-		if err := feed(ctx, store, db, site, machines, i); err != nil {
-			return 0, 0, 0, err
-		}
-		if half.IsZero() && time.Since(begun) > span/2 {
+	g := &generator{store: store, db: db, site: site, machines: machines, begun: time.Now()}
+	f.machines = machines
+	pids := [3]int{child.Process.Pid, server.Pid(), os.Getpid()}
+	var before, after [3]float64
+	var half time.Time
+	for i := int64(0); time.Since(g.begun) < span; i++ {
+		if half.IsZero() && time.Since(g.begun) > span/2 {
 			half = time.Now()
-			before, _ = usage(child.Process.Pid)
+			for k, pid := range pids {
+				before[k], _ = usage(pid)
+			}
 		}
-		time.Sleep(time.Until(begun.Add(time.Duration(i+1) * time.Second)))
-	}
-	after, rss := usage(child.Process.Pid)
-	pct = 100 * (after - before) / time.Since(half).Seconds()
-	oldest := time.Now().UnixMilli()
-	for s := 0; s < machines/perSite; s += max(1, machines/perSite/10) {
-		newest, found, err := timeline.Newest(ctx, store, fmt.Sprint(site, s), "m0")
-		if err != nil {
-			return 0, 0, 0, err
+		if err := g.second(ctx, i); err != nil {
+			return f, err
 		}
-		if !found {
-			newest.EndMs = begun.UnixMilli() // not even begun
+		if !half.IsZero() {
+			behind, err := g.behind(ctx, i)
+			if err != nil {
+				return f, err
+			}
+			f.behind = max(f.behind, behind)
+			f.late = max(f.late, time.Since(g.begun.Add(time.Duration(i+1)*time.Second)))
 		}
-		oldest = min(oldest, newest.EndMs)
+		time.Sleep(time.Until(g.begun.Add(time.Duration(i+1) * time.Second)))
 	}
-	if behind := time.Now().UnixMilli() - oldest; behind > 5000 {
-		fmt.Printf("NOT KEPT UP with %d machines: a state is %.1f s old after %s; its core share says nothing\n", machines, float64(behind)/1000, span)
+	for k, pid := range pids {
+		var rss float64
+		if after[k], rss = usage(pid); k == 0 {
+			f.rss = rss
+		}
 	}
-	return pct, rss, float64(time.Now().UnixMilli()-oldest) / 1000, nil
+	share := func(k int) float64 { return 100 * (after[k] - before[k]) / time.Since(half).Seconds() }
+	f.pct, f.influx, f.bench = share(0), share(1), share(2)
+	return f, nil
 }
 
-// feed stores one sample of each machine and notes it, as ingest does.
-func feed(ctx context.Context, store tsdb.Store, db *registry.DB, site string, machines int, i int64) error {
-	now := time.Now().UnixMilli()
-	points := make([]tsdb.Point, 0, machines)
-	touches := make([]registry.Touched, 0, machines)
-	for m := range machines {
-		s, id := fmt.Sprint(site, m/perSite), fmt.Sprint("m", m%perSite)
-		points = append(points, point(s, id, now, i+int64(m)))
-		touches = append(touches, registry.Touched{Site: s, Machine: id, FromMs: now, ToMs: now})
-	}
-	if err := store.Write(ctx, points); err != nil {
+// generator stores samples and notes them, as ingest does.
+type generator struct {
+	store    tsdb.Store
+	db       *registry.DB
+	site     string
+	machines int
+	begun    time.Time
+	lines    tsdb.Lines
+	delivery [packSeconds]delivery // the last one of each turn
+}
+
+// delivery is when the packs of a turn were announced, and the newest sample in them.
+type delivery struct {
+	at       time.Time
+	newestMs int64
+}
+
+// packsPerWrite is how many packs are stored and announced together.
+const packsPerWrite = 250
+
+// second delivers the packs of the machines whose turn it is.
+func (g *generator) second(ctx context.Context, i int64) error {
+	now := g.begun.UnixMilli() + i*1000
+	turn := i % packSeconds
+	var touches []registry.Touched
+	g.lines.Reset()
+	send := func() error {
+		if len(touches) == 0 {
+			return nil
+		}
+		if err := g.store.WriteLines(ctx, &g.lines); err != nil {
+			return err
+		}
+		err := g.db.Touch(ctx, touches)
+		touches = touches[:0]
+		g.lines.Reset()
 		return err
 	}
-	return db.Touch(ctx, touches)
+	for m := turn; m < int64(g.machines); m += packSeconds {
+		site, id := fmt.Sprint(g.site, m/perSite), fmt.Sprint("m", m%perSite)
+		for k := int64(packSeconds - 1); k >= 0; k-- {
+			at := i - k
+			g.lines.Point(tsdb.Telemetry, site, id)
+			g.lines.Number("power_w", watt(at+m+10))
+			g.lines.Number("energy_wh", float64(at+m+10)/4)
+			g.lines.End(now - k*1000)
+		}
+		touches = append(touches, registry.Touched{Site: site, Machine: id, FromMs: now - (packSeconds-1)*1000, ToMs: now})
+		if len(touches) == packsPerWrite {
+			if err := send(); err != nil {
+				return err
+			}
+		}
+	}
+	if err := send(); err != nil {
+		return err
+	}
+	g.delivery[turn] = delivery{time.Now(), now}
+	return nil
+}
+
+// behind looks at the states of a site, a different one each second, and returns for how long the oldest of its packs has
+// waited to be in them.
+func (g *generator) behind(ctx context.Context, i int64) (time.Duration, error) {
+	sites := int64((g.machines + perSite - 1) / perSite)
+	now := time.Now()
+	rows, err := g.store.Last(ctx, tsdb.Query{
+		Measurement: tsdb.State, Site: fmt.Sprint(g.site, i*7919%sites), Fields: []string{timeline.FieldEndMs},
+		FromMs: g.begun.UnixMilli() - packSeconds*1000, ToMs: now.UnixMilli() + 3_600_000,
+	})
+	if err != nil {
+		return 0, err
+	}
+	ends := map[string]int64{}
+	for _, r := range rows {
+		ends[r.Machine], _ = r.Values[0].(int64)
+	}
+	var behind time.Duration
+	for m := range int64(perSite) {
+		d := g.delivery[(i*7919%sites*perSite+m)%packSeconds]
+		if end := ends[fmt.Sprint("m", m)]; end < d.newestMs {
+			missing := max(0, d.newestMs-max(end, g.begun.UnixMilli())-packSeconds*1000) // of older packs
+			behind = max(behind, now.Sub(d.at)+time.Duration(missing)*time.Millisecond)
+		}
+	}
+	return behind, nil
 }
 
 // usage returns a process's CPU seconds and resident memory in MB.

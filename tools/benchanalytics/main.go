@@ -26,17 +26,18 @@ import (
 const perSite = 20
 
 func main() {
-	days := flag.Int("days", 365, "days of 1 Hz samples to rebuild; other than 365 the figure is scaled")
+	days := flag.Int("days", 365, "days of 1 Hz samples to rebuild; other than 365 the figure is scaled, 0 leaves it out")
 	nation := flag.String("nation", "100,1000,5000,20000", "numbers of machines at 1 Hz")
 	span := flag.Duration("for", 30*time.Second, "how long each number is measured")
 	child := flag.String("child", "", "internal: URL of InfluxDB to build from; its token comes on standard input")
 	db := flag.String("db", "", "internal: registry of the child")
+	profile := flag.String("profile", "", "write CPU profiles of the process that makes states to files beginning with this name")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	run := func() error { return bench(ctx, *days, *nation, *span) }
+	run := func() error { return bench(ctx, *days, *nation, *span, *profile) }
 	if *child != "" {
-		run = func() error { return build(ctx, *child, *db) }
+		run = func() error { return build(ctx, *child, *db, *profile) }
 	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "benchanalytics:", err)
@@ -46,7 +47,7 @@ func main() {
 
 var zone = time.FixedZone("IST", 19_800)
 
-func bench(ctx context.Context, days int, nation string, span time.Duration) error {
+func bench(ctx context.Context, days int, nation string, span time.Duration, profile string) error {
 	dir, err := os.MkdirTemp("", "karkhana-bench-")
 	if err != nil {
 		return err
@@ -76,29 +77,45 @@ func bench(ctx context.Context, days int, nation string, span time.Duration) err
 	fmt.Printf("%d cores, load %s", runtime.NumCPU(), load)
 	speed := foldSpeed()
 	fmt.Printf("fold alone, one goroutine: %.1f million samples/s\n", speed)
-	year, err := machineYear(ctx, store, dir, days)
-	if err != nil {
-		return err
+	year := 0.0
+	if days > 0 {
+		if year, err = machineYear(ctx, store, dir, days); err != nil {
+			return err
+		}
 	}
 	month, err := monthKPIs(ctx, dir)
 	if err != nil {
 		return err
 	}
-	fmt.Println("machines  analytics % of a core  RSS MB  oldest state s  (no followers; SQLite and InfluxDB beside it)")
-	var pct, rss float64
+	core, rss, err := nationTable(ctx, server, store, dir, nation, span, profile)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("result: fold_msamples_per_s=%.1f machine_year_s=%.1f month_kpis_ms=%.0f nation_core_pct=%s nation_rss_mb=%s\n", speed, year, month, core, rss)
+	return nil
+}
+
+// nationTable measures each number of machines and returns the figures of the last one.
+func nationTable(ctx context.Context, server *influxd.Server, store tsdb.Store, dir, nation string, span time.Duration, profile string) (core, rss string, err error) {
+	fmt.Println("machines at 1 Hz, packs of 10 s  analytics % of a core  RSS MB  longest wait s  InfluxDB %  samples made %")
 	for _, n := range strings.Split(nation, ",") {
 		machines, err := strconv.Atoi(n)
 		if err != nil {
-			return fmt.Errorf("-nation %q: give numbers with commas", nation)
+			return "", "", fmt.Errorf("-nation %q: give numbers with commas", nation)
 		}
-		var age float64
-		if pct, rss, age, err = live(ctx, server, store, filepath.Join(dir, n+".db"), machines, span); err != nil {
-			return err
+		f, err := live(ctx, server, store, filepath.Join(dir, n+".db"), machines, span, profile)
+		if err != nil {
+			return "", "", err
 		}
-		fmt.Printf("%8d  %21.1f  %6.0f  %14.1f\n", machines, pct, rss, age)
+		if !f.keptUp() {
+			core, rss = "not_kept_up", "not_kept_up"
+			fmt.Printf("%31d  not kept up (a pack waited %.1f s, samples came %.1f s late)\n", machines, f.behind.Seconds(), f.late.Seconds())
+			continue
+		}
+		core, rss = fmt.Sprintf("%.0f", f.pct), fmt.Sprintf("%.0f", f.rss)
+		fmt.Printf("%31d  %21.1f  %6.0f  %14.1f  %10.1f  %14.1f\n", machines, f.pct, f.rss, f.behind.Seconds(), f.influx, f.bench)
 	}
-	fmt.Printf("result: fold_msamples_per_s=%.1f machine_year_s=%.1f month_kpis_ms=%.0f nation_core_pct=%.0f nation_rss_mb=%.0f\n", speed, year, month, pct, rss)
-	return nil
+	return core, rss, nil
 }
 
 type nothing struct{}
