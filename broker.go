@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -32,8 +33,17 @@ type brokerCmd struct {
 	brokerListen
 }
 
+// brokerMemory is what the broker alone may use before it collects garbage more often: the messages that wait for
+// ingest (broker.Options.MaxMemory) and as much again.
+const brokerMemory = 128 << 20
+
 // Run serves gateways and ingest until it is stopped.
 func (c brokerCmd) Run(e *env) error {
+	if os.Getenv("GOMEMLIMIT") == "" && os.Getenv("GOGC") == "" {
+		debug.SetMemoryLimit(brokerMemory)
+		debug.SetGCPercent(400)
+	}
+	halfTheCores()
 	db, err := c.openRegistry(e.ctx)
 	if err != nil {
 		return err

@@ -42,7 +42,9 @@ type env struct {
 }
 
 func main() {
-	debug.SetGCPercent(50) // small machines: memory is scarcer than cycles
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50) // small machines: memory is scarcer than cycles
+	}
 	var c cli
 	k := kong.Parse(&c,
 		kong.Name("karkhana"),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -90,8 +91,17 @@ type ingestCmd struct {
 	MetricsListen string `name:"metrics-listen" help:"Address of /metrics, /healthz and /readyz, HOST:PORT; port 0 takes a free one." default:"127.0.0.1:0"`
 }
 
-// ingestMemory is from where on ingest alone collects garbage harder; it needs about half of it.
+// ingestMemory is what ingest alone may use before it collects garbage: it needs about half of it, and to collect
+// earlier would cost a tenth of its time.
 const ingestMemory = 36 << 20
+
+// halfTheCores leaves the time-series store the other half. Measured on two cores, broker and ingest each take a tenth
+// less CPU time so, and one core of ingest is more than influxd takes in with all.
+func halfTheCores() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
+	}
+}
 
 // Run takes packs from the broker until it is stopped.
 func (c ingestCmd) Run(e *env) error {
@@ -108,9 +118,11 @@ func (c ingestCmd) Run(e *env) error {
 		return err
 	}
 	defer db.Close()
-	if os.Getenv("GOMEMLIMIT") == "" {
+	if os.Getenv("GOMEMLIMIT") == "" && os.Getenv("GOGC") == "" {
 		debug.SetMemoryLimit(ingestMemory)
+		debug.SetGCPercent(400)
 	}
+	halfTheCores()
 	metrics := newMetrics()
 	in, err := ingest.New(ingest.Options{
 		Source: c.Broker, Username: c.BrokerUser, Password: password, ClientID: c.ClientID,

@@ -19,6 +19,8 @@ type lane struct {
 	name    wire.Lane
 	intake  *intake
 	counted laneMetrics
+
+	finished time.Time // when finish began last
 }
 
 func newLane(in *Ingest, name wire.Lane) *lane {
@@ -26,8 +28,7 @@ func newLane(in *Ingest, name wire.Lane) *lane {
 }
 
 // run stores what the source delivers until ctx ends. One goroutine decodes, Writers wait for the store, and one notes
-// in the registry and answers: while the registry works for some batches the next ones gather, and share its next
-// transaction.
+// in the registry and answers.
 func (l *lane) run(ctx context.Context) {
 	batches, written := make(chan *batch), make(chan *batch, l.in.opts.Writers)
 	free := make(chan *batch, 2*l.in.opts.Writers+2)
@@ -61,25 +62,38 @@ func (l *lane) run(ctx context.Context) {
 	})
 	g.Go(func() error {
 		var items []item
-		for b := range written {
-			items = append(items[:0], b.items...)
-			for l.recycle(b, free); ; l.recycle(b, free) {
-				more := false
-				select {
-				case b, more = <-written:
-				default:
-				}
-				if !more {
-					break
-				}
-				items = append(items, b.items...)
+		for more := true; more; {
+			if items, more = l.gather(items[:0], written, free); len(items) > 0 {
+				l.finish(ctx, items)
+				clear(items) // lets go of the payloads
 			}
-			l.finish(ctx, items)
-			clear(items) // lets go of the payloads
 		}
 		return nil
 	})
 	_ = g.Wait() // they return no errors
+}
+
+// finishEvery is the least time between two transactions in the registry: a batch after a quiet time is noted at once, a
+// stream of batches shares transactions, for they mostly name the same machines.
+const finishEvery = 100 * time.Millisecond
+
+// gather waits for a written batch and takes the items of all that come until the next transaction may begin. False:
+// the writers have ended.
+func (l *lane) gather(items []item, written <-chan *batch, free chan<- *batch) ([]item, bool) {
+	b, more := <-written
+	due := time.NewTimer(time.Until(l.finished.Add(finishEvery)))
+	defer due.Stop()
+	for more {
+		items = append(items, b.items...)
+		l.recycle(b, free)
+		select {
+		case b, more = <-written:
+		case <-due.C:
+			l.finished = time.Now()
+			return items, true
+		}
+	}
+	return items, false
 }
 
 // recycle gives a batch back whose items have been taken over.

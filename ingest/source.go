@@ -72,7 +72,7 @@ type intake struct {
 const messageOverhead = 512
 
 // queueLength is more than the messages that the bytes allow: the bytes are the bound.
-const queueLength = 32_768
+const queueLength = 16_384
 
 func newIntake(lane wire.Lane, limit int64, gauge prometheus.Gauge) *intake {
 	return &intake{lane: lane, queue: make(chan *delivery, queueLength), held: semaphore.NewWeighted(limit), limit: limit, gauge: gauge}

@@ -88,10 +88,14 @@ func (w *batchWriter) flush(ctx context.Context) error {
 
 // send stores the points of a body and notes those refused for good.
 func (w *batchWriter) send(ctx context.Context, indexes []int, body []byte) error {
-	err := w.store.writer.WriteRecord(ctx, string(body))
-	if err == nil {
-		return nil
+	if err := w.store.writer.WriteRecord(ctx, string(body)); err != nil {
+		return w.split(ctx, indexes, err)
 	}
+	return nil
+}
+
+// split finds the points for which a request failed, if it was for points.
+func (w *batchWriter) split(ctx context.Context, indexes []int, err error) error {
 	reason, all := refusedForGood(err, len(indexes))
 	switch {
 	case reason == "":

@@ -33,40 +33,89 @@ type assembler struct {
 	resolver resolver
 	prefix   []byte       // "{site}/{machine}/" of the first record
 	refused  *DecodeError // the first fault of a sample; the rest is still read for the identity
+
+	// What the last record's name means: packs come quantity by quantity.
+	isSample bool
+	named    string // the name without site and machine; "" for a known quantity
+	quantity quantity.Quantity
+	unit     []byte // of the last number in the quantity's own unit or without one
+	ownUnit  bool   // unit is set
+	inRun    bool   // the last record was a number of the quantity in its own unit, named by the base name alone
 }
 
 // add takes the next record.
 func (a *assembler) add(rec *record) *DecodeError {
+	if a.inRun && rec.isReading() {
+		a.refused = a.next(a.resolver.bv+rec.v, a.resolver.bt+rec.t)
+		a.inRun = a.refused == nil
+		return nil
+	}
+	a.inRun = false
 	r, err := a.resolver.resolve(rec)
 	if err != nil {
 		return err
 	}
-	rest, err := a.local(r.name)
+	if !r.again {
+		if err := a.name(r.name); err != nil {
+			return err
+		}
+	}
+	if !a.isSample {
+		return a.identity(a.named, &r)
+	}
+	if a.refused == nil {
+		a.refused = a.sample(&r)
+		a.inRun = a.refused == nil && r.kind == labelV && a.resolver.tail == 0 && a.ownUnit && bytes.Equal(a.unit, a.resolver.bu)
+	}
+	return nil
+}
+
+// next takes the next number of a run. It is sample for the records of which there are most.
+func (a *assembler) next(number, seconds float64) *DecodeError {
+	ms, err := timeMs(seconds)
 	if err != nil {
 		return err
 	}
+	if q := &a.quantity; !(number >= q.Min && number <= q.Max) {
+		return refuseNumber(q.Check(number))
+	}
+	a.pack.Samples = append(a.pack.Samples, Sample{TimeMs: ms, Quantity: a.quantity.Name, Number: number})
+	return nil
+}
+
+// name notes what the records of this name are.
+func (a *assembler) name(name []byte) *DecodeError {
+	rest, err := a.local(name)
+	if err != nil {
+		return err
+	}
+	a.named, a.ownUnit = "", false
 	switch string(rest) {
 	case nameSeq, nameSpool, nameBoot, nameClock:
-		return a.identity(string(rest), &r)
+		a.named, a.isSample = string(rest), false
+		return nil
 	}
-	if a.refused == nil {
-		a.refused = a.sample(rest, &r)
+	var known bool
+	if a.quantity, known = quantity.Get(string(rest)); !known {
+		a.named = string(rest)
 	}
+	a.isSample = true
 	return nil
 }
 
 // local takes the site and machine off a name; they must be the same in the whole pack.
 func (a *assembler) local(name []byte) ([]byte, *DecodeError) {
 	if len(a.prefix) == 0 {
-		parts := bytes.SplitN(name, []byte{'/'}, 3)
-		if len(parts) != 3 {
+		site, tail, _ := bytes.Cut(name, []byte{'/'})
+		machine, _, ok := bytes.Cut(tail, []byte{'/'})
+		if !ok {
 			return nil, refuse(ReasonBadRecord, "name %.100q: want {site}/{machine}/{quantity}, so bn is {site}/{machine}/", name)
 		}
-		if err := errors.Join(CheckID("site", string(parts[0])), CheckID("machine", string(parts[1]))); err != nil {
+		if err := errors.Join(CheckID("site", string(site)), CheckID("machine", string(machine))); err != nil {
 			return nil, refuse(ReasonBadRecord, "name %.100q: %v", name, err)
 		}
-		a.pack.Site, a.pack.Machine = string(parts[0]), string(parts[1])
-		a.prefix = append(a.prefix, name[:len(parts[0])+len(parts[1])+2]...)
+		a.pack.Site, a.pack.Machine = string(site), string(machine)
+		a.prefix = append(a.prefix, name[:len(site)+len(machine)+2]...)
 	}
 	rest, ok := bytes.CutPrefix(name, a.prefix)
 	if !ok {
@@ -110,26 +159,24 @@ func (a *assembler) identity(name string, r *resolved) *DecodeError {
 }
 
 // sample takes a value or a quality record.
-func (a *assembler) sample(name []byte, r *resolved) *DecodeError {
+func (a *assembler) sample(r *resolved) *DecodeError {
 	ms, err := timeMs(r.time)
 	if err != nil {
 		return err
 	}
-	if base, ok := bytes.CutSuffix(name, []byte(qualitySuffix)); ok {
-		return a.quality(base, ms, r)
+	if a.named != "" {
+		if base, ok := strings.CutSuffix(a.named, qualitySuffix); ok {
+			return a.quality(base, ms, r)
+		}
+		return refuse(ReasonUnknownQuantity, "%.100q is not a quantity of this contract, see docs/wire.md", a.named)
 	}
-	q, ok := quantity.Get(string(name))
-	if !ok {
-		return refuse(ReasonUnknownQuantity, "%.100q is not a quantity of this contract, see docs/wire.md", name)
-	}
+	q := &a.quantity
 	s := Sample{TimeMs: ms, Quantity: q.Name}
 	switch {
 	case q.Kind == quantity.KindNumber && r.kind == labelV:
-		n, cerr := CheckedNumber(q, r.num, string(r.unit))
-		if cerr != nil {
-			return refuseNumber(cerr)
+		if s.Number, err = a.number(r); err != nil {
+			return err
 		}
-		s.Number = n
 	case q.Kind == quantity.KindText && r.kind == labelVs:
 		s.Text = string(r.text)
 		if terr := checkText(s.Text); terr != nil {
@@ -144,6 +191,23 @@ func (a *assembler) sample(name []byte, r *resolved) *DecodeError {
 	return nil
 }
 
+// number checks a number of the quantity and gives it in the wire unit.
+func (a *assembler) number(r *resolved) (float64, *DecodeError) {
+	var n float64
+	var err error
+	if a.ownUnit && bytes.Equal(a.unit, r.unit) {
+		n, err = r.num, a.quantity.Check(r.num)
+	} else {
+		n, err = CheckedNumber(a.quantity, r.num, string(r.unit))
+		a.unit = append(a.unit[:0], r.unit...)
+		a.ownUnit = err == nil && (len(r.unit) == 0 || string(r.unit) == a.quantity.Unit)
+	}
+	if err != nil {
+		return 0, refuseNumber(err)
+	}
+	return n, nil
+}
+
 func refuseNumber(err error) *DecodeError {
 	var unit *quantity.UnitError
 	if errors.As(err, &unit) {
@@ -153,8 +217,8 @@ func refuseNumber(err error) *DecodeError {
 }
 
 // quality notes how good the sample just before is, or that there is none because reading it failed.
-func (a *assembler) quality(base []byte, ms int64, r *resolved) *DecodeError {
-	q, ok := quantity.Get(string(base))
+func (a *assembler) quality(base string, ms int64, r *resolved) *DecodeError {
+	q, ok := quantity.Get(base)
 	if !ok {
 		return refuse(ReasonUnknownQuantity, "%.100q is not a quantity of this contract, see docs/wire.md", base)
 	}

@@ -230,14 +230,14 @@ func (r *cborReader) text() (b []byte, ok bool, err *DecodeError) {
 	return b, true, nil
 }
 
-// readCBOR calls fn for each record of the array.
-func readCBOR(payload []byte, fn func(*record) *DecodeError) *DecodeError {
+// readCBOR calls fn for each record of the array, in rec.
+func readCBOR(payload []byte, rec *record, fn func(*record) *DecodeError) *DecodeError {
 	r := &cborReader{p: payload}
 	_, _, n, err := r.head() // an array: the caller looked at the first byte
 	if err != nil {
 		return err
 	}
-	var rec record
+	*rec = record{}
 	for i := uint64(0); ; i++ {
 		ok, err := r.more(i, n)
 		if err != nil {
@@ -249,11 +249,13 @@ func readCBOR(payload []byte, fn func(*record) *DecodeError) *DecodeError {
 		if i >= MaxRecords {
 			return refuse(ReasonTooLarge, "more than %d records: send smaller packs", MaxRecords)
 		}
-		rec = record{}
-		if err := r.record(&rec); err != nil {
-			return err
+		if !r.reading(rec) {
+			*rec = record{}
+			if err := r.record(rec); err != nil {
+				return err
+			}
 		}
-		if err := fn(&rec); err != nil {
+		if err := fn(rec); err != nil {
 			return err
 		}
 	}
@@ -261,6 +263,31 @@ func readCBOR(payload []byte, fn func(*record) *DecodeError) *DecodeError {
 		return r.fail("bytes after the end of the pack")
 	}
 	return nil
+}
+
+// reading reads a record of a number and a time alone, as encoders write it within a run of one quantity: nearly all
+// records. False: it is another one, which [cborReader.record] reads from where r stands.
+func (r *cborReader) reading(rec *record) bool {
+	const twoFields, labelNumberV, labelNumberT = majorMap<<5 | 2, 2, 6
+	start := r.pos
+	if len(r.p)-start < 5 || r.p[start] != twoFields || r.p[start+1] != labelNumberV {
+		return false
+	}
+	r.pos += 2
+	v, ok, err := r.number()
+	if ok && err == nil && r.pos < len(r.p) && r.p[r.pos] == labelNumberT {
+		r.pos++
+		t, ok, err := r.number()
+		if ok && err == nil {
+			if !rec.isReading() {
+				*rec = record{}
+			}
+			rec.has, rec.v, rec.t = labelsReading, v, t
+			return true
+		}
+	}
+	r.pos = start
+	return false
 }
 
 // record reads one map.

@@ -63,7 +63,10 @@ func Decode(payload []byte) (*Pack, error) {
 
 // Decoder is Decode for many packs, one after the other, in the same memory. The zero value is ready. It is not safe
 // for concurrent use.
-type Decoder struct{ a assembler }
+type Decoder struct {
+	a   assembler
+	rec record
+}
 
 // maxKeptSamples bounds the memory that a Decoder keeps after an odd pack.
 const maxKeptSamples = 2048
@@ -78,9 +81,10 @@ func (d *Decoder) Decode(payload []byte) (*Pack, error) {
 		pack:     Pack{Samples: samples},
 		resolver: resolver{bn: d.a.resolver.bn[:0], bu: d.a.resolver.bu[:0], name: d.a.resolver.name[:0]},
 		prefix:   d.a.prefix[:0],
+		unit:     d.a.unit[:0],
 	}
 	a := &d.a
-	err := readRecords(payload, a.add)
+	err := readRecords(payload, &d.rec, a.add)
 	if err == nil {
 		err = a.finish()
 	}
@@ -95,7 +99,8 @@ func (d *Decoder) Decode(payload []byte) (*Pack, error) {
 
 // readRecords calls fn for each record of a SenML payload, unresolved, in order. The record and its byte slices are
 // only valid during the call. It stops at the first error.
-func readRecords(payload []byte, fn func(*record) *DecodeError) error {
+// rec is the memory for it.
+func readRecords(payload []byte, rec *record, fn func(*record) *DecodeError) error {
 	if len(payload) > MaxPackBytes {
 		return refuse(ReasonTooLarge, "%d bytes, a pack has at most %d: send smaller packs", len(payload), MaxPackBytes)
 	}
@@ -107,7 +112,7 @@ func readRecords(payload []byte, fn func(*record) *DecodeError) error {
 	case c == '[' || c == ' ' || c == '\t' || c == '\n' || c == '\r':
 		err = readJSON(payload, fn)
 	case c >= 0x80 && c <= 0x9f:
-		err = readCBOR(payload, fn)
+		err = readCBOR(payload, rec, fn)
 	default:
 		err = refuse(ReasonNotSenML, "first byte 0x%02x begins neither a JSON nor a CBOR array", c)
 	}

@@ -105,7 +105,7 @@ func TestForeignToolReadsPacks(t *testing.T) {
 			require.NoError(t, err)
 			// That library sorts by time; a set of lines is compared.
 			want, got := map[string]int{}, map[string]int{}
-			require.NoError(t, readRecords(payload, resolveEach(func(r resolved) {
+			require.NoError(t, readRecords(payload, new(record), resolveEach(func(r resolved) {
 				want[line(string(r.name), r.time, numberOf(r), textOf(r), boolOf(r))]++
 			})))
 			for _, r := range theirs.Records {
@@ -167,7 +167,7 @@ func TestResolvesExampleOfTheRFC(t *testing.T) {
 	var want []map[string]any
 	require.NoError(t, json.Unmarshal(wanted, &want))
 	var got []map[string]any
-	require.NoError(t, readRecords(input, resolveEach(func(r resolved) {
+	require.NoError(t, readRecords(input, new(record), resolveEach(func(r resolved) {
 		got = append(got, map[string]any{"n": string(r.name), "u": string(r.unit), "t": r.time, "v": r.num})
 	})))
 	require.Empty(t, cmp.Diff(want, got))
@@ -456,8 +456,9 @@ func BenchmarkDecode(b *testing.B) {
 			payload, err := p.Encode(f)
 			require.NoError(b, err)
 			b.ReportAllocs()
+			var d Decoder
 			for b.Loop() {
-				if _, err := Decode(payload); err != nil {
+				if _, err := d.Decode(payload); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -485,4 +486,34 @@ func TestDecoderIsDecode(t *testing.T) {
 		require.Equal(t, wantErr, err, i)
 		require.Equal(t, want, got, i)
 	}
+}
+
+// What a name and a unit mean is remembered from record to record, and must not outlive a change of either.
+func TestUnitsAndNamesThatChange(t *testing.T) {
+	const head = `[{"bn":"s/m/","bt":1795000000,"n":"seq","v":1},{"n":"spool","vs":"sp"},{"n":"boot","vs":"b"},{"n":"clock","vs":"rtc"},`
+	payload := head + `{"n":"power","u":"W","v":1},{"n":"power","u":"kW","v":2,"t":1},{"n":"power","v":3,"t":2},{"n":"power","u":"W","v":4,"t":3},
+		{"bu":"kW","n":"power","v":5,"t":4},{"n":"power","u":"mW","v":6000,"t":5},{"n":"power","v":7,"t":6},{"bu":"W","n":"power","v":8,"t":7},
+		{"n":"power","vs":"stale","t":8}]`
+	wrong := payload[:len(payload)-1]
+	_, err := Decode([]byte(wrong + "]"))
+	require.ErrorContains(t, err, "power: want a number (v)")
+
+	payload = strings.Replace(payload, `{"n":"power","vs":"stale","t":8}]`, `{"bn":"s/m/p","bu":"","n":"ower","v":9,"t":8},{"bn":"s/m/power","v":10,"t":9},{"n":".q","vs":"stale","t":9},{"v":11,"t":10}]`, 1)
+	p, err := Decode([]byte(payload))
+	require.NoError(t, err)
+	var got []float64
+	for i, s := range p.Samples {
+		require.Equal(t, quantity.Power, s.Quantity)
+		require.Equal(t, int64(1_795_000_000_000+1000*i), s.TimeMs)
+		got = append(got, s.Number)
+	}
+	require.Equal(t, []float64{1, 2000, 3, 4, 5000, 6, 7000, 8, 9, 10, 11}, got)
+	require.Equal(t, "stale", p.Samples[9].Quality)
+
+	_, err = Decode([]byte(head + `{"n":"power","v":1},{"n":"power","u":"bar","v":2},{"n":"power","u":"bar","v":2}]`))
+	require.ErrorContains(t, err, `bar`)
+	_, err = Decode([]byte(head + `{"n":"power","v":1},{"n":"power","v":1e300}]`))
+	require.ErrorContains(t, err, "outside")
+	_, err = Decode([]byte(head + `{"n":"steam","v":1},{"n":"steam","v":1}]`))
+	require.ErrorContains(t, err, "steam")
 }

@@ -1,6 +1,9 @@
 package wire
 
-import "math"
+import (
+	"bytes"
+	"math"
+)
 
 // A SenML record before resolution (RFC 8428 §4). Byte slices point into the payload or a buffer of the reader.
 type record struct {
@@ -9,6 +12,9 @@ type record struct {
 	bt, bv, bs, bver, v, s, t float64
 	vb                        bool
 }
+
+// isReading: the record is a number and a time and nothing else.
+func (r *record) isReading() bool { return r.has == labelsReading }
 
 // label is a set of SenML labels.
 type label uint16
@@ -31,7 +37,8 @@ const (
 	labelUt
 	labelVd
 
-	labelValues = labelV | labelVs | labelVb | labelVd
+	labelValues   = labelV | labelVs | labelVb | labelVd
+	labelsReading = labelV | labelT
 )
 
 // senmlVersion is the newest SenML version understood (RFC 8428 §4.4): a larger bver refuses the pack.
@@ -47,6 +54,7 @@ const timeBelow = 253402300800
 // resolved is a record after its base values were added (RFC 8428 §4.6).
 type resolved struct {
 	name  []byte // valid until the next call of resolve
+	again bool   // the name is that of the record before
 	unit  []byte
 	time  float64 // as sent: not yet checked for being absolute
 	kind  label   // the one value label present, or 0 when the record has only a sum
@@ -61,7 +69,8 @@ type resolved struct {
 type resolver struct {
 	bn, bu     []byte
 	bt, bv, bs float64
-	name       []byte
+	name       []byte // of the last record, checked
+	tail       int    // how much of its end is the record's own name (n)
 }
 
 // resolve applies RFC 8428 §4.6 to the next record of a pack.
@@ -69,8 +78,10 @@ func (r *resolver) resolve(rec *record) (resolved, *DecodeError) {
 	if rec.has&labelBver != 0 && rec.bver > senmlVersion {
 		return resolved{}, refuse(ReasonBadRecord, "SenML version %v is newer than %d: nothing of this pack can be trusted", rec.bver, senmlVersion)
 	}
-	if rec.has&labelBn != 0 {
+	renamed := len(r.name) == 0
+	if rec.has&labelBn != 0 && !bytes.Equal(r.bn, rec.bn) {
 		r.bn = append(r.bn[:0], rec.bn...)
+		renamed = true
 	}
 	if rec.has&labelBt != 0 {
 		r.bt = rec.bt
@@ -100,11 +111,15 @@ func (r *resolver) resolve(rec *record) (resolved, *DecodeError) {
 	if out.kind == 0 && !out.isSum {
 		return resolved{}, refuse(ReasonBadRecord, "a record of %.100q has no value", string(r.bn)+string(rec.n))
 	}
-	r.name = append(append(r.name[:0], r.bn...), rec.n...)
-	if err := checkName(r.name); err != nil {
-		return resolved{}, err
+	if renamed || !bytes.Equal(r.name[len(r.name)-r.tail:], rec.n) {
+		r.name, r.tail = append(append(r.name[:0], r.bn...), rec.n...), len(rec.n)
+		if err := checkName(r.name); err != nil {
+			r.name = r.name[:0]
+			return resolved{}, err
+		}
+		renamed = true
 	}
-	out.name = r.name
+	out.name, out.again = r.name, !renamed
 	return out, nil
 }
 
