@@ -141,6 +141,10 @@ bench-states: ## ways of finding thresholds against recordings and simulated mac
 bench-analytics: bin/influxd ## the fold, a machine-year, a month's figures and a nation of machines (ANALYTICS_BENCH="-days 30 -nation 100,1000")
 	go run ./tools/benchanalytics $(ANALYTICS_BENCH)
 
+.PHONY: bench-drift
+bench-drift: ## which changes of machines are told and which false alarms there are, into docs/states.md
+	go run ./tools/benchstates drift
+
 .PHONY: lint
 lint: bin/golangci-lint ## go vet, golangci-lint (staticcheck inside), gofmt
 	bin/golangci-lint run ./...

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"time"
 
+	"karkhana/analytics/kits"
 	"karkhana/analytics/service"
 	"karkhana/internal/registry"
 	"karkhana/internal/secret"
-	"karkhana/internal/sitefile"
 	"karkhana/internal/wire"
 )
 
@@ -101,8 +101,16 @@ func (c applyCmd) Run(e *env) error {
 		return err
 	}
 	defer db.Close()
-	if err := db.Apply(e.ctx, def, c.Author, time.Now().UnixMilli()); err != nil {
+	now := time.Now().UnixMilli()
+	changed, err := db.KitChanges(e.ctx, def, now)
+	if err != nil {
 		return err
+	}
+	if err := db.Apply(e.ctx, def, c.Author, now); err != nil {
+		return err
+	}
+	for _, k := range changed {
+		fmt.Fprintln(e.out, k)
 	}
 	_, err = fmt.Fprintf(e.out, "%s: site %s applied: %d machines, %d groups\n", c.File, def.Site.ID, len(def.Machines), len(def.Groups))
 	return err
@@ -110,7 +118,7 @@ func (c applyCmd) Run(e *env) error {
 
 // loadSite reads a site file and holds its service tasks against the kits.
 func loadSite(file string) (registry.SiteDefinition, error) {
-	def, err := sitefile.Load(file)
+	def, err := kits.Load(file)
 	if err != nil {
 		return def, err
 	}
@@ -129,6 +137,18 @@ func (c checkCmd) Run(e *env) error {
 	def, err := loadSite(c.File)
 	if err != nil {
 		return err
+	}
+	for _, m := range def.Machines {
+		for i, s := range m.Settings {
+			if m.Kit == "" {
+				break
+			}
+			from := "the beginning"
+			if s.ValidFromMs != 0 {
+				from = time.UnixMilli(s.ValidFromMs).UTC().Format(time.RFC3339)
+			}
+			fmt.Fprintf(e.out, "%s: kit %s, from %s: %s (%d of its values from the kit)\n", m.Machine.ID, m.Kit, from, s.KitText(), len(m.FromKit[i]))
+		}
 	}
 	_, err = fmt.Fprintf(e.out, "%s: ok: site %s, %d machines, %d groups\n", c.File, def.Site.ID, len(def.Machines), len(def.Groups))
 	return err

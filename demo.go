@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"karkhana/analytics/kits"
 	"karkhana/hardware/sim"
 	"karkhana/internal/registry"
 	"karkhana/internal/secret"
@@ -108,7 +109,11 @@ func (d *demo) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if d.site, err = sitefile.Parse("site.example.yaml", demoSiteFile); err != nil {
+	known, err := kits.All()
+	if err != nil {
+		return err
+	}
+	if d.site, err = sitefile.Parse("site.example.yaml", demoSiteFile, known...); err != nil {
 		return err
 	}
 	for i := range d.site.Groups {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"karkhana/analytics"
+	"karkhana/analytics/drift"
 	"karkhana/analytics/gap"
 	"karkhana/analytics/lease"
 	"karkhana/analytics/maintenance"
@@ -219,6 +220,7 @@ func startAnalytics(ctx context.Context, g *errgroup.Group, o analyticsOptions) 
 	if err != nil {
 		return fmt.Errorf("analytics: %w", err)
 	}
+	drifts := drift.New(drift.Options{Store: o.Store, Registry: o.Registry, Logger: o.Logger, Now: time.Now, Holds: leases.Holds})
 	watcher, err := maintenance.New(maintenance.Options{
 		Store: o.Store, Registry: o.Registry, Notifiers: o.Notifiers, Holds: leases.Holds,
 		Logger: o.Logger, Registerer: o.Registerer, Now: time.Now, Every: time.Second,
@@ -227,7 +229,7 @@ func startAnalytics(ctx context.Context, g *errgroup.Group, o analyticsOptions) 
 		return fmt.Errorf("maintenance: %w", err)
 	}
 	var users sync.WaitGroup // of the leases, which are given back when all have ended
-	for name, run := range map[string]func(context.Context) error{"analytics": states.Run, "gaps": gaps.Run, "maintenance": watcher.Run} {
+	for name, run := range map[string]func(context.Context) error{"analytics": states.Run, "gaps": gaps.Run, "drift": drifts.Run, "maintenance": watcher.Run} {
 		users.Add(1)
 		g.Go(func() error {
 			defer users.Done()

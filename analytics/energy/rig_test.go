@@ -9,11 +9,11 @@ import (
 
 	"karkhana/analytics/energy"
 	"karkhana/analytics/fold"
+	"karkhana/analytics/kits"
 	"karkhana/analytics/timeline"
 	"karkhana/internal/electricity"
 	"karkhana/internal/quantity"
 	"karkhana/internal/registry"
-	"karkhana/internal/sitefile"
 	"karkhana/internal/tsdb"
 )
 
@@ -70,7 +70,7 @@ type rig struct {
 }
 
 func newRig(t require.TestingT) *rig {
-	def, err := sitefile.Load("../../docs/site.example.yaml")
+	def, err := kits.Load("../../docs/site.example.yaml")
 	require.NoError(t, err)
 	return &rig{books: &books{config: def.Electricity}, store: tsdb.NewMemory(), nowMs: midnight + 40*day}
 }

@@ -1,6 +1,11 @@
 package learn
 
-import "math"
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
 
 // The histogram is one of log10(value + 1), so that 5 W and 5 kW both find their place.
 const (
@@ -72,4 +77,47 @@ func (h *Histogram) quantile(from, to int, q float64) float64 {
 		want -= h.ms[i]
 	}
 	return float64(to)
+}
+
+// Merge adds the times of another histogram.
+func (h *Histogram) Merge(o *Histogram) {
+	for i, ms := range o.ms {
+		h.ms[i] += ms
+	}
+	h.known += o.known
+	h.n += o.n
+}
+
+// String is the histogram as it is stored: bin:ms, ascending.
+func (h *Histogram) String() string {
+	var out []byte
+	for i, ms := range h.ms {
+		if ms == 0 {
+			continue
+		}
+		if len(out) > 0 {
+			out = append(out, ' ')
+		}
+		out = strconv.AppendInt(out, int64(i), 10)
+		out = append(out, ':')
+		out = strconv.AppendInt(out, int64(ms), 10)
+	}
+	return string(out)
+}
+
+// ParseHistogram reads what String wrote.
+func ParseHistogram(text string) (*Histogram, error) {
+	h := NewHistogram(0)
+	for _, part := range strings.Fields(text) {
+		bin, ms, ok := strings.Cut(part, ":")
+		i, err := strconv.Atoi(bin)
+		n, err2 := strconv.ParseInt(ms, 10, 64)
+		if !ok || err != nil || err2 != nil || i < 0 || i >= bins || n < 0 {
+			return nil, fmt.Errorf("histogram: %.40q is no BIN:MS", part)
+		}
+		h.ms[i] += float64(n)
+		h.known += n
+		h.n++
+	}
+	return h, nil
 }

@@ -42,6 +42,12 @@ func Machine(ctx context.Context, s tsdb.Store, site, machine string, present re
 	return out, h.KnownMs(), nil
 }
 
+// ReadHistogram is the histogram of the signal of the settings in [fromMs, toMs).
+func ReadHistogram(ctx context.Context, s tsdb.Store, site, machine string, present registry.Settings, fromMs, toMs int64) (*Histogram, error) {
+	h := NewHistogram(present.GapLimitMs())
+	return h, values(ctx, s, site, machine, present.Signal, fromMs, toMs, h.Add)
+}
+
 // values streams the usable values of a signal; the window's mean stands for an extreme that is absent.
 func values(ctx context.Context, s tsdb.Store, site, machine, signal string, fromMs, toMs int64, fn func(ms int64, v float64)) error {
 	if signal == "" {

@@ -74,7 +74,7 @@ type Suggestion struct {
 // Suggest finds the thresholds of a machine with two (off, run) or three states. leastMs is the known time below which
 // nothing is said.
 func Suggest(h *Histogram, states int, leastMs int64, method Method) Suggestion {
-	s := Suggestion{Histogram: bars(h)}
+	s := Suggestion{Histogram: Bars(h)}
 	refuse := func(r Refusal) Suggestion { s.Refused = &r; return s }
 	if h.known < leastMs || h.known == 0 {
 		return refuse(Refusal{Code: TooShort, Have: float64(h.known) / 3.6e6, Need: float64(leastMs) / 3.6e6})
@@ -145,8 +145,8 @@ func rounded(v float64) float64 {
 	return math.Round(out*1e6) / 1e6
 }
 
-// bars are the bins for people: three of the method's in one, empty ends left out.
-func bars(h *Histogram) []Bin {
+// Bars are the bins for people: three of the method's in one, empty ends left out.
+func Bars(h *Histogram) []Bin {
 	const join = 3
 	var out []Bin
 	for i := 0; i < bins; i += join {

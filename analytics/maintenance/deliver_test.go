@@ -225,6 +225,6 @@ func TestMessages(t *testing.T) {
 		require.Contains(t, m.Text.En, "over since 20-11-2026 17:30")
 		require.Contains(t, m.Text.En, "सीएफसी", "the other language stands in")
 	}
-	require.Equal(t, "1.5", decimal(RuleSensorSilent, 90))
-	require.Equal(t, "2", decimal(RuleSensorSilent, 120))
+	require.Equal(t, "1.5", decimal(registry.Alarm{Rule: RuleSensorSilent}, 90))
+	require.Equal(t, "2", decimal(registry.Alarm{Rule: RuleSensorSilent}, 120))
 }

@@ -1,6 +1,7 @@
 // Package maintenance raises the few alarms a technician must see, and delivers them.
 //
-// It owns: three rules, their timers, the baselines of vibration, delivery by webhook and mail. It does not own: the
+// It owns: three rules, their timers, the baselines of vibration, delivery of all alarms by webhook and mail. It does not own: the
+// rule threshold-drift (package drift raises and ends it), the
 // alarm's life after it is raised (registry), states (package fold), pages.
 //
 // The rules:

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"karkhana/analytics/learn"
 	"karkhana/internal/quantity"
 	"karkhana/internal/registry"
 )
@@ -69,7 +70,7 @@ func (w words) message(a registry.Alarm, site registry.Site, machine registry.Ma
 	fill := func(t map[string]string, key, siteName, machineName string) string {
 		return strings.NewReplacer(
 			"{site}", siteName, "{machine}", machineName,
-			"{value}", decimal(a.Rule, a.Value), "{limit}", decimal(a.Rule, a.Limit),
+			"{value}", decimal(a, a.Value), "{limit}", decimal(a, a.Limit),
 			"{time}", time.UnixMilli(a.OpenedMs).In(zone).Format("02-01-2006 15:04"),
 			"{cleared}", time.UnixMilli(a.ClearedMs).In(zone).Format("02-01-2006 15:04"),
 			"{count}", strconv.FormatInt(a.Count, 10), "{rises}", rises(t, a, zone),
@@ -112,9 +113,14 @@ func rises(t map[string]string, a registry.Alarm, zone *time.Location) string {
 	return strings.Join(parts, "; ")
 }
 
-// decimal writes a value for people: vibration with two places, temperature with one, silence in minutes.
-func decimal(rule string, v float64) string {
-	switch rule {
+// decimal writes a value for people: vibration with two places, temperature with one, silence in minutes, shares in percent.
+func decimal(a registry.Alarm, v float64) string {
+	switch a.Rule {
+	case registry.RuleThresholdDrift:
+		if a.Cause != learn.DriftScaled {
+			return strconv.FormatFloat(100*v, 'f', 0, 64)
+		}
+		return strconv.FormatFloat(v, 'f', 1, 64)
 	case RuleVibrationHigh:
 		return strconv.FormatFloat(v, 'f', 2, 64)
 	case RuleSensorSilent:

@@ -148,6 +148,7 @@ func (w *Watcher) loadSite(ctx context.Context, site registry.Site, former *site
 			m.shaking = newShaking(alarms[m.key(RuleVibrationHigh, quantity.Vibration)])
 		}
 		m.Machine, m.settings = machine, inForce(settings, now.UnixMilli())
+		ruled[m.key(registry.RuleThresholdDrift, m.settings.Signal)] = true // package drift raises and ends it
 		if m.settings.SilentAfterMs > 0 {
 			ruled[m.key(RuleSensorSilent, "")] = true
 			for _, g := range s.gateways {

@@ -19,7 +19,7 @@ import (
 type Alarm struct {
 	ID             int64      `json:"id"`
 	Machine        string     `json:"machine"`
-	Rule           string     `json:"rule" doc:"sensor-silent, temperature-high, vibration-high"`
+	Rule           string     `json:"rule" doc:"sensor-silent, temperature-high, vibration-high, threshold-drift"`
 	Component      string     `json:"component" doc:"Quantity or gateway the rule speaks of"`
 	State          string     `json:"state" enum:"open,acknowledged,resolved"`
 	Active         bool       `json:"active" doc:"The condition still holds"`
@@ -33,7 +33,7 @@ type Alarm struct {
 	Count          int64      `json:"count" doc:"How often the condition was raised"`
 	Value          float64    `json:"value" doc:"At the last raise, unit of the stored field; of vibration-high that of rises[0]"`
 	Limit          float64    `json:"limit"`
-	Cause          string     `json:"cause,omitempty" doc:"sensor-silent: gateway, link, sensor; vibration-high: bearing, imbalance, wear, shaking"`
+	Cause          string     `json:"cause,omitempty" doc:"sensor-silent: gateway, link, sensor; vibration-high: bearing, imbalance, wear, shaking; threshold-drift: margin-idle, margin-run, vanished-off, vanished-idle, vanished-run, scaled"`
 	Rises          []Rise     `json:"rises,omitempty" doc:"vibration-high: every quantity over its limit, the one furthest over first"`
 	ShelvedUntil   *time.Time `json:"shelved_until,omitempty" doc:"Not delivered until then, though shown; may lie in the past"`
 	ShelvedBy      string     `json:"shelved_by,omitempty"`

@@ -34,6 +34,7 @@ type Registry interface {
 	Site(ctx context.Context, id string) (registry.Site, error)
 	Machines(ctx context.Context, site string) ([]registry.Machine, error)
 	SettingsAt(ctx context.Context, site, machine string) ([]registry.Settings, error)
+	ConfirmedThresholds(ctx context.Context, site, machine string) ([]registry.Confirmed, error)
 	ConfirmThresholds(ctx context.Context, s registry.Settings, c registry.Confirmed) error
 	Gateways(ctx context.Context, site string) ([]registry.Gateway, error)
 	NewGatewayCode(ctx context.Context, site, gateway, codeHash string, life time.Duration, author string) (expiresMs int64, err error)

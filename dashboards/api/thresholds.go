@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"karkhana/analytics/drift"
 	"karkhana/analytics/learn"
 	"karkhana/internal/quantity"
 	"karkhana/internal/registry"
@@ -40,7 +42,17 @@ type suggestionOutput struct {
 		Classes    []learn.Class  `json:"classes" nullable:"false" doc:"Ascending"`
 		Separation []float64      `json:"separation" nullable:"false" doc:"Of each class from the one below, in spreads; 3 are needed"`
 		Histogram  []learn.Bin    `json:"histogram" nullable:"false" doc:"Bars of equal width of log10(value + 1)"`
+		Drift      *DriftFound    `json:"drift,omitempty" doc:"While an alarm of drift stands: from, to and all figures are then those of the newest working days"`
 	}
+}
+
+// DriftFound is what an alarm of drift says, with the picture of the days that the thresholds in force were made for.
+type DriftFound struct {
+	learn.Drift
+	Raised    time.Time   `json:"raised"`
+	From      time.Time   `json:"from" doc:"Of the days that the thresholds in force were made for"`
+	To        time.Time   `json:"to"`
+	Histogram []learn.Bin `json:"histogram" nullable:"false" doc:"Of those days"`
 }
 
 type confirmInput struct {
@@ -48,6 +60,7 @@ type confirmInput struct {
 	Machine string `path:"machine" maxLength:"40" example:"cutting-1"`
 	Body    struct {
 		Threshold
+		Keep       bool          `json:"keep,omitempty" doc:"Confirm the settings in force once more, as they are; thresholds and valid_from are not looked at"`
 		ValidFrom  time.Time     `json:"valid_from" doc:"From here on; the past after it is rebuilt"`
 		LearntFrom time.Time     `json:"learnt_from" doc:"The stretch of the suggestion"`
 		LearntTo   time.Time     `json:"learnt_to"`
@@ -67,7 +80,7 @@ func (a *API) routeThresholds() {
 		"A suggestion only: a person confirms it. Refused when a state is missing or states run into each other. At most 31 days, at least 7 known ones."),
 		a.suggestThresholds)
 	huma.Register(a.huma, operation("confirm-thresholds", http.MethodPost, "/sites/{site}/machines/{machine}/settings", "Confirm thresholds",
-		"Makes a dated row of settings in the caller's name; all else stays as in force at that time. States are rebuilt from there on. Later rows stay."),
+		"Makes a dated row of settings in the caller's name; all else stays as in force at that time. States are rebuilt from there on. Refused before later rows, which would end it unseen. An alarm of drift of the machine ends."),
 		a.confirmThresholds)
 }
 
@@ -102,8 +115,22 @@ func (a *API) suggestThresholds(ctx context.Context, in *suggestionInput) (*sugg
 	if err != nil {
 		return nil, a.fail(ctx, "learn thresholds", err)
 	}
+	judged, found, err := a.driftOf(ctx, in.Site, in.Machine)
+	if err != nil {
+		return nil, err
+	}
+	if found != nil {
+		states := 3
+		if present.IdleAbove == present.RunAbove {
+			states = 2
+		}
+		s = learn.Suggest(judged.Recent.Sum, states, 0, learn.Valley)
+		s.PulseMs = present.PulseMs
+		fromMs, toMs, knownMs = judged.Recent.FromMs, judged.Recent.ToMs, judged.Recent.Sum.KnownMs()
+	}
 	var out suggestionOutput
 	b := &out.Body
+	b.Drift = found
 	b.Signal, b.From, b.To, b.KnownS = present.Signal, at(fromMs), at(toMs), seconds(knownMs)
 	if q, ok := quantity.Get(present.Signal); ok {
 		b.Unit = q.Unit
@@ -130,6 +157,30 @@ func (a *API) suggestThresholds(ctx context.Context, in *suggestionInput) (*sugg
 	return &out, nil
 }
 
+// driftOf is the drift of a machine with its days, as long as an alarm of it stands and the days still show it.
+func (a *API) driftOf(ctx context.Context, site, machine string) (learn.Judgement, *DriftFound, error) {
+	alarms, err := a.reg.Alarms(ctx, site, true, 0)
+	if err != nil {
+		return learn.Judgement{}, nil, a.fail(ctx, "read the alarms", err)
+	}
+	i := slices.IndexFunc(alarms, func(x registry.Alarm) bool { return x.Rule == registry.RuleThresholdDrift && x.Machine == machine })
+	if i < 0 {
+		return learn.Judgement{}, nil, nil
+	}
+	s, err := a.reg.Site(ctx, site)
+	if err != nil {
+		return learn.Judgement{}, nil, a.fail(ctx, "read the site", err)
+	}
+	j, _, _, err := drift.Judge(ctx, a.store, a.reg, s, machine, a.now(), false)
+	if err != nil {
+		return j, nil, a.fail(ctx, "judge the drift", err)
+	}
+	if j.Drift == nil {
+		return j, nil, nil
+	}
+	return j, &DriftFound{Drift: *j.Drift, Raised: at(alarms[i].OpenedMs), From: at(j.RefFromMs), To: at(j.RefToMs), Histogram: learn.Bars(j.Reference)}, nil
+}
+
 func (a *API) confirmThresholds(ctx context.Context, in *confirmInput) (*confirmOutput, error) {
 	if _, _, err := a.machine(ctx, in.Site, in.Machine); err != nil {
 		return nil, err
@@ -143,6 +194,9 @@ func (a *API) confirmThresholds(ctx context.Context, in *confirmInput) (*confirm
 		return nil, problem(http.StatusConflict, "%v", learn.ErrNoThresholds)
 	}
 	s := learn.Row(rows, b.ValidFrom.UnixMilli(), b.IdleAbove, b.RunAbove, int64(b.PulseS*1000))
+	if b.Keep {
+		s = learn.InForce(rows, now.UnixMilli())
+	}
 	c := registry.Confirmed{
 		Site: in.Site, Machine: in.Machine, ValidFromMs: s.ValidFromMs, ConfirmedMs: now.UnixMilli(), Author: caller(ctx).name,
 		Signal: s.Signal, FromMs: b.LearntFrom.UnixMilli(), ToMs: b.LearntTo.UnixMilli(),
@@ -156,6 +210,6 @@ func (a *API) confirmThresholds(ctx context.Context, in *confirmInput) (*confirm
 		return nil, a.fail(ctx, "confirm the thresholds", err)
 	}
 	var out confirmOutput
-	out.Body.ValidFrom, out.Body.Threshold = b.ValidFrom.UTC(), b.Threshold
+	out.Body.ValidFrom, out.Body.Threshold = at(s.ValidFromMs), Threshold{s.IdleAbove, s.RunAbove, seconds(s.PulseMs)}
 	return &out, nil
 }

@@ -59,8 +59,17 @@ type SettingsChange struct {
 	RunAbove   *float64         `yaml:"run_above"`
 	Hysteresis *float64         `yaml:"hysteresis"`
 	Dwell      DwellChange      `yaml:"dwell"`
+	Pulse      *config.Duration `yaml:"pulse"`
+	Phases     PhasesChange     `yaml:"phases"`
 	Report     *config.Duration `yaml:"report"`
 	Alarms     AlarmsChange     `yaml:"alarms"`
+}
+
+// PhasesChange changes the phases of a furnace.
+type PhasesChange struct {
+	Rate *float64 `yaml:"rate"`
+	Band *float64 `yaml:"band"`
+	Cold *float64 `yaml:"cold"`
 }
 
 // DwellChange changes dwell times.

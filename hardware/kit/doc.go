@@ -10,7 +10,7 @@
 // its header pin follows from the sensor's bus and pins. So a sensor moved to another bus takes its wires along.
 //
 // [Load] gives the shipped kit, [Kit.Override] or [Kit.Apply] the kit of one machine, [Combine] what hangs on one gateway.
-// The block `settings` has the keys of a machine's settings in a site file and can be copied there. It is a suggestion
+// The block `settings` has the keys of a machine's settings in a site file, which takes them by `kit: NAME`. It is a suggestion
 // for a machine of the usual size; the thresholds belong between its own off, idle and run powers with a margin to each.
 //
 // The package opens no bus and knows no driver's code; see [drivers] for the table of what a driver needs.

@@ -100,8 +100,17 @@ type Settings struct {
 	RunAbove   float64         `yaml:"run_above"`  // at or above: run
 	Hysteresis float64         `yaml:"hysteresis"` // leave a state at threshold × (1 − hysteresis)
 	Dwell      Dwell           `yaml:"dwell"`
+	Pulse      config.Duration `yaml:"pulse"`  // longest pause between two strokes of work; 0: none
+	Phases     Phases          `yaml:"phases"` // of a furnace with a thermometer; left out: none
 	Report     config.Duration `yaml:"report"` // window that suits the signal; also the gateway's
 	Alarms     Alarms          `yaml:"alarms"`
+}
+
+// Phases says how a furnace's temperature is read, see docs/states.md.
+type Phases struct {
+	Rate float64 `yaml:"rate"` // °C per minute; 0: the kit has no phases
+	Band float64 `yaml:"band"` // °C
+	Cold float64 `yaml:"cold"` // °C
 }
 
 // Dwell is how long a new state must persist before it counts.

@@ -42,3 +42,6 @@ func (d *Duration) UnmarshalYAML(node *yaml.Node) error {
 	*d = Duration(v)
 	return nil
 }
+
+// Milliseconds is a Duration of so many milliseconds.
+func Milliseconds(ms int64) Duration { return Duration(time.Duration(ms) * time.Millisecond) }

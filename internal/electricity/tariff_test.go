@@ -7,14 +7,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"karkhana/analytics/kits"
 	"karkhana/internal/electricity"
-	"karkhana/internal/sitefile"
 )
 
 // example is the dated example configuration of docs/site.example.yaml: Rajasthan, order of 3 October 2025.
 func example(t *testing.T) electricity.Config {
 	t.Helper()
-	def, err := sitefile.Load("../../docs/site.example.yaml")
+	def, err := kits.Load("../../docs/site.example.yaml")
 	require.NoError(t, err)
 	return def.Electricity
 }

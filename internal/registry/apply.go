@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"karkhana/internal/electricity"
 	"karkhana/internal/wire"
@@ -28,6 +29,8 @@ type SiteDefinition struct {
 type MachineDefinition struct {
 	Machine  Machine // Position is set from the order
 	Settings []Settings
+	Kit      string        // the kit that some values come from; "": none
+	FromKit  [][]string    // of each row of Settings the keys whose values are the kit's; nil: none
 	Services []ServiceTask // complete: what differs from the kit of the class
 }
 
@@ -165,11 +168,59 @@ func (a *applying) applyMachines(ctx context.Context, def SiteDefinition) error 
 		if _, err := change(ctx, a, "machine", m.ID, before[m.ID], m, func() error { return saveMachine(ctx, a.tx, m) }); err != nil {
 			return err
 		}
-		if err := a.applySettings(ctx, m.ID, before[m.ID] != nil, md.Settings); err != nil {
+		rows, _, err := a.datedKit(ctx, md, def.Site.Zone)
+		if err != nil {
+			return err
+		}
+		if err := a.applySettings(ctx, m.ID, before[m.ID] != nil, rows); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// datedKit is datedKit on what is stored; today begins at the site's midnight.
+func (a *applying) datedKit(ctx context.Context, md MachineDefinition, zone string) ([]Settings, []KitChange, error) {
+	if md.FromKit == nil {
+		return md.Settings, nil, nil
+	}
+	stored, err := settings(ctx, a.tx, a.site, md.Machine.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	made, err := confirmedThresholds(ctx, a.tx, a.site, md.Machine.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	confirmed := map[int64]bool{}
+	for _, c := range made {
+		confirmed[c.ValidFromMs] = true
+	}
+	loc, err := time.LoadLocation(zone)
+	if err != nil {
+		return nil, nil, err
+	}
+	now := time.UnixMilli(a.nowMs).In(loc)
+	today := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, loc).UnixMilli()
+	rows, changes := datedKit(md, stored, confirmed, today)
+	return rows, changes, nil
+}
+
+// KitChanges tells which machines Apply would give other settings from today on because their kit has changed since it was applied.
+func (d *DB) KitChanges(ctx context.Context, def SiteDefinition, nowMs int64) ([]KitChange, error) {
+	var out []KitChange
+	err := d.tx(ctx, "kits of site "+def.Site.ID, func(tx *sql.Tx) error {
+		a := &applying{tx: tx, site: def.Site.ID, nowMs: nowMs}
+		for _, md := range def.Machines {
+			_, changes, err := a.datedKit(ctx, md, def.Site.Zone)
+			if err != nil {
+				return err
+			}
+			out = append(out, changes...)
+		}
+		return nil
+	})
+	return out, err
 }
 
 func (a *applying) applySettings(ctx context.Context, machine string, existed bool, after []Settings) error {

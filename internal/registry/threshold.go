@@ -90,7 +90,11 @@ func endDrift(ctx context.Context, tx *sql.Tx, s Settings, c Confirmed) error {
 
 // ConfirmedThresholds returns what was confirmed of a machine, newest settings first.
 func (d *DB) ConfirmedThresholds(ctx context.Context, site, machine string) ([]Confirmed, error) {
-	return list(ctx, d.read, "confirmed thresholds of "+site+"/"+machine, func(row scanner) (Confirmed, error) {
+	return confirmedThresholds(ctx, d.read, site, machine)
+}
+
+func confirmedThresholds(ctx context.Context, q querier, site, machine string) ([]Confirmed, error) {
+	return list(ctx, q, "confirmed thresholds of "+site+"/"+machine, func(row scanner) (Confirmed, error) {
 		c := Confirmed{Site: site, Machine: machine}
 		var classes string
 		if err := row.Scan(&c.ValidFromMs, &c.ConfirmedMs, &c.Author, &c.Signal, &c.FromMs, &c.ToMs, &classes); err != nil {

@@ -30,6 +30,10 @@ func (r *reader) site(s site) registry.Site {
 }
 
 func (r *reader) machine(at config.Path, site string, m machine) registry.MachineDefinition {
+	k := r.kit(at, m.Kit)
+	if m.Class == "" && k != nil {
+		m.Class = k.Name
+	}
 	r.oneOf("class", at.Then("class"), m.Class, registry.Classes)
 	def := registry.MachineDefinition{Machine: registry.Machine{
 		Site: site, ID: m.ID, Class: m.Class, Name: r.name("machine "+m.ID, at.Then("name"), m.Name),
@@ -37,22 +41,26 @@ func (r *reader) machine(at config.Path, site string, m machine) registry.Machin
 	if m.RatedKW != "" {
 		def.Machine.RatedW = r.decimal(at.Then("rated_kw"), "rated_kw", m.RatedKW, ratedKW)
 	}
-	if len(m.Settings) == 0 && m.Class != registry.ClassMainMeter {
-		r.fault(at.Then("settings"), "machine %s has no settings; without run_above and idle_above its state can't be told", m.ID)
+	if len(m.Settings) == 0 && k != nil {
+		def.Settings, def.FromKit = []registry.Settings{k.Settings}, [][]string{registry.KitKeys()}
+	}
+	if len(m.Settings) == 0 && m.Kit == "" && m.Class != registry.ClassMainMeter {
+		r.fault(at.Then("settings"), "machine %s has no settings; without run_above and idle_above its state can't be told; give them or a kit", m.ID)
 	}
 	starts := r.once()
 	for i, s := range m.Settings {
-		row := r.settings(at.Then("settings", i), s)
+		row, fromKit := r.settings(at.Then("settings", i), s, k)
 		starts(row.ValidFromMs, at.Then("settings", i), "settings of machine "+m.ID+" from "+cmp.Or(s.From, "the beginning"))
-		def.Settings = append(def.Settings, row)
+		def.Settings, def.FromKit = append(def.Settings, row), append(def.FromKit, fromKit)
 	}
+	def.Kit = m.Kit
 	tasks := r.once()
 	for i, s := range m.Services {
 		p := at.Then("maintenance", i)
 		r.uniqueID(tasks, "service task", p.Then("id"), s.ID)
 		def.Services = append(def.Services, r.service(p, site, m.ID, s))
 	}
-	slices.SortFunc(def.Settings, func(a, b registry.Settings) int { return cmp.Compare(a.ValidFromMs, b.ValidFromMs) })
+	sortSettings(&def)
 	return def
 }
 

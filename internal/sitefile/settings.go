@@ -1,6 +1,7 @@
 package sitefile
 
 import (
+	"slices"
 	"time"
 
 	"karkhana/internal/config"
@@ -68,8 +69,13 @@ const (
 	defaultPhaseCold = 60
 )
 
-func (r *reader) settings(at config.Path, s settings) registry.Settings {
-	r.fillSettings(at, &s)
+// settings makes a row of what the file says; what it leaves out comes from the kit, if there is one, else it has its default. fromKit are the keys
+// whose values are the kit's.
+func (r *reader) settings(at config.Path, s settings, k *Kit) (row registry.Settings, fromKit []string) {
+	if k != nil {
+		fromKit = r.fillFromKit(at, &s, *k)
+	}
+	r.fillSettings(at, &s, fromKit)
 	statusMap := r.status(at, &s)
 	out := registry.Settings{
 		Signal: s.Signal, IdleAbove: s.IdleAbove, RunAbove: s.RunAbove, Hysteresis: s.Hysteresis,
@@ -87,16 +93,18 @@ func (r *reader) settings(at config.Path, s settings) registry.Settings {
 	if s.From != "" {
 		out.ValidFromMs = r.date(at.Then("from"), s.From)
 	}
-	r.thresholds(at, s, out)
+	r.thresholds(at, s, out, fromKit)
 	r.times(at, s)
 	r.alarms(at.Then("alarms"), s)
 	r.phases(at.Then("phases"), s.Phases)
-	return out
+	return out, fromKit
 }
 
 // fillSettings assigns the defaults of what the file leaves out.
-func (r *reader) fillSettings(at config.Path, s *settings) {
-	missing := func(steps ...any) bool { return !r.src.Has(at.Then(steps...)...) }
+func (r *reader) fillSettings(at config.Path, s *settings, fromKit []string) {
+	missing := func(steps ...any) bool {
+		return !r.src.Has(at.Then(steps...)...) && !slices.Contains(fromKit, config.Path(steps).String())
+	}
 	if missing("signal") {
 		s.Signal = quantity.Power
 	}
@@ -107,13 +115,13 @@ func (r *reader) fillSettings(at config.Path, s *settings) {
 	if isStatus(s.Signal) { // a controller does not waver
 		dwellOff, dwellIdle, dwellRun = 0, 0, 0
 	}
-	if !missing("phases") {
+	if r.src.Has(at.Then("phases")...) {
 		for _, p := range []struct {
 			key   string
 			value *float64
 			to    float64
 		}{{"rate", &s.Phases.Rate, defaultPhaseRate}, {"band", &s.Phases.Band, defaultPhaseBand}, {"cold", &s.Phases.Cold, defaultPhaseCold}} {
-			if missing("phases", p.key) {
+			if !r.src.Has(at.Then("phases", p.key)...) {
 				*p.value = p.to
 			}
 		}
@@ -135,10 +143,10 @@ func (r *reader) fillSettings(at config.Path, s *settings) {
 }
 
 // thresholds finds what is missing here and what is wrong with the values where the API and the command line do, too.
-func (r *reader) thresholds(at config.Path, s settings, row registry.Settings) {
+func (r *reader) thresholds(at config.Path, s settings, row registry.Settings, fromKit []string) {
 	missing := map[string]bool{}
 	for _, key := range []string{"idle_above", "run_above"} {
-		if !isStatus(s.Signal) && !r.src.Has(at.Then(key)...) {
+		if !isStatus(s.Signal) && !r.src.Has(at.Then(key)...) && !slices.Contains(fromKit, key) {
 			missing[key] = true
 			r.fault(at, "%s is missing; it is the %s at which the state begins (equal idle_above and run_above: no state idle)", key, s.Signal)
 		}

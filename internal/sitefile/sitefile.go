@@ -31,6 +31,7 @@ type site struct {
 
 type machine struct {
 	ID       string        `yaml:"id"`
+	Kit      string        `yaml:"kit"` // what the settings leave out comes from it
 	Class    string        `yaml:"class"`
 	Name     registry.Name `yaml:"name"`
 	Settings []settings    `yaml:"settings"`
@@ -52,31 +53,32 @@ type group struct {
 
 const defaultZone = "Asia/Kolkata"
 
-// Load reads the site file at path.
-func Load(path string) (registry.SiteDefinition, error) {
+// Load reads the site file at path. kits are those that its machines can name.
+func Load(path string, kits ...Kit) (registry.SiteDefinition, error) {
 	var f file
 	src, err := config.Load(path, &f)
 	if err != nil {
 		return registry.SiteDefinition{}, err
 	}
-	return define(src, f)
+	return define(src, f, kits)
 }
 
 // Parse reads a site file from memory; name stands in errors. Faults of shape are reported together, then, when there
 // are none, all faults of meaning; each is a *config.Fault, joined in the order of lines.
-func Parse(name string, data []byte) (registry.SiteDefinition, error) {
+func Parse(name string, data []byte, kits ...Kit) (registry.SiteDefinition, error) {
 	var f file
 	src, err := config.Decode(name, data, &f)
 	if err != nil {
 		return registry.SiteDefinition{}, err
 	}
-	return define(src, f)
+	return define(src, f, kits)
 }
 
 // reader turns a decoded file into a definition and gathers faults on the way.
 type reader struct {
 	src  *config.Source
 	zone *time.Location
+	kits []Kit
 	errs []error
 }
 
@@ -84,8 +86,8 @@ func (r *reader) fault(path config.Path, format string, args ...any) {
 	r.errs = append(r.errs, r.src.Errorf(path, format, args...))
 }
 
-func define(src *config.Source, f file) (registry.SiteDefinition, error) {
-	r := &reader{src: src}
+func define(src *config.Source, f file, kits []Kit) (registry.SiteDefinition, error) {
+	r := &reader{src: src, kits: kits}
 	def := registry.SiteDefinition{Site: r.site(f.Site)} // first: dates need its zone
 	machines, gateways, groups, tariffs := r.once(), r.once(), r.once(), r.once()
 	for i, m := range f.Machines {

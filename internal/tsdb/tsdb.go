@@ -16,6 +16,7 @@ const (
 	Telemetry   = "telemetry"
 	State       = "state"
 	MachineHour = "machine_hour"
+	SignalDay   = "signal_day" // package analytics/drift
 )
 
 // TimeBounded is a field of Telemetry: 1 where the sample's time is only known to lie between its neighbours.

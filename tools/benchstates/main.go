@@ -71,6 +71,21 @@ var methods = []struct {
 
 func run() error {
 	data := filepath.Join("..", "shared", "data")
+	if len(os.Args) > 1 && os.Args[1] == "drift" {
+		if _, err := os.Stat(data); err != nil {
+			fmt.Println("the recordings are not here (../shared/data): only simulated machines are judged")
+			data = ""
+		}
+		t, result, err := drifts(data)
+		if err != nil {
+			return err
+		}
+		if err := write("bench-drift", t); err != nil {
+			return err
+		}
+		fmt.Printf("%s%s\n", t, result)
+		return nil
+	}
 	var all []machine
 	if _, err := os.Stat(data); err != nil {
 		fmt.Println("the recordings are not here (../shared/data): only simulated machines are compared")
@@ -120,7 +135,7 @@ func run() error {
 		}
 	}
 	fmt.Print(table.String(), others)
-	if err := write(table.String() + others); err != nil {
+	if err := write("bench-states", table.String()+others); err != nil {
 		return err
 	}
 	fmt.Printf("result: recordings_time_right_pct=%.3f sim_time_right_pct=%.3f edges_outside_one_step=%d\n",
@@ -128,9 +143,10 @@ func run() error {
 	return nil
 }
 
-// write puts the table between its marks in docs/states.md.
-func write(table string) error {
-	const file, begin, end = "docs/states.md", "<!-- bench-states -->\n", "<!-- /bench-states -->"
+// write puts a table between its marks in docs/states.md.
+func write(mark, table string) error {
+	const file = "docs/states.md"
+	begin, end := "<!-- "+mark+" -->\n", "<!-- /"+mark+" -->"
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return err

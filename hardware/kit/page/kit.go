@@ -136,13 +136,19 @@ func parts(d *doc, g *kit.Gateway) {
 func settings(d *doc, k *kit.Kit) {
 	s := k.Settings
 	d.p("## शुरुआती सेटिंग · First settings\n")
-	d.p("साइट फ़ाइल में मशीन के नीचे लगाएँ, फिर मशीन का अपना बंद, खाली और काम का माप देखकर सीमाएँ बदलें (दोनों ओर दूरी रखें)।  ")
-	d.p("Put it under the machine in the site file, then move the thresholds between the machine's own off, idle and run, with a margin to each.\n")
+	d.p("साइट फ़ाइल में मशीन के नीचे `kit: %s` लिखें: यही सेटिंग लागू होंगी। जो मशीन में अलग हो वही `settings` में लिखें; सीमाएँ मशीन के अपने बंद, खाली और काम के माप के बीच रखें।  ", k.Class)
+	d.p("Write `kit: %s` under the machine in the site file: these settings then hold. Write out only what is different, with the thresholds between the machine's own off, idle and run, and a margin to each.\n", k.Class)
 	d.p("```yaml\nsettings:\n  - signal: %s", s.Signal)
 	d.p("    idle_above: %v", s.IdleAbove)
 	d.p("    run_above: %v", s.RunAbove)
 	d.p("    hysteresis: %v", s.Hysteresis)
 	d.p("    dwell: {off: %s, idle: %s, run: %s}", duration(s.Dwell.Off.Std()), duration(s.Dwell.Idle.Std()), duration(s.Dwell.Run.Std()))
+	if s.Pulse > 0 {
+		d.p("    pulse: %s", duration(s.Pulse.Std()))
+	}
+	if f := s.Phases; f.Rate > 0 {
+		d.p("    phases: {rate: %v, band: %v, cold: %v}", f.Rate, f.Band, f.Cold)
+	}
 	d.p("    report: %s", duration(s.Report.Std()))
 	var alarms []string
 	if v := s.Alarms.TemperatureMaxC; v > 0 {

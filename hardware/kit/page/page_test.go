@@ -51,6 +51,7 @@ func TestSettingsFitTheSiteFile(t *testing.T) {
 			ReportMs: k.Settings.Report.Ms(), TemperatureMaxC: k.Settings.Alarms.TemperatureMaxC,
 			VibrationRatio: k.Settings.Alarms.VibrationRatio, SilentAfterMs: k.Settings.Alarms.SilentAfter.Ms(),
 			AccelerationRatio: k.Settings.Alarms.AccelerationRatio, KurtosisRise: k.Settings.Alarms.KurtosisRise,
+			PulseMs: k.Settings.Pulse.Ms(), PhaseRateC: k.Settings.Phases.Rate, PhaseBandC: k.Settings.Phases.Band, PhaseColdC: k.Settings.Phases.Cold,
 		}, got)
 	}
 }

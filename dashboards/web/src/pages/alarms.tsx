@@ -9,10 +9,12 @@ import { Level, quantityName } from "../parts/level";
 import { Services } from "../parts/services";
 import { Busy, Empty, Failed, reason } from "../parts/status";
 
-const ruleWord: Record<string, Key> = { "sensor-silent": "al.r.sensor-silent", "temperature-high": "al.r.temperature-high", "vibration-high": "al.r.vibration-high" };
+const ruleWord: Record<string, Key> = { "sensor-silent": "al.r.sensor-silent", "temperature-high": "al.r.temperature-high", "vibration-high": "al.r.vibration-high", "threshold-drift": "al.r.threshold-drift" };
 const causeWord: Record<string, Key> = {
   gateway: "al.c.gateway", link: "al.c.link", sensor: "al.c.sensor",
   bearing: "al.c.bearing", imbalance: "al.c.imbalance", wear: "al.c.wear", shaking: "al.c.shaking",
+  "margin-idle": "al.c.margin-idle", "margin-run": "al.c.margin-run", scaled: "al.c.scaled",
+  "vanished-off": "al.c.vanished-off", "vanished-idle": "al.c.vanished-idle", "vanished-run": "al.c.vanished-run",
 };
 const remedy: Record<string, Key> = {
   gateway: "al.d.gateway", link: "al.d.link", sensor: "al.d.sensor",
@@ -94,7 +96,8 @@ function Item({ alarm: a, handles, done }: { alarm: Alarm; handles: boolean; don
   const shelved = a.state !== "resolved" && a.shelved_until !== undefined && Date.parse(a.shelved_until) > (live?.now() ?? Date.now());
   const hot = a.rule === "temperature-high" && a.active;
   const when = (iso: string) => dateClock(Date.parse(iso), site.zone);
-  const advice: Key = a.rule === "temperature-high" ? "al.d.temperature" : (remedy[a.cause ?? ""] ?? (a.rule === "vibration-high" ? "al.d.vibration" : "al.d.silent"));
+  const drift = a.rule === "threshold-drift";
+  const advice: Key = drift ? "al.d.drift" : a.rule === "temperature-high" ? "al.d.temperature" : (remedy[a.cause ?? ""] ?? (a.rule === "vibration-high" ? "al.d.vibration" : "al.d.silent"));
   const cause = causeWord[a.cause ?? ""];
   const measured = a.rule === "temperature-high" ? (["q.temperature", "°C", 0] as const) : a.rule === "vibration-high" ? (["q.vibration", "mm/s", 1] as const) : undefined;
   return (
@@ -113,8 +116,8 @@ function Item({ alarm: a, handles, done }: { alarm: Alarm; handles: boolean; don
         </div>
       ))}
       {measured && !a.rises?.length ? <p class="measured">{t("al.value", { quantity: t(measured[0]), value: `${number(a.value, measured[2])} ${measured[1]}`, limit: `${number(a.limit, measured[2])} ${measured[1]}` })}</p> : null}
-      {cause ? <p>{t(cause)}</p> : null}
-      {a.state === "resolved" ? null : <p class="do"><b>{t("al.do")}:</b> {t(advice)}</p>}
+      {cause ? <p>{t(cause, { n: number(a.value, 1) })}</p> : null}
+      {a.state === "resolved" ? null : <p class="do"><b>{t("al.do")}:</b> {t(advice)}{drift ? <>{" "}<a href={`#/thresholds/${a.machine}`}>{t("al.d.drift.open")}</a></> : null}</p>}
       {shelved && a.shelved_until ? <p class="shelved">{t("al.shelved", { time: when(a.shelved_until), who: a.shelved_by ?? "", reason: a.shelve_reason ?? "" })}</p> : null}
       {a.acknowledged ? <p class="small">{t("al.acknowledged")}: {t("al.by", { who: a.acknowledged_by ?? "", time: when(a.acknowledged) })}</p> : null}
       {a.resolved ? <p class="small">{t("al.resolved")}: {t("al.by", { who: a.resolved_by ?? "", time: when(a.resolved) })}{a.note ? ` — ${a.note}` : ""}</p> : null}

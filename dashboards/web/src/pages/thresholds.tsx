@@ -40,20 +40,21 @@ function Shown({ s, machine, today, again }: { s: Suggestion; machine: string; t
   const [day, setDay] = useState(today);
   const [told, tell] = useState<string>();
   const [busy, work] = useState(false);
+  const frame = frameOf(s.histogram, s.drift?.histogram ?? []);
   const show = (v: number) => `${number(v, v < 10 ? 1 : 0)} ${s.unit}`;
   const r = s.refused;
   const state = r?.state === "off" || r?.state === "idle" || r?.state === "run" ? t(stateWord[r.state]) : t("th.somestate");
   const need = r?.code === "missing" ? percent(r.need) : number(r?.need ?? 0, 0);
   const have = r?.code === "missing" ? percent(r.have) : number(r?.have ?? 0, 1);
-  const confirm = async (e: Event) => {
-    e.preventDefault();
+  const text = s.classes.map((c) => `${c.state ? t(stateWord[c.state]) : "?"} ${show(c.centre)}, ${percent(c.share)}`).join("; ");
+  const confirm = async (keep: boolean) => {
     work(true);
     try {
       await post("/api/v1/sites/{site}/machines/{machine}/settings", { site: site.id, machine }, {
-        idle_above: Number(idle), run_above: Number(run), pulse_s: s.suggested?.pulse_s ?? s.present?.pulse_s ?? 0,
+        keep, idle_above: Number(idle), run_above: Number(run), pulse_s: s.suggested?.pulse_s ?? s.present?.pulse_s ?? 0,
         valid_from: new Date(midnight(day, site.zone)).toISOString(), learnt_from: s.from, learnt_to: s.to, classes: s.classes.filter((c) => c.state),
       });
-      tell(t("th.done"));
+      tell(t(keep ? "th.kept" : "th.done"));
       again();
     } catch (err) {
       tell(err instanceof ApiError ? err.message : t("error.other"));
@@ -62,9 +63,17 @@ function Shown({ s, machine, today, again }: { s: Suggestion; machine: string; t
   };
   return (
     <>
+      {s.drift && s.present ? (
+        <section>
+          <p class="banner">{t("th.drift")}</p>
+          <h2>{t("th.then", { from: date(Date.parse(s.drift.from), site.zone), to: date(Date.parse(s.drift.to) - 1, site.zone) })}</h2>
+          <Histogram bars={s.drift.histogram} cuts={s.present} frame={frame} text="" />
+          <h2>{t("th.now", { from: date(Date.parse(s.from), site.zone), to: date(Date.parse(s.to) - 1, site.zone) })}</h2>
+        </section>
+      ) : null}
       <section>
         <h2>{t("th.histogram", { from: date(Date.parse(s.from), site.zone), to: date(Date.parse(s.to) - 1, site.zone), hours: number(s.known_s / 3600, 0) })}</h2>
-        {s.histogram.length > 0 ? <Histogram s={s} show={show} /> : <Empty>{t("machine.empty")}</Empty>}
+        {s.histogram.length > 0 ? <Histogram bars={s.histogram} cuts={s.suggested ?? s.present} former={s.drift ? s.present : undefined} frame={frame} text={text} /> : <Empty>{t("machine.empty")}</Empty>}
       </section>
       <section>
         {r ? <p class="banner">{t("th.refused")} {t(refusalWord[r.code] ?? "th.missing", { state, have, need })}</p> : <p>{t("th.why")}</p>}
@@ -78,11 +87,12 @@ function Shown({ s, machine, today, again }: { s: Suggestion; machine: string; t
             </tbody>
           </table>
         </div>
-        <form onSubmit={(e) => void confirm(e)} class="thresholds">
+        <form onSubmit={(e) => { e.preventDefault(); void confirm(false); }} class="thresholds">
           <label>{t("th.idle")} ({s.unit}) <input type="number" min="0.001" step="any" required value={idle} onInput={(e) => setIdle(e.currentTarget.value)} /></label>
           <label>{t("th.run")} ({s.unit}) <input type="number" min="0.001" step="any" required value={run} onInput={(e) => setRun(e.currentTarget.value)} /></label>
           <label>{t("th.from")} <input type="date" required value={day} onInput={(e) => setDay(e.currentTarget.value)} /></label>
           <button type="submit" disabled={busy || !(Number(idle) > 0 && Number(idle) <= Number(run))}>{t("th.confirm")}</button>
+          {s.drift ? <button type="button" class="quiet" disabled={busy} onClick={() => void confirm(true)}>{t("th.keep")}</button> : null}
           {told ? <p role="status">{told}</p> : null}
         </form>
       </section>
@@ -90,26 +100,35 @@ function Shown({ s, machine, today, again }: { s: Suggestion; machine: string; t
   );
 }
 
-function Histogram({ s, show }: { s: Suggestion; show: (v: number) => string }) {
+interface Cuts { idle_above: number; run_above: number }
+type Bars = Suggestion["histogram"];
+const place = (v: number) => Math.log10(v + 1);
+
+/** The ends of the axis, the same for all pictures of a machine. */
+function frameOf(...all: Bars[]): { lo: number; hi: number } {
+  const known = all.filter((b) => b.length > 0);
+  const lo = Math.min(...known.map((b) => place(b[0]?.from ?? 0)));
+  return { lo, hi: Math.max(lo + 0.1, ...known.map((b) => place(b[b.length - 1]?.to ?? 1))) };
+}
+
+/** How long at which value, with the thresholds as lines; the former ones broken. */
+function Histogram({ bars, cuts, former, frame, text }: { bars: Bars; cuts?: Cuts; former?: Cuts; frame: { lo: number; hi: number }; text: string }) {
   const { t } = useWords();
-  const x = (v: number) => Math.log10(v + 1);
-  const lo = x(s.histogram[0]?.from ?? 0);
-  const hi = Math.max(lo + 0.1, x(s.histogram[s.histogram.length - 1]?.to ?? 1));
-  const at = (v: number) => ((x(v) - lo) / (hi - lo)) * 1000;
-  const most = Math.max(...s.histogram.map((b) => b.share));
-  const cuts = s.suggested ?? s.present;
-  const text = s.classes.map((c) => `${c.state ? t(stateWord[c.state]) : "?"} ${show(c.centre)}, ${percent(c.share)}`).join("; ");
+  const at = (v: number) => ((place(v) - frame.lo) / (frame.hi - frame.lo)) * 1000;
+  const most = Math.max(...bars.map((b) => b.share));
+  const lines = (c: Cuts | undefined, kind: string) => (c ? [...new Set([c.idle_above, c.run_above])] : []).map((v) => <line key={kind + v} class={kind} x1={at(v)} x2={at(v)} y1="0" y2="200" />);
   return (
     <figure class="histogram">
-      <svg viewBox="0 0 1000 200" preserveAspectRatio="none" role="img" aria-label={text}>
-        {s.histogram.map((b) => {
+      <svg viewBox="0 0 1000 200" preserveAspectRatio="none" role="img" aria-label={text || t("th.title")}>
+        {bars.map((b) => {
           const tall = 190 * Math.sqrt(b.share / most);
           const where = cuts && b.from >= cuts.run_above ? "run" : cuts && b.to > cuts.idle_above && cuts.idle_above < cuts.run_above ? "idle" : "off";
           return <rect key={b.from} class={`bar s-${where}`} x={at(b.from)} y={200 - tall} width={Math.max(1, at(b.to) - at(b.from) - 1)} height={tall} />;
         })}
-        {cuts ? [...new Set([cuts.idle_above, cuts.run_above])].map((c) => <rect key={c} class="cut" x={at(c) - 1.5} y="0" width="3" height="200" />) : null}
+        {lines(former, "former")}
+        {lines(cuts, "cut")}
       </svg>
-      <figcaption>{text ? `${text}. ` : ""}{t("th.axis")}</figcaption>
+      <figcaption>{text ? `${text}. ` : ""}{t(former ? "th.axis.former" : "th.axis")}</figcaption>
     </figure>
   );
 }
