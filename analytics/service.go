@@ -53,7 +53,8 @@ func New(o Options) (*Service, error) {
 // the builds under way have ended. A machine that fails is tried again later and holds up no other one, and rebuilds hold
 // up none that is live.
 func (s *Service) Run(ctx context.Context) error {
-	live, rebuilds := make(chan struct{}, runtime.GOMAXPROCS(0)), make(chan struct{}, runtime.GOMAXPROCS(0))
+	places := max(2, runtime.GOMAXPROCS(0)) // most of the time is spent waiting for the store
+	live, rebuilds := make(chan struct{}, places), make(chan struct{}, places)
 	reviewing, telling := make(chan struct{}, 1), make(chan struct{}, 1)
 	var running sync.WaitGroup
 	defer running.Wait()

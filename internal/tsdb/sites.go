@@ -42,6 +42,10 @@ func ReadSites(ctx context.Context, s Store, queries []SiteQuery, fn func(query 
 // sitesPerRequest bounds the statements of one request: InfluxDB works them off one after another.
 const sitesPerRequest = 64
 
+// machinesByName is how many machines are asked for by name. InfluxDB 1.8 gives two of twenty machines six times as fast when
+// they are named, but it looks at every name for every series: from about seven names on, all of the site cost less.
+const machinesByName = 6
+
 // ReadSites implements SiteReader: one statement for each site, grouped by machine.
 func (x *Influx) ReadSites(ctx context.Context, queries []SiteQuery, fn func(query int, r Row) error) error {
 	for begin := 0; begin < len(queries); begin += sitesPerRequest {
@@ -81,6 +85,12 @@ func (x *Influx) readSites(ctx context.Context, queries []SiteQuery, fn func(que
 			b.WriteString(identifier(f))
 		}
 		writeFrom(&b, &q)
+		if n := len(s.Machines); n > 1 && n <= machinesByName {
+			for k, m := range s.Machines {
+				b.WriteString([]string{" AND (", " OR "}[min(k, 1)] + `"machine" = ` + text(m))
+			}
+			b.WriteByte(')')
+		}
 		b.WriteString(` GROUP BY "machine";`)
 		asked = append(asked, i)
 	}

@@ -29,6 +29,9 @@ const (
 	packSeconds = 10
 	// keptUp is how old a delivered pack may be that is not yet in states.
 	keptUp = 5 * time.Second
+	// Before anything is measured the process has to have taken up all machines, for some seconds in a row.
+	longestStart  = 90 * time.Second
+	steadySeconds = 5
 )
 
 // build is the child: analytics alone in a process with one core, until it is stopped.
@@ -68,17 +71,18 @@ func build(ctx context.Context, url, path, profile string) error {
 	return s.Run(ctx)
 }
 
-// figures of a number of machines, over the second half of the span.
+// figures of a number of machines, over the span after all were taken up.
 type figures struct {
 	machines      int
-	pct, rss      float64 // of the process that makes states
-	influx, bench float64 // share of a core of InfluxDB and of this process, which makes the samples
+	start         time.Duration // until the states of all machines were there
+	pct, rss      float64       // of the process that makes states
+	influx, bench float64       // share of a core of InfluxDB and of this process, which makes the samples
 	behind        time.Duration
 	late          time.Duration // how far the samples themselves were behind their time
 }
 
 // keptUp reports whether the figures say anything.
-func (f figures) keptUp() bool { return f.behind <= keptUp && f.late <= keptUp }
+func (f figures) keptUp() bool { return f.start > 0 && f.behind <= keptUp && f.late <= keptUp }
 
 // live feeds machines at 1 Hz while a child builds their states. Each machine sends a pack of ten samples in ten seconds.
 func live(ctx context.Context, server *influxd.Server, store tsdb.Store, path string, machines int, span time.Duration, profile string) (f figures, err error) {
@@ -109,26 +113,34 @@ func live(ctx context.Context, server *influxd.Server, store tsdb.Store, path st
 	f.machines = machines
 	pids := [3]int{child.Process.Pid, server.Pid(), os.Getpid()}
 	var before, after [3]float64
-	var half time.Time
-	for i := int64(0); time.Since(g.begun) < span; i++ {
-		if half.IsZero() && time.Since(g.begun) > span/2 {
-			half = time.Now()
+	var counted time.Time // since when it is measured
+	steady := 0
+	for i := int64(0); counted.IsZero() && time.Since(g.begun) < longestStart || !counted.IsZero() && time.Since(counted) < span; i++ {
+		if err := g.second(ctx, i); err != nil {
+			return f, err
+		}
+		behind, err := g.behind(ctx, i)
+		if err != nil {
+			return f, err
+		}
+		late := time.Since(g.begun.Add(time.Duration(i+1) * time.Second))
+		if steady++; behind > keptUp || i < packSeconds {
+			steady = 0
+		}
+		if !counted.IsZero() || steady == 0 {
+			f.behind, f.late = max(f.behind, behind), max(f.late, late)
+		}
+		if counted.IsZero() && steady == steadySeconds {
+			counted = time.Now()
+			f.start, f.behind, f.late = counted.Sub(g.begun)-steadySeconds*time.Second, 0, 0
 			for k, pid := range pids {
 				before[k], _ = usage(pid)
 			}
 		}
-		if err := g.second(ctx, i); err != nil {
-			return f, err
-		}
-		if !half.IsZero() {
-			behind, err := g.behind(ctx, i)
-			if err != nil {
-				return f, err
-			}
-			f.behind = max(f.behind, behind)
-			f.late = max(f.late, time.Since(g.begun.Add(time.Duration(i+1)*time.Second)))
-		}
 		time.Sleep(time.Until(g.begun.Add(time.Duration(i+1) * time.Second)))
+	}
+	if counted.IsZero() {
+		return f, nil
 	}
 	for k, pid := range pids {
 		var rss float64
@@ -136,7 +148,7 @@ func live(ctx context.Context, server *influxd.Server, store tsdb.Store, path st
 			f.rss = rss
 		}
 	}
-	share := func(k int) float64 { return 100 * (after[k] - before[k]) / time.Since(half).Seconds() }
+	share := func(k int) float64 { return 100 * (after[k] - before[k]) / time.Since(counted).Seconds() }
 	f.pct, f.influx, f.bench = share(0), share(1), share(2)
 	return f, nil
 }

@@ -28,7 +28,7 @@ const perSite = 20
 func main() {
 	days := flag.Int("days", 365, "days of 1 Hz samples to rebuild; other than 365 the figure is scaled, 0 leaves it out")
 	nation := flag.String("nation", "100,1000,5000,20000", "numbers of machines at 1 Hz")
-	span := flag.Duration("for", 30*time.Second, "how long each number is measured")
+	span := flag.Duration("for", 30*time.Second, "how long each number is measured, after the states of all machines are there")
 	child := flag.String("child", "", "internal: URL of InfluxDB to build from; its token comes on standard input")
 	db := flag.String("db", "", "internal: registry of the child")
 	profile := flag.String("profile", "", "write CPU profiles of the process that makes states to files beginning with this name")
@@ -97,7 +97,7 @@ func bench(ctx context.Context, days int, nation string, span time.Duration, pro
 
 // nationTable measures each number of machines and returns the figures of the last one.
 func nationTable(ctx context.Context, server *influxd.Server, store tsdb.Store, dir, nation string, span time.Duration, profile string) (core, rss string, err error) {
-	fmt.Println("machines at 1 Hz, packs of 10 s  analytics % of a core  RSS MB  longest wait s  InfluxDB %  samples made %")
+	fmt.Println("machines at 1 Hz, packs of 10 s  all taken up after s  analytics % of a core  RSS MB  longest wait s  InfluxDB %  samples made %")
 	for _, n := range strings.Split(nation, ",") {
 		machines, err := strconv.Atoi(n)
 		if err != nil {
@@ -113,7 +113,7 @@ func nationTable(ctx context.Context, server *influxd.Server, store tsdb.Store, 
 			continue
 		}
 		core, rss = fmt.Sprintf("%.0f", f.pct), fmt.Sprintf("%.0f", f.rss)
-		fmt.Printf("%31d  %21.1f  %6.0f  %14.1f  %10.1f  %14.1f\n", machines, f.pct, f.rss, f.behind.Seconds(), f.influx, f.bench)
+		fmt.Printf("%31d  %20.0f  %21.1f  %6.0f  %14.1f  %10.1f  %14.1f\n", machines, f.start.Seconds(), f.pct, f.rss, f.behind.Seconds(), f.influx, f.bench)
 	}
 	return core, rss, nil
 }
