@@ -143,7 +143,7 @@ func simulated() ([]machine, error) {
 				Hysteresis: k.Settings.Hysteresis, GapLimitMs: gapLimitMs,
 				DwellOffMs: d.Off.Ms(), DwellIdleMs: d.Idle.Ms(), DwellRunMs: d.Run.Ms(),
 			},
-			kitIdle: k.Settings.IdleAbove, kitRun: k.Settings.RunAbove,
+			kitIdle: k.Settings.IdleAbove, kitRun: k.Settings.RunAbove, kitPulseMs: k.Settings.Pulse.Ms(),
 		})
 	}
 	return out, nil

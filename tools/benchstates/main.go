@@ -40,6 +40,7 @@ type machine struct {
 	learn, judge    [][]point // stretches
 	rule            fold.Rule // dwell and gap limit; thresholds come from the method
 	kitIdle, kitRun float64
+	kitPulseMs      int64
 	stepMs          int64
 	window          int64 // ms, of which the kit's signal is the maximum; 0: the signal is the power itself
 }
@@ -199,6 +200,9 @@ func judge(m machine, method learn.Method) figures {
 				f.pulseMs = pauses.PulseMs()
 			}
 		}
+	}
+	if method == nil || f.refused != "" {
+		f.pulseMs = m.kitPulseMs
 	}
 	rule.IdleAbove, rule.RunAbove, rule.PulseMs = f.idle, f.run, f.pulseMs
 	for _, stretch := range m.judge {
