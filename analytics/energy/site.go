@@ -33,7 +33,7 @@ type Balance struct {
 	UnknownMilliWh               int64 // more at the main meter while a machine was not heard for part of the hour
 	EstimatedMilliWh             int64 // more at the main meter in hours with estimates, up to the machines' estimated energy
 	OverMilliWh                  int64 // more at the machines than at the main meter: a meter or a ratio is wrong
-	MainSilentMilliWh            int64 // at the machines while the main meter was not heard
+	MainSilentMilliWh            int64 // more at the machines while the main meter was not heard, or for part of the hour
 	Hours, UnknownHours          int
 	EstimatedHours, SilentHours  int
 	OverHours                    int
@@ -46,6 +46,28 @@ func Site(ctx context.Context, d Deps, id string, fromMs, toMs int64, by string,
 		return nil, err
 	}
 	return s.periodsOf(ctx, fromMs, toMs, by, "")
+}
+
+// Span returns [fromMs, toMs), widened to whole hours, as one period and by days, read once: for papers. Sessions and
+// phases are worked out of the machine named only ("": of none).
+func Span(ctx context.Context, d Deps, id, detailed string, fromMs, toMs, nowMs int64) (whole SiteUse, days []SiteUse, err error) {
+	s, err := open(ctx, d, id, nowMs)
+	if err != nil {
+		return whole, nil, err
+	}
+	all, err := s.periods(fromMs, toMs, ByAll)
+	if err != nil || len(all) == 0 {
+		return SiteUse{FromMs: fromMs, ToMs: toMs}, nil, err
+	}
+	byDay, err := s.periods(fromMs, toMs, ByDay)
+	if err != nil {
+		return whole, nil, err
+	}
+	r, err := s.read(ctx, all[0], func(id string) bool { return detailed != "" && id == detailed })
+	if err != nil {
+		return whole, nil, err
+	}
+	return s.work(r, all)[0], s.work(r, byDay), nil
 }
 
 // Machine returns the periods of one machine; main meters too. Its share of the fixed charge needs the others.
@@ -93,11 +115,26 @@ func (s *site) periodsOf(ctx context.Context, fromMs, toMs int64, by, only strin
 	if err != nil || len(periods) == 0 {
 		return nil, err
 	}
-	all := span{periods[0].fromMs, periods[len(periods)-1].toMs}
-	wide := span{s.months(all)[0].fromMs, s.months(span{all.toMs - 1, all.toMs})[0].toMs} // demand is the month's
+	r, err := s.read(ctx, span{periods[0].fromMs, periods[len(periods)-1].toMs}, func(id string) bool { return only == "" || only == id })
+	if err != nil {
+		return nil, err
+	}
+	return s.work(r, periods), nil
+}
+
+// siteData is all that was stored of a site for a stretch of time.
+type siteData struct {
+	machines []*machineData
+	main     []timeline.Hour // of the whole months that the stretch touches: demand is the month's
+	hasMain  bool
+	pf       factors
+}
+
+// read reads a site; of machines that are not detailed, hours only.
+func (s *site) read(ctx context.Context, all span, detailed func(id string) bool) (*siteData, error) {
+	wide := span{s.months(all)[0].fromMs, s.months(span{all.toMs - 1, all.toMs})[0].toMs}
+	r := &siteData{pf: factors{}}
 	var mains [][]timeline.Hour
-	pf := factors{}
-	var machines []*machineData
 	for _, m := range s.machines {
 		if m.Class == registry.ClassMainMeter {
 			hours, err := timeline.ReadHours(ctx, s.Store, s.id, m.ID, wide.fromMs, wide.toMs)
@@ -106,28 +143,32 @@ func (s *site) periodsOf(ctx context.Context, fromMs, toMs int64, by, only strin
 			}
 			mains = append(mains, hours)
 			if len(mains) == 1 {
-				if pf, err = s.factors(ctx, m, wide.fromMs, min(wide.toMs, max(s.nowMs, wide.fromMs+1))); err != nil {
+				if r.pf, err = s.factors(ctx, m, wide.fromMs, min(wide.toMs, max(s.nowMs, wide.fromMs+1))); err != nil {
 					return nil, err
 				}
 			}
 			continue
 		}
-		read := s.load
-		if only != "" && only != m.ID {
-			read = s.hours
+		read := s.hours
+		if detailed(m.ID) {
+			read = s.load
 		}
 		data, err := read(ctx, m, all.fromMs, all.toMs)
 		if err != nil {
 			return nil, err
 		}
-		machines = append(machines, data)
+		r.machines = append(r.machines, data)
 	}
-	main := together(mains)
+	r.main, r.hasMain = together(mains), len(mains) > 0
+	return r, nil
+}
+
+func (s *site) work(r *siteData, periods []span) []SiteUse {
 	out := make([]SiteUse, len(periods))
 	for i, p := range periods {
-		out[i] = s.period(p, machines, main, len(mains) > 0, pf)
+		out[i] = s.period(p, r.machines, r.main, r.hasMain, r.pf)
 	}
-	return out, nil
+	return out
 }
 
 func (s *site) period(p span, machines []*machineData, main []timeline.Hour, hasMain bool, pf factors) SiteUse {
@@ -235,7 +276,11 @@ func balance(machines []*machineData, main []timeline.Hour, p span, endMs int64)
 		x := at(h.StartMs)
 		b.Hours++
 		b.MainMilliWh += h.MilliWh()
+		silent := min(timeline.HourMs, endMs-h.StartMs)-h.OffMs-h.IdleMs-h.RunMs > slackMs
 		switch gap := h.MilliWh() - x.machines; {
+		case gap < 0 && silent:
+			b.MainSilentMilliWh -= gap
+			b.SilentHours++
 		case gap < 0:
 			b.OverMilliWh -= gap
 			b.OverHours++

@@ -18,6 +18,7 @@ type Use struct {
 	FromMs, ToMs                                        int64
 	OffMs, IdleMs, RunMs, UnknownMs                     int64
 	OffMilliWh, IdleMilliWh, RunMilliWh, UnknownMilliWh int64
+	EstimatedMilliWh                                    int64 // of the hours with an estimate in them: at most so much is estimated
 	Flags                                               timeline.EnergyFlags
 
 	Bands            []BandUse // by tariff and band, in the order of tariffs
@@ -236,6 +237,9 @@ func (s *site) use(d *machineData, p span) Use {
 		u.RunMilliWh += h.RunMilliWh
 		u.UnknownMilliWh += h.UnknownMilliWh
 		u.Flags |= h.Flags
+		if h.Estimated || h.Flags.Estimated() {
+			u.EstimatedMilliWh += h.MilliWh()
+		}
 		for q, milliWh := range quarters(&h, &u.Flags) {
 			at := h.StartMs + int64(q)*timeline.QuarterMs
 			if w := milliWh * 4 / 1000; w > u.PeakW {

@@ -50,15 +50,17 @@ func gather(ctx context.Context, d Deps, q Asked) (*Report, error) {
 	steps := []func(context.Context) error{w.readMachines, w.readGaps, w.readFigures}
 	switch {
 	case q.Kind == KindMonth && q.Machine != "":
-		steps = append(steps, w.readDays)
+		steps = append(steps, w.readDays, w.readEnergy, w.readJobs)
 	case q.Kind == KindMonth:
-		steps = append(steps, w.readGroups)
+		steps = append(steps, w.readGroups, w.readEnergy, w.readJobs)
+	case q.Kind == KindMeter && q.Machine == "":
+		steps = append(steps, w.readEnergy)
 	case q.Kind == KindScheme && q.Machine == "":
 		steps = append(steps, w.readGroups, w.readYear)
-	case q.Kind == KindScheme:
-		return nil, fmt.Errorf("a %s report is of the whole site: leave machine out", KindScheme)
+	case q.Kind == KindScheme || q.Kind == KindMeter:
+		return nil, fmt.Errorf("a %s report is of the whole site: leave machine out", q.Kind)
 	default:
-		return nil, fmt.Errorf("no such report %q: use %s or %s", q.Kind, KindMonth, KindScheme)
+		return nil, fmt.Errorf("no such report %q: use %s, %s or %s", q.Kind, KindMonth, KindScheme, KindMeter)
 	}
 	for _, step := range append(steps, w.readCO2, w.readSettings, w.readTariffs) {
 		if err := step(ctx); err != nil {

@@ -53,18 +53,23 @@ func (r *Report) Page(lang string) (*Page, error) {
 	if !r.Complete {
 		p.Subtitle = append(p.Subtitle, w.t("provisional", w.moment(r.Until)))
 	}
-	parts := []func(*words) Part{r.summary}
+	var parts []Part
 	switch {
+	case r.Kind == KindMeter:
+		parts = append(append(r.balanceParts(w), r.electricity(w)...), r.unknown(w), r.definitions(w))
 	case r.one() != nil:
-		parts = append(parts, r.days)
+		parts = append([]Part{r.summary(w), r.days(w)}, r.electricity(w)...)
 	case r.Kind == KindScheme:
-		parts = append(parts, r.people, r.groups, r.machines)
+		parts = append(parts, r.summary(w), r.people(w), r.groups(w), r.machines(w))
 	default:
-		parts = append(parts, r.machines, r.groups)
+		parts = append(append([]Part{r.summary(w), r.machines(w)}, r.electricity(w)...), r.groups(w))
 	}
-	for _, part := range append(parts, r.unknown, r.settings, r.tariffs, r.definitions) {
-		if made := part(w); made.Heading != "" {
-			p.Parts = append(p.Parts, made)
+	if r.Kind != KindMeter {
+		parts = append(parts, r.unknown(w), r.settings(w), r.tariffs(w), r.definitions(w))
+	}
+	for _, part := range parts {
+		if part.Heading != "" {
+			p.Parts = append(p.Parts, part)
 		}
 	}
 	return p, nil
@@ -364,8 +369,13 @@ func (r *Report) definitions(w *words) Part {
 	if r.one() == nil {
 		keys = append(keys, "groups")
 	}
-	if r.Kind == KindScheme {
+	switch r.Kind {
+	case KindScheme:
 		keys = append(keys, "members")
+	case KindMeter:
+		keys = []string{"meter.gap", "meter.unmetered", "meter.unknown", "meter.estimated", "meter.over", "meter.silent", "energy", "elec"}
+	default:
+		keys = append(keys, "elec")
 	}
 	for _, k := range append(keys, "dash", "rounding") {
 		p.Paragraphs = append(p.Paragraphs, w.t("def."+k, number(r.MinCoverage*100), grouped(itoa(r.HoursAYear))))

@@ -8,8 +8,8 @@ import (
 
 	"karkhana/analytics/billing"
 	"karkhana/analytics/gap"
+	"karkhana/analytics/session"
 	"karkhana/analytics/utilisation"
-	"karkhana/internal/electricity"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
 )
@@ -18,6 +18,7 @@ import (
 const (
 	KindMonth  = "month"
 	KindScheme = "scheme"
+	KindMeter  = "meter" // the main meter against the machines
 )
 
 // ErrNotBegun says that the asked month lies in the future.
@@ -28,8 +29,8 @@ type Registry interface {
 	utilisation.Registry
 	billing.Registry
 	gap.Reading
+	session.JobRegistry
 	Members(ctx context.Context, site string) ([]registry.Members, error)
-	Electricity(ctx context.Context, site string) (electricity.Config, error)
 }
 
 // Deps are where reports read from.
@@ -40,7 +41,7 @@ type Deps struct {
 
 // Asked says which report is wanted.
 type Asked struct {
-	Kind    string // KindMonth or KindScheme
+	Kind    string // KindMonth, KindScheme or KindMeter
 	Site    string
 	Month   string // 2026-11
 	Machine string // KindMonth: one machine by days; "": all machines
@@ -71,6 +72,10 @@ type Report struct {
 
 	YearFrom *time.Time `json:"year_from,omitempty" doc:"Scheme report: 1 April of the financial year"`
 	Year     *Figures   `json:"year,omitempty" doc:"Scheme report: the financial year up to here"`
+
+	Electricity *Electricity `json:"electricity,omitempty" doc:"By tariff band, with cost; not in the scheme report"`
+	Jobs        []FurnaceJob `json:"jobs,omitempty" doc:"Month: furnace jobs of the machines"`
+	MainMeter   *MainMeter   `json:"main_meter,omitempty" doc:"Main-meter report; absent: the site has no main meter"`
 
 	CO2 *Emission `json:"co2,omitempty" doc:"Of all energy of the total; absent: no factor is given"`
 

@@ -52,7 +52,9 @@ type rig struct {
 	db *registry.DB
 }
 
-func newRig(t testing.TB, machines int) rig {
+func newRig(t testing.TB, machines int) rig { return newRigWith(t, machines, nil) }
+
+func newRigWith(t testing.TB, machines int, tariffs []electricity.Tariff) rig {
 	ctx := t.Context()
 	db, err := registry.Open(ctx, "sqlite://"+filepath.Join(t.TempDir(), "r.db"))
 	require.NoError(t, err)
@@ -67,7 +69,7 @@ func newRig(t testing.TB, machines int) rig {
 			{Group: registry.Group{ID: "g1", Name: registry.Name{Hi: "पन्ना उत्पादक समूह", En: "Panna group"}}, Members: []registry.Members{{Members: 8, Women: 2, SC: 1, ST: 3}}},
 			{Group: registry.Group{ID: "g2", Name: registry.Name{Hi: "=मीरा समूह", En: "=Meera group"}}}, // uses nothing, gives nothing
 		},
-		Electricity: electricity.Config{Emission: []electricity.Emission{{Year: 2024, MicroKgPerKWh: 710_000, Version: "CEA v21.0"}}},
+		Electricity: electricity.Config{Tariffs: tariffs, Emission: []electricity.Emission{{Year: 2024, MicroKgPerKWh: 710_000, Version: "CEA v21.0"}}},
 		Tariffs: []registry.Tariff{
 			{Class: "cutting", PaisePerRunHour: 9_000}, {Class: "cutting", ValidFromMs: october + 14*day, PaisePerRunHour: 10_000}, {Class: "cutting", ValidFromMs: november, PaisePerRunHour: 1},
 			{Class: "kiln", PaisePerRunHour: 5},
@@ -223,7 +225,7 @@ func TestRefusals(t *testing.T) {
 		require.ErrorIs(t, err, c.want)
 	}
 	_, err := report.Make(t.Context(), rig.Deps, report.Asked{Kind: "week", Site: site, Month: "2026-10", NowMs: november})
-	require.ErrorContains(t, err, "use month or scheme")
+	require.ErrorContains(t, err, "use month, scheme or meter")
 	_, err = rig.make(t, report.KindMonth, "").Page("fr")
 	require.ErrorContains(t, err, "use hi or en")
 }

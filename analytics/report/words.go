@@ -113,17 +113,25 @@ func hours(ms int64) cell { return hundredths(halfUp(ms, hourMs/100)) }
 
 // kWh shows milliwatt-hours; an estimated figure has ~ before it.
 func kWh(milli int64, estimated bool) cell {
-	c := hundredths(halfUp(milli, 10_000))
+	n := halfUp(max(milli, -milli), 10_000)
+	if milli < 0 {
+		n = -n
+	}
+	c := hundredths(n)
 	if estimated && milli != 0 {
 		c.text = "~" + c.text
 	}
 	return c
 }
 
-// rupees shows paise.
+// rupees shows paise: -₹1,234.00.
 func rupees(paise int64) cell {
 	c := hundredths(paise)
-	c.text = "₹" + c.text
+	digits, minus := strings.CutPrefix(c.text, "-")
+	c.text = "₹" + digits
+	if minus {
+		c.text = "-" + c.text
+	}
 	return c
 }
 

@@ -4,8 +4,8 @@ import (
 	"karkhana/internal/registry"
 )
 
-// classFurnace is the class of machines whose jobs have a useful heat.
-const classFurnace = "furnace"
+// ClassFurnace is the class of machines whose jobs have a useful heat.
+const ClassFurnace = "furnace"
 
 // minHeatCoverage is the known share of the furnace time below which no efficiency is given, as of package energy.
 const minHeatCoverage = 0.80
@@ -45,7 +45,7 @@ func (w *jobWork) heat(job registry.Job, stretches []JobStretch) *JobHeat {
 	var open, shared bool
 	var fromMs int64
 	for _, s := range stretches {
-		if m := w.machine(s.Machine); m == nil || m.Class != classFurnace {
+		if m := w.machine(s.Machine); m == nil || m.Class != ClassFurnace {
 			continue
 		}
 		if fromMs == 0 {

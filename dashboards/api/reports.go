@@ -43,6 +43,16 @@ func (a *API) routeReports() {
 		func(in *ReportInput) report.Asked {
 			return report.Asked{Kind: report.KindScheme, Site: in.Site, Month: in.Month}
 		}, func(in *ReportInput) string { return in.Lang })
+	a.routeMeterReport()
+}
+
+// routeMeterReport registers the report of the main meter.
+func (a *API) routeMeterReport() {
+	routeReport(a, report.KindMeter, "The main meter against the machines",
+		"The difference by days and what explains it: loads without a meter and losses, machines not heard, estimates; cost by the main meter.",
+		func(in *ReportInput) report.Asked {
+			return report.Asked{Kind: report.KindMeter, Site: in.Site, Month: in.Month}
+		}, func(in *ReportInput) string { return in.Lang })
 }
 
 // routeReport registers a report as JSON, CSV and PDF.

@@ -34,7 +34,7 @@ var wantAccess = map[string]string{
 	"get-month-report": "am", "get-month-report-csv": "am", "get-month-report-pdf": "am",
 	"get-scheme-report": "am", "get-scheme-report-csv": "am", "get-scheme-report-pdf": "am",
 	"list-corrections": "agm", "correct-session": "am",
-	"list-jobs": "agmt", "get-job": "agmt", "get-job-csv": "agmt", "save-job": "amt", "add-job-work": "amt", "end-job-work": "amt", "correct-job-work": "am", "get-job-pdf": "agmt", "list-unknown-cards": "amt", "give-job-card": "amt", "end-job-card": "amt",
+	"list-jobs": "agmt", "get-job": "agmt", "get-job-csv": "agmt", "save-job": "amt", "add-job-work": "amt", "end-job-work": "amt", "correct-job-work": "am", "get-meter-report": "am", "get-meter-report-csv": "am", "get-meter-report-pdf": "am", "get-job-pdf": "agmt", "list-unknown-cards": "amt", "give-job-card": "amt", "end-job-card": "amt",
 }
 
 // operationOf is what the test reads of the OpenAPI document.

@@ -11,20 +11,23 @@ export function Reports({ month: asked, query }: { month: string; query: URLSear
   const { t, lang, name } = useWords();
   const months = lastMonths(live?.now() ?? Date.now(), site.zone, 37);
   const month = months.includes(asked) ? asked : (months[0] ?? "");
-  const kind = query.get("kind") === "scheme" ? "scheme" : "month";
+  const asks = query.get("kind");
+  const kind = asks === "scheme" || asks === "meter" ? asks : "month";
   const machine = kind === "month" ? (query.get("machine") ?? "") : "";
   const sees = may("manager", "accountant");
   const params = { site: site.id, month, lang, machine: machine || undefined };
   const machines = useLoad(async (signal) => (sees ? (await get("/api/v1/sites/{site}/machines", { site: site.id }, signal)).machines : []), [site.id, sees]);
   const loaded = useLoad(async (signal) => {
     if (!sees) return undefined;
-    return (await (kind === "scheme" ? get("/api/v1/sites/{site}/reports/scheme", params, signal) : get("/api/v1/sites/{site}/reports/month", params, signal))).page;
+    if (kind === "scheme") return (await get("/api/v1/sites/{site}/reports/scheme", params, signal)).page;
+    if (kind === "meter") return (await get("/api/v1/sites/{site}/reports/meter", params, signal)).page;
+    return (await get("/api/v1/sites/{site}/reports/month", params, signal)).page;
   }, [site.id, month, lang, kind, machine, sees]);
   if (!sees) return <Failed error={new ApiError(403, "")} />;
 
   const go = (m: string, k: string, id: string) => {
     const q = new URLSearchParams();
-    if (k === "scheme") q.set("kind", k);
+    if (k !== "month") q.set("kind", k);
     else if (id) q.set("machine", id);
     location.hash = `#/reports/${m}${q.size > 0 ? `?${q}` : ""}`;
   };
@@ -38,6 +41,7 @@ export function Reports({ month: asked, query }: { month: string; query: URLSear
           <select value={kind} onChange={(e) => go(month, e.currentTarget.value, machine)}>
             <option value="month">{t("rep.month")}</option>
             <option value="scheme">{t("rep.scheme")}</option>
+            <option value="meter">{t("rep.meter")}</option>
           </select>
         </label>
         <label>{t("st.month")}{" "}
