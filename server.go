@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"karkhana/analytics"
+	"karkhana/analytics/billing"
 	"karkhana/analytics/drift"
 	"karkhana/analytics/gap"
 	"karkhana/analytics/lease"
@@ -213,8 +214,9 @@ func startAnalytics(ctx context.Context, g *errgroup.Group, o analyticsOptions) 
 	}
 	sessions := session.New(session.Options{Store: o.Store, Registry: o.Registry, Logger: o.Logger, Now: time.Now})
 	gaps := gap.New(gap.Options{Store: o.Store, Registry: o.Registry, Logger: o.Logger, Now: time.Now, Holds: leases.Holds})
+	drafts := billing.NewDrafts(billing.DraftOptions{Store: o.Store, Registry: o.Registry, Logger: o.Logger, Now: time.Now, Holds: leases.Holds})
 	states, err := analytics.New(analytics.Options{
-		Store: o.Store, Registry: o.Registry, Leases: leases, Followers: []analytics.Follower{sessions, gaps},
+		Store: o.Store, Registry: o.Registry, Leases: leases, Followers: []analytics.Follower{sessions, gaps, drafts},
 		Logger: o.Logger, Registerer: o.Registerer, Now: time.Now, Every: time.Second,
 	})
 	if err != nil {
@@ -229,7 +231,7 @@ func startAnalytics(ctx context.Context, g *errgroup.Group, o analyticsOptions) 
 		return fmt.Errorf("maintenance: %w", err)
 	}
 	var users sync.WaitGroup // of the leases, which are given back when all have ended
-	for name, run := range map[string]func(context.Context) error{"analytics": states.Run, "gaps": gaps.Run, "drift": drifts.Run, "maintenance": watcher.Run} {
+	for name, run := range map[string]func(context.Context) error{"analytics": states.Run, "gaps": gaps.Run, "drift": drifts.Run, "drafts": drafts.Run, "maintenance": watcher.Run} {
 		users.Add(1)
 		g.Go(func() error {
 			defer users.Done()

@@ -18,7 +18,7 @@ var texts embed.FS
 
 // columns are the keys of the CSV's header, in order.
 var columns = []string{
-	"group", "machine", "session_start", "session_end", "from", "to", "run_s", "idle_s", "unknown_s", "energy_wh",
+	"group", "machine", "session_start", "session_end", "from", "to", "run_s", "idle_s", "unknown_s", "held_s", "energy_wh",
 	"tariff_class", "tariff_valid_from", "rate", "amount", "note",
 }
 
@@ -80,12 +80,22 @@ func (l Line) row(group, lang string, t map[string]string, zone *time.Location) 
 	if l.Open {
 		notes = append(notes, t[ProblemOpen])
 	}
+	for _, h := range l.Held {
+		after, before := "?", "?"
+		if h.NotBefore != nil {
+			after = local(*h.NotBefore)
+		}
+		if h.NotAfter != nil {
+			before = local(*h.NotAfter)
+		}
+		notes = append(notes, fmt.Sprintf("%s (%s – %s)", t[ProblemBounded], after, before))
+	}
 	for _, c := range l.Corrections {
 		notes = append(notes, fmt.Sprintf("%s %d: %s (%s)", t["corrected"], c.ID, c.Reason, c.Author))
 	}
 	return []string{
 		spreadsheet.Text(group), spreadsheet.Text(l.MachineName.In(lang, l.Machine)), local(l.SessionStart), end, local(l.From), local(l.To),
-		whole(l.RunS), whole(l.IdleS), whole(l.UnknownS), whole(l.EnergyWh),
+		whole(l.RunS), whole(l.IdleS), whole(l.UnknownS), whole(l.HeldS), whole(l.EnergyWh),
 		spreadsheet.Text(class), validFrom, rate, decimalRupees(l.AmountPaise), spreadsheet.Text(strings.Join(notes, "; ")),
 	}
 }
@@ -101,7 +111,7 @@ func (s Statement) totalRow(group string, t map[string]string) []string {
 	}
 	return []string{
 		spreadsheet.Text(group), t["total"], "", "", "", "",
-		whole(s.Total.RunS), whole(s.Total.IdleS), whole(s.Total.UnknownS), whole(s.Total.EnergyWh),
+		whole(s.Total.RunS), whole(s.Total.IdleS), whole(s.Total.UnknownS), whole(s.Total.HeldS), whole(s.Total.EnergyWh),
 		"", "", "", decimalRupees(s.Total.AmountPaise), strings.Join(notes, "; "),
 	}
 }

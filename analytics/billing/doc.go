@@ -18,7 +18,9 @@
 //   - An open session is billed as far as data goes, and flagged.
 //   - Sessions are read with their corrections on top (package session); a line names those that made it. A correction
 //     that no longer fits what the taps say is a problem of the statement of its groups.
+//   - Run time that a gateway measured without a time is held back: it stands beside the line with the bounds between which
+//     it was, and is not billed until a person confirms the times.
 //   - Training sessions are listed apart: no tariff, no amount, in no total.
 //
-// Everything here is a draft: making it again from the same stored data gives the same bytes, late data changes it.
+// Everything here is a draft: making it again from the same stored data gives the same bytes, late data changes it, and then it is made anew by itself (Drafts).
 package billing

@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -53,7 +54,7 @@ func (m *month) statement(g registry.Group) (Statement, error) {
 	}
 	for _, mm := range m.machines {
 		sub := Subtotal{Machine: mm.ID, MachineName: mm.Name}
-		var billedMs, trainingMs int64 // of all groups
+		var billedMs, trainingMs, heldMs int64 // of all groups
 		for _, held := range mm.sessions {
 			if !m.attributed(held) {
 				continue
@@ -71,6 +72,7 @@ func (m *month) statement(g registry.Group) (Statement, error) {
 					continue
 				}
 				billedMs += l.RunMs
+				heldMs += l.HeldMs
 				if held.Group != g.ID {
 					continue
 				}
@@ -82,6 +84,9 @@ func (m *month) statement(g registry.Group) (Statement, error) {
 				}
 				if l.Tariff == nil {
 					s.Problems = append(s.Problems, Problem{ProblemNoTariff, l.Machine, &l.From, &l.To})
+				}
+				for _, h := range l.Held {
+					s.Problems = append(s.Problems, Problem{ProblemBounded, l.Machine, cmp.Or(h.NotBefore, &h.From), h.NotAfter})
 				}
 				s.Lines = append(s.Lines, l)
 			}
@@ -97,7 +102,7 @@ func (m *month) statement(g registry.Group) (Statement, error) {
 				s.Problems = append(s.Problems, Problem{ProblemCorrection, mm.ID, atPtr(c.FromMs), nil})
 			}
 		}
-		b := m.balance(mm, billedMs, trainingMs)
+		b := m.balance(mm, billedMs, trainingMs, heldMs)
 		if !b.Balanced {
 			s.Problems = append(s.Problems, Problem{Code: ProblemUnbalanced, Machine: mm.ID})
 		}
@@ -173,11 +178,20 @@ func line(mm machineMonth, held session.Held, part span, tariff *registry.Tariff
 		l.EnergyEstimated = l.EnergyEstimated || iv.EnergyEstimated
 		l.Evidence.Intervals = append(l.Evidence.Intervals, Piece{iv.State, at(iv.StartMs), at(iv.EndMs)})
 	}
+	if !held.Training {
+		mm.holdBack(&l, part)
+	}
 	before := runMs(mm.intervals, held.StartMs, part.from)
+	if !held.Training {
+		before -= mm.heldMs(held.StartMs, part.from)
+	}
 	l.RunS = halfUp(before+l.RunMs, 1000) - halfUp(before, 1000)
 	l.IdleS, l.OffS, l.UnknownS = halfUp(idleMs, 1000), halfUp(offMs, 1000), halfUp(unknownMs, 1000)
 	l.EnergyWh = halfUp(milliWh, 1000)
-	if l.Open {
+	switch {
+	case len(l.Held) > 0:
+		l.Problem = ProblemBounded
+	case l.Open:
 		l.Problem = ProblemOpen
 	}
 	if held.Training {
@@ -195,11 +209,11 @@ func line(mm machineMonth, held session.Held, part span, tariff *registry.Tariff
 
 // balance holds the billed run time of all groups against the machine's run time. The unattributed part is found on
 // its own, from the stretches that no billed session covers, so that an overlap or a hole shows.
-func (m *month) balance(mm machineMonth, billedMs, trainingMs int64) Balance {
-	b := Balance{Machine: mm.ID, BilledRunMs: billedMs, TrainingRunMs: trainingMs}
+func (m *month) balance(mm machineMonth, billedMs, trainingMs, heldMs int64) Balance {
+	b := Balance{Machine: mm.ID, BilledRunMs: billedMs, TrainingRunMs: trainingMs, HeldRunMs: heldMs}
 	b.RunMs = runMs(mm.intervals, m.fromMs, m.horizonMs)
 	b.UnknownS = halfUp(stateMs(mm.intervals, timeline.StateUnknown, m.fromMs, m.horizonMs), 1000)
 	b.UnattributedRunMs = m.unattributed(mm).RunMs
-	b.Balanced = b.RunMs == b.BilledRunMs+b.TrainingRunMs+b.UnattributedRunMs
+	b.Balanced = b.RunMs == b.BilledRunMs+b.TrainingRunMs+b.HeldRunMs+b.UnattributedRunMs
 	return b
 }

@@ -208,9 +208,9 @@ func TestCSV(t *testing.T) {
 	require.Equal(t, `'@Group, "One"`, rows[1][0])
 	require.Equal(t, "'=Polishing lathe", rows[4][1])
 	require.Equal(t, "31-10-2026 19:55:00", rows[1][2])
-	require.Equal(t, "180.03", rows[1][13])
+	require.Equal(t, "180.03", rows[1][14])
 	require.Equal(t, "Total", rows[5][1])
-	require.Equal(t, "530.03", rows[5][13])
+	require.Equal(t, "530.03", rows[5][14])
 	require.ErrorContains(t, s.WriteCSV(&buf, "fr"), "use hi or en")
 }
 

@@ -54,6 +54,7 @@ type machineMonth struct {
 	sessions  []session.Held
 	told      []session.Told
 	intervals []timeline.Interval
+	held      []heldBack // ascending
 }
 
 var monthForm = regexp.MustCompile(`^[0-9]{4}-(0[1-9]|1[0-2])$`)
@@ -106,11 +107,15 @@ func load(ctx context.Context, d Deps, site, name string, nowMs int64) (*month, 
 	if err != nil {
 		return nil, fmt.Errorf("machines of %s: %w", site, err)
 	}
+	bounded, err := m.boundedMachines(ctx, d)
+	if err != nil {
+		return nil, err
+	}
 	for _, machine := range machines {
 		if !machine.Billable() {
 			continue
 		}
-		mm, err := m.loadMachine(ctx, d, machine)
+		mm, err := m.loadMachine(ctx, d, machine, bounded[machine.ID])
 		if err != nil {
 			return nil, fmt.Errorf("%s/%s: %w", site, machine.ID, err)
 		}
@@ -119,7 +124,7 @@ func load(ctx context.Context, d Deps, site, name string, nowMs int64) (*month, 
 	return m, nil
 }
 
-func (m *month) loadMachine(ctx context.Context, d Deps, machine registry.Machine) (machineMonth, error) {
+func (m *month) loadMachine(ctx context.Context, d Deps, machine registry.Machine, bounded bool) (machineMonth, error) {
 	mm := machineMonth{Machine: machine}
 	if m.horizonMs == m.fromMs {
 		return mm, nil // the month has not begun
@@ -146,7 +151,10 @@ func (m *month) loadMachine(ctx context.Context, d Deps, machine registry.Machin
 	if err != nil {
 		return mm, fmt.Errorf("states: %w", err)
 	}
-	return mm, nil
+	if bounded {
+		mm.held, err = m.heldBack(ctx, d, mm, readFrom)
+	}
+	return mm, err
 }
 
 // span is a stretch of time, half-open.

@@ -14,6 +14,8 @@ const (
 	ProblemOpen        = "open-session" // the session has not ended: billed as far as data goes
 	ProblemMonthIsOpen = "month-open"   // the month was not over when the statement was made
 	ProblemCorrection  = "correction"   // a correction of the group no longer fits what the taps say
+	ProblemBounded     = "bounded-time" // run time whose time is not known: held back until a person confirms the times
+	ProblemStale       = "stale"        // what it rests on has changed since: it is being made anew
 	ProblemUnbalanced  = "unbalanced"   // billed and unattributed run time are not the machine's run time
 )
 
@@ -29,6 +31,8 @@ type Statement struct {
 	To        time.Time     `json:"to"`    // start of the next month
 	Made      time.Time     `json:"made"`
 	Complete  bool          `json:"complete"` // the month was over when made
+
+	Was *Was `json:"was,omitempty"` // the total before late data or a correction changed it; null: nothing did since it was asked for
 
 	Lines    []Line     `json:"lines"`              // by machine, then by time
 	Training []Line     `json:"training,omitempty"` // training sessions: shown, in no total, not billed
@@ -55,15 +59,36 @@ type Line struct {
 	RunS     int64 `json:"run_s"`  // billed seconds, see the package's rounding
 	IdleS    int64 `json:"idle_s"`
 	OffS     int64 `json:"off_s"`
-	UnknownS int64 `json:"unknown_s"` // shown, never billed
+	UnknownS int64 `json:"unknown_s"`         // shown, never billed
+	HeldMs   int64 `json:"held_ms,omitempty"` // run time beside RunMs that is held back, see Held
+	HeldS    int64 `json:"held_s,omitempty"`  // in seconds, not billed
 
 	EnergyWh        int64            `json:"energy_wh"` // of all states; not billed
 	EnergyEstimated bool             `json:"energy_estimated"`
 	Tariff          *Tariff          `json:"tariff"` // null: none, see Problem
 	AmountPaise     int64            `json:"amount_paise"`
-	Problem         string           `json:"problem,omitempty"` // no-tariff or open-session, the graver one
+	Problem         string           `json:"problem,omitempty"` // no-tariff, bounded-time or open-session, the gravest one
 	Evidence        Evidence         `json:"evidence"`
 	Corrections     []LineCorrection `json:"corrections,omitempty"` // that made the session what it is
+	Held            []HeldBack       `json:"held,omitempty"`        // what HeldMs rests on
+}
+
+// Was is what a draft said before it was made anew by itself.
+type Was struct {
+	Made        time.Time `json:"made"`
+	RunS        int64     `json:"run_s"`
+	AmountPaise int64     `json:"amount_paise"`
+}
+
+// HeldBack is a stretch that the gateway measured in a boot without a time. What happened in it and how long it took is right; when
+// it was, and so whose it was, is only known to lie between the samples around it. Run time there is not billed until a
+// person confirms the times (correction of kind confirm, from From to To).
+type HeldBack struct {
+	From      time.Time  `json:"from"`       // where the samples are stored
+	To        time.Time  `json:"to"`         // not included
+	NotBefore *time.Time `json:"not_before"` // null: not known
+	NotAfter  *time.Time `json:"not_after"`  // null: not known yet
+	RunS      int64      `json:"run_s"`      // of the line in it
 }
 
 // LineCorrection is what a person said of a line's session.
@@ -104,6 +129,7 @@ type Total struct {
 	RunS        int64 `json:"run_s"`
 	IdleS       int64 `json:"idle_s"`
 	UnknownS    int64 `json:"unknown_s"`
+	HeldS       int64 `json:"held_s,omitempty"`
 	EnergyWh    int64 `json:"energy_wh"`
 	AmountPaise int64 `json:"amount_paise"`
 }
@@ -114,6 +140,7 @@ func (t *Total) add(l Line) (err error) {
 	t.RunS += l.RunS
 	t.IdleS += l.IdleS
 	t.UnknownS += l.UnknownS
+	t.HeldS += l.HeldS
 	t.EnergyWh += l.EnergyWh
 	t.AmountPaise, err = add(t.AmountPaise, l.AmountPaise)
 	return err
@@ -135,12 +162,13 @@ type Problem struct {
 }
 
 // Balance shows for one machine and the month so far that RunMs = BilledRunMs + TrainingRunMs +
-// UnattributedRunMs, in milliseconds.
+// HeldRunMs + UnattributedRunMs, in milliseconds.
 type Balance struct {
 	Machine           string `json:"machine"`
 	RunMs             int64  `json:"run_ms"`
 	BilledRunMs       int64  `json:"billed_run_ms"`             // lines of all groups
 	TrainingRunMs     int64  `json:"training_run_ms,omitempty"` // training sessions of all groups
+	HeldRunMs         int64  `json:"held_run_ms,omitempty"`     // held back, of all groups
 	UnattributedRunMs int64  `json:"unattributed_run_ms"`
 	UnknownS          int64  `json:"unknown_s"` // of the month so far
 	Balanced          bool   `json:"balanced"`

@@ -203,7 +203,7 @@ func (w *work) readGroups(ctx context.Context) error {
 		}
 		sessions := map[string]bool{}
 		for _, l := range s.Lines {
-			g.RunMs += l.RunMs
+			g.RunMs += l.RunMs + l.HeldMs // used, though not billed yet
 			sessions[l.Machine+" "+l.SessionStart.String()] = true
 		}
 		g.Sessions = len(sessions)

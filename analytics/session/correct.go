@@ -16,11 +16,12 @@ const (
 	KindEnd      = "end"      // the session ends at AtMs
 	KindTraining = "training" // the session is training
 	KindVoid     = "void"     // the tap at AtMs with CardHash does not count: the fold leaves it out
+	KindConfirm  = "confirm"  // the times of [FromMs, ToMs) hold as they are stored, though the gateway had none; changes no session
 	KindReverse  = "reverse"  // the correction Reverses does not count
 )
 
 // Kinds lists every kind.
-var Kinds = []string{KindAssign, KindGroup, KindSplit, KindEnd, KindTraining, KindVoid, KindReverse}
+var Kinds = []string{KindAssign, KindGroup, KindSplit, KindEnd, KindTraining, KindVoid, KindConfirm, KindReverse}
 
 // What became of a correction.
 const (
@@ -137,7 +138,7 @@ func (w *work) apply(c registry.Correction) (status, why string) {
 	switch c.Kind {
 	case KindAssign:
 		return w.assign(c)
-	case KindVoid, KindReverse:
+	case KindVoid, KindConfirm, KindReverse:
 		return StatusApplied, ""
 	}
 	i := slices.IndexFunc(*w, func(h Held) bool { return h.StartMs == c.FromMs && h.CardHash == c.CardHash })

@@ -12,6 +12,7 @@ import (
 
 	"karkhana/analytics/billing"
 	"karkhana/analytics/session"
+	"karkhana/analytics/timeline"
 	"karkhana/internal/quantity"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
@@ -21,7 +22,7 @@ import (
 type Correction struct {
 	ID       int64      `json:"id"`
 	Machine  string     `json:"machine"`
-	Kind     string     `json:"kind" enum:"assign,group,split,end,training,void,reverse"`
+	Kind     string     `json:"kind" enum:"assign,group,split,end,training,void,confirm,reverse"`
 	Start    *time.Time `json:"start,omitempty" doc:"Of the session, or of the assigned stretch"`
 	End      *time.Time `json:"end,omitempty" doc:"Of the session when it was corrected (absent: it was open), or of the assigned stretch"`
 	At       *time.Time `json:"at,omitempty" doc:"split, end: where; void: the tap"`
@@ -50,10 +51,10 @@ type correctionsOutput struct {
 type correctInput struct {
 	SiteInput
 	Body struct {
-		Kind     string     `json:"kind" enum:"assign,group,split,end,training,void,reverse"`
+		Kind     string     `json:"kind" enum:"assign,group,split,end,training,void,confirm,reverse"`
 		Machine  string     `json:"machine,omitempty" maxLength:"40" doc:"All kinds but reverse"`
-		Start    *time.Time `json:"start,omitempty" doc:"The session's start as GET …/sessions gives it; assign: begin of the stretch"`
-		End      *time.Time `json:"end,omitempty" doc:"assign: end of the stretch"`
+		Start    *time.Time `json:"start,omitempty" doc:"The session's start as GET …/sessions gives it; assign, confirm: begin of the stretch"`
+		End      *time.Time `json:"end,omitempty" doc:"assign, confirm: end of the stretch"`
 		At       *time.Time `json:"at,omitempty" doc:"split, end: where; void: the time of the tap"`
 		Card     string     `json:"card,omitempty" maxLength:"64" doc:"void: the card's hash"`
 		Group    string     `json:"group,omitempty" maxLength:"40" doc:"assign, group: to whom; split: of the second part, left out: the same"`
@@ -209,6 +210,8 @@ func (a *API) correction(ctx context.Context, in *correctInput) (c registry.Corr
 		c.AtMs = b.At.UnixMilli()
 	}
 	switch b.Kind {
+	case session.KindConfirm:
+		return a.confirmation(ctx, c, b.Start, b.End)
 	case session.KindAssign:
 		if b.Start == nil || b.End == nil {
 			return bad("give start and end of the stretch")
@@ -278,6 +281,25 @@ func (a *API) correction(ctx context.Context, in *correctInput) (c registry.Corr
 	return c, c.FromMs, nil
 }
 
+// confirmation is the row by which a person takes the times of a stretch as they are stored, though the gateway had none.
+func (a *API) confirmation(ctx context.Context, c registry.Correction, start, end *time.Time) (registry.Correction, int64, error) {
+	if start == nil || end == nil || !start.Before(*end) {
+		return c, 0, problem(http.StatusBadRequest, "give start and end of the stretch, as the statement's line has them in held")
+	}
+	c.FromMs, c.ToMs = start.UnixMilli(), end.UnixMilli()
+	if c.FromMs <= 0 || c.ToMs-c.FromMs > 400*day.Milliseconds() {
+		return c, 0, problem(http.StatusBadRequest, "a stretch is at most 400 days long")
+	}
+	found, err := timeline.ReadBounded(ctx, a.store, c.Site, c.Machine, c.FromMs, c.ToMs)
+	if err != nil {
+		return c, 0, a.fail(ctx, "read the trust in times", err)
+	}
+	if len(found) == 0 {
+		return c, 0, problem(http.StatusNotFound, "machine %s has no samples with a bounded time from %s to %s: nothing is held back there", c.Machine, start.Format(time.RFC3339), end.Format(time.RFC3339))
+	}
+	return c, c.FromMs, nil
+}
+
 // reversal is the row that takes a correction back. AtMs is the tap when that correction voids one.
 func (a *API) reversal(ctx context.Context, c registry.Correction, id int64) (registry.Correction, int64, error) {
 	all, err := a.reg.Corrections(ctx, c.Site, "")
@@ -327,31 +349,19 @@ func (a *API) remake(ctx context.Context, site string, fromMs int64) (int, error
 	if err != nil {
 		return 0, a.fail(ctx, "list the statements", err)
 	}
-	groups := map[string][]string{}
+	months := map[string]bool{}
 	for _, r := range rows {
 		if _, toMs, err := billing.Bounds(r.Month, loc); err == nil && toMs > fromMs {
-			groups[r.Month] = append(groups[r.Month], r.Group)
+			months[r.Month] = true
 		}
 	}
 	n := 0
-	for month, of := range groups {
-		drafts, err := a.drafts(ctx, site, month, "", a.now().UnixMilli())
+	for month := range months {
+		made, err := billing.Remake(ctx, a.store, a.reg, site, month, a.now().UnixMilli())
 		if err != nil {
-			return n, err
+			return n, a.fail(ctx, "make the statements anew", err)
 		}
-		for _, d := range drafts {
-			if !slices.Contains(of, d.Group) {
-				continue
-			}
-			row, err := d.Row()
-			if err != nil {
-				return n, a.fail(ctx, "save the statement", err)
-			}
-			if _, err := a.reg.SaveStatement(ctx, row); err != nil {
-				return n, a.fail(ctx, "save the statement", err)
-			}
-			n++
-		}
+		n += made
 	}
 	return n, nil
 }

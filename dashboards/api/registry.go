@@ -17,7 +17,8 @@ import (
 // Registry is what the API asks of SQL; *registry.DB answers it.
 type Registry interface {
 	utilisation.Registry
-	billing.Registry
+	billing.DraftRegistry
+	MonthChanges(ctx context.Context, site string) (map[string]int64, error)
 	gap.Reading
 	Members(ctx context.Context, site string) ([]registry.Members, error)
 	Electricity(ctx context.Context, site string) (electricity.Config, error)

@@ -24,6 +24,8 @@ type StatementRow struct {
 	Made      time.Time     `json:"made"`
 	Complete  bool          `json:"complete" doc:"The month was over when it was made"`
 	Total     billing.Total `json:"total"`
+	Stale     bool          `json:"stale" doc:"What it rests on has changed since it was made: it is being made anew by itself"`
+	Was       *billing.Was  `json:"was,omitempty" doc:"The total before it was made anew by itself"`
 	Problems  int           `json:"problems" doc:"Different things to look at before it is issued"`
 }
 
@@ -93,6 +95,10 @@ func (a *API) routeStatements() {
 			if err != nil {
 				return nil, a.fail(ctx, "list the statements", err)
 			}
+			changes, err := a.reg.MonthChanges(ctx, in.Site)
+			if err != nil {
+				return nil, a.fail(ctx, "see whether the statements are up to date", err)
+			}
 			var out statementsOutput
 			out.Body.Statements = []StatementRow{}
 			for _, r := range rows {
@@ -103,7 +109,7 @@ func (a *API) routeStatements() {
 				if err != nil {
 					return nil, a.fail(ctx, "read the statement", err)
 				}
-				out.Body.Statements = append(out.Body.Statements, statementRow(r.ID, s))
+				out.Body.Statements = append(out.Body.Statements, statementRow(r.ID, aged(s, r, changes)))
 			}
 			return &out, nil
 		})
@@ -239,7 +245,19 @@ func (a *API) statement(ctx context.Context, in *StatementInput) (billing.Statem
 	if own != "" {
 		s.Balance = nil // it speaks of all groups
 	}
-	return s, nil
+	changes, err := a.reg.MonthChanges(ctx, in.Site)
+	if err != nil {
+		return s, a.fail(ctx, "see whether the statement is up to date", err)
+	}
+	return aged(s, row, changes), nil
+}
+
+// aged adds to a statement the problem that it is out of date, when it is.
+func aged(s billing.Statement, row registry.Statement, changes map[string]int64) billing.Statement {
+	if until, ok := changes[row.Month]; ok && row.MadeMs <= until {
+		s.Problems = append(s.Problems, billing.Problem{Code: billing.ProblemStale})
+	}
+	return s
 }
 
 func body(r registry.Statement) (billing.Statement, error) {
@@ -257,5 +275,6 @@ func statementRow(id int64, s billing.Statement) StatementRow {
 	}
 	return StatementRow{
 		ID: id, Group: s.Group, GroupName: s.GroupName, Month: s.Month, Made: s.Made, Complete: s.Complete, Total: s.Total, Problems: len(problems),
+		Stale: problems[billing.Problem{Code: billing.ProblemStale}], Was: s.Was,
 	}
 }

@@ -70,6 +70,9 @@ func (d *DB) Apply(ctx context.Context, def SiteDefinition, author string, nowMs
 				return err
 			}
 		}
+		if err := noteStatements(ctx, tx, def.Site.ID, nowMs); err != nil { // prices, groups and cards of past months may have changed
+			return err
+		}
 		return touch(ctx, tx, a.touched)
 	})
 }

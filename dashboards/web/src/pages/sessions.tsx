@@ -12,7 +12,7 @@ type Session = Schemas["Session"];
 type Kind = Schemas["Correction"]["kind"];
 
 const endWord: Record<string, Key> = { tap: "st.end.tap", takeover: "st.end.takeover", forgotten: "st.end.forgotten", open: "st.end.open", correction: "se.end.correction" };
-const kindWord: Record<Kind, Key> = { assign: "se.k.assign", group: "se.k.group", split: "se.k.split", end: "se.k.end", training: "se.k.training", void: "se.k.void", reverse: "se.k.reverse" };
+const kindWord: Record<Kind, Key> = { assign: "se.k.assign", group: "se.k.group", split: "se.k.split", end: "se.k.end", training: "se.k.training", void: "se.k.void", confirm: "se.k.confirm", reverse: "se.k.reverse" };
 const statusWord: Record<Schemas["Correction"]["status"], Key> = { applied: "se.s.applied", changed: "se.s.changed", partly: "se.s.partly", conflict: "se.s.conflict", reversed: "se.s.reversed" };
 const whyWord: Record<string, Key> = { gone: "se.w.gone", outside: "se.w.outside", taken: "se.w.taken", end: "se.w.end", group: "se.w.group" };
 

@@ -5,11 +5,12 @@ import { get } from "../api";
 import { useLoad, usePlace } from "../context";
 import { clock, clockSeconds, date, dateClock, energy, hours, joined, monthName, rupees } from "../format";
 import { useWords, type Key } from "../i18n";
+import { Held } from "../parts/held";
 import { StateBar, StatePill } from "../parts/state";
 import type { State } from "../bar";
 import { Busy, Empty, Failed } from "../parts/status";
 
-const problemWord: Record<string, Key> = { "no-tariff": "st.p.no-tariff", "open-session": "st.p.open-session", "month-open": "st.p.month-open", unbalanced: "st.p.unbalanced", correction: "st.p.correction" };
+const problemWord: Record<string, Key> = { "no-tariff": "st.p.no-tariff", "open-session": "st.p.open-session", "month-open": "st.p.month-open", unbalanced: "st.p.unbalanced", correction: "st.p.correction", "bounded-time": "st.p.bounded", stale: "st.p.stale" };
 const endWord: Record<string, Key> = { tap: "st.end.tap", takeover: "st.end.takeover", forgotten: "st.end.forgotten", open: "st.end.open", correction: "se.end.correction" };
 
 /** One group's draft bill: what it used, what that costs, and why. */
@@ -36,6 +37,7 @@ export function StatementPage({ id }: { id: number }) {
         <a class="button" href={`/api/v1/sites/${encodeURIComponent(site.id)}/statements/${id}.csv?lang=${lang}`} download>{t("st.csv")}</a>
         <button type="button" onClick={() => print()}>{t("st.print")}</button>
       </div>
+      {s.was ? <p class="late">{t("st.was", { time: dateClock(Date.parse(s.was.made), s.zone), amount: rupees(s.was.amount_paise) })}</p> : null}
       <Problems statement={s} />
       {lines.length === 0 ? <Empty>{t("st.noline")}</Empty> : (
         <table class="stack lines">
@@ -47,7 +49,7 @@ export function StatementPage({ id }: { id: number }) {
             </tr>
           </thead>
           {(s.machines ?? []).map((m) => (
-            <MachineLines key={m.machine} subtotal={m} lines={lines.filter((l) => l.machine === m.machine)} zone={s.zone} unfolded={lines.length <= 40} />
+            <MachineLines key={m.machine} subtotal={m} lines={lines.filter((l) => l.machine === m.machine)} zone={s.zone} unfolded={lines.length <= 40} again={loaded.again} />
           ))}
           <tfoot>
             <tr><th scope="row">{t("st.total")}</th><Sums total={s.total} /></tr>
@@ -66,7 +68,7 @@ export function StatementPage({ id }: { id: number }) {
 }
 
 /** A machine's lines and subtotal. Long statements begin folded on the screen; on paper every line stands. */
-function MachineLines({ subtotal: m, lines, zone, unfolded }: { subtotal: Schemas["Subtotal"]; lines: Schemas["Line"][]; zone: string; unfolded: boolean }) {
+function MachineLines({ subtotal: m, lines, zone, unfolded, again }: { subtotal: Schemas["Subtotal"]; lines: Schemas["Line"][]; zone: string; unfolded: boolean; again: () => void }) {
   const { t, name } = useWords();
   const [open, setOpen] = useState(unfolded);
   return (
@@ -77,7 +79,7 @@ function MachineLines({ subtotal: m, lines, zone, unfolded }: { subtotal: Schema
           <button type="button" class="fold noprint" aria-expanded={open} onClick={() => setOpen(!open)}>{t(open ? "st.lines.hide" : "st.lines.show")}</button>
         </th>
       </tr>
-      {lines.map((l) => <LineRow key={`${l.machine}${l.from}`} line={l} zone={zone} />)}
+      {lines.map((l) => <LineRow key={`${l.machine}${l.from}`} line={l} zone={zone} again={again} />)}
       <tr class="subtotal">
         <th scope="row">{t("st.subtotal", { machine: name(m.machine_name, m.machine) })}</th>
         <Sums total={m} />
@@ -123,7 +125,7 @@ function Problems({ statement: s }: { statement: Schemas["Statement"] }) {
   );
 }
 
-function LineRow({ line: l, zone }: { line: Schemas["Line"]; zone: string }) {
+function LineRow({ line: l, zone, again }: { line: Schemas["Line"]; zone: string; again: () => void }) {
   const { t, billed } = useWords();
   const [open, setOpen] = useState(false);
   const from = Date.parse(l.from);
@@ -137,6 +139,7 @@ function LineRow({ line: l, zone }: { line: Schemas["Line"]; zone: string }) {
           <button type="button" class="evidencebutton noprint" aria-expanded={open} onClick={() => setOpen(!open)}>{t(open ? "st.evidence.hide" : "st.evidence")}</button>
           {end && l.end_reason !== "tap" ? <small>{t(end)}</small> : null}
           {(l.corrections ?? []).map((c) => <small key={c.id}>✎ {c.reason} ({c.author})</small>)}
+          {(l.held ?? []).map((h) => <Held key={h.from} held={h} machine={l.machine} zone={zone} done={again} />)}
           {l.problem ? <small class="flag">⚠ {t(problemWord[l.problem] ?? "error.other")}</small> : null}
         </th>
         <td class="n" data-label={t("state.run")}>{billed(l.run_s)}</td>

@@ -65,7 +65,7 @@ export function Statements({ month: asked }: { month: string }) {
                 <td class="n" data-label={t("st.run")}>{hours(r.total.run_s)}</td>
                 <td class="n" data-label={t("st.energy")}>{joined(energy(r.total.energy_wh))}</td>
                 <td class="n money" data-label={t("st.amount")}>{rupees(r.total.amount_paise)}</td>
-                <td data-label={t("st.problems")}>{r.problems > 0 ? <span class="flag">⚠ {t("st.problemcount", { n: r.problems })}</span> : t("st.none")}</td>
+                <td data-label={t("st.problems")}>{r.was ? <small>{t("st.was", { time: dateClock(Date.parse(r.was.made), site.zone), amount: rupees(r.was.amount_paise) })}</small> : null}{r.problems > 0 ? <span class="flag">⚠ {t("st.problemcount", { n: r.problems })}</span> : t("st.none")}</td>
               </tr>
             ))}
           </tbody>
