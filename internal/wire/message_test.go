@@ -94,6 +94,7 @@ func FuzzParseTopic(f *testing.F) {
 	f.Add(PackTopic("s", "g", "m", LaneLive))
 	f.Add("cfc/v1/s/g/status")
 	f.Add("cfc/v1/\x00/g/+/#")
+	f.Add("cfc/v1/s/g/" + strings.Repeat("\xff", 2000) + "/telemetry") // the error held the whole id
 	f.Fuzz(func(t *testing.T, s string) {
 		topic, err := ParseTopic(s)
 		if err != nil {

@@ -53,7 +53,7 @@ type Pack struct {
 // what names the thing in the error, for example "machine".
 func CheckID(what, id string) error {
 	if !isID(id) {
-		return fmt.Errorf("%s id %q: use 1–40 lower-case letters, digits and hyphens, first one a letter or digit", what, id)
+		return fmt.Errorf("%s id %.60q: use 1–40 lower-case letters, digits and hyphens, first one a letter or digit", what, id)
 	}
 	return nil
 }
