@@ -47,8 +47,12 @@ type collector struct {
 	seen    recentPacks
 }
 
-// maxBatchBytes ends a batch of odd packs that are large and hold few values.
-const maxBatchBytes = 4 << 20
+const (
+	// maxBatchBytes ends a batch of odd packs that are large and hold few values.
+	maxBatchBytes = 4 << 20
+	// maxLineBytes ends a batch whose values stand alone on their lines, which makes them long.
+	maxLineBytes = 800_000
+)
 
 // next waits for a message and gathers more until the batch is full or BatchWait is over. nil: ctx has ended.
 func (c *collector) next(ctx context.Context, queue <-chan *delivery) *batch {
@@ -67,7 +71,7 @@ func (c *collector) next(ctx context.Context, queue <-chan *delivery) *batch {
 	}
 	timer := time.NewTimer(c.in.opts.BatchWait)
 	defer timer.Stop()
-	for b.values < c.in.opts.BatchValues && b.bytes < maxBatchBytes {
+	for b.values < c.in.opts.BatchValues && b.bytes < maxBatchBytes && len(b.lines.Bytes()) < maxLineBytes {
 		select {
 		case d := <-queue:
 			c.add(ctx, b, d)

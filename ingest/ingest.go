@@ -131,7 +131,7 @@ func setDefaults(o *Options) {
 		o.BatchWait = 200 * time.Millisecond
 	}
 	if o.HeldBytes == 0 {
-		o.HeldBytes = 8 << 20
+		o.HeldBytes = 6 << 20
 	}
 	if o.Writers == 0 {
 		o.Writers = 2

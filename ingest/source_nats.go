@@ -27,7 +27,8 @@ const (
 	mqttQoSHeader       = "Nmqtt-Pub" // tells the server the QoS at which MQTT clients get a message
 	consumerPrefix      = "karkhana-" // durable consumers karkhana-telemetry, karkhana-history and karkhana-status
 	natsMaxAckPending   = 65_536
-	natsPullMessages    = 512 // asked for in advance by a consumer, beside what the intake holds
+	natsPullMessages    = 512     // asked for in advance by a consumer, beside what the intake holds,
+	natsPullBytes       = 5 << 18 // and no more than this of them: packs may be half a megabyte, and a broker's message one
 	natsHeartbeat       = 5 * time.Second
 	natsConnectTimeout  = 10 * time.Second
 	natsRetainedAtOnce  = 256
@@ -201,7 +202,7 @@ func (s *natsSource) pull(ctx context.Context, js jetstream.JetStream, k pulled)
 	case err != nil:
 		return nil, fmt.Errorf("consumer of %s: %w", k.name, err)
 	}
-	it, err := c.Messages(jetstream.PullMaxMessages(natsPullMessages), jetstream.PullHeartbeat(natsHeartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(false))
+	it, err := c.Messages(jetstream.PullMaxMessagesWithBytesLimit(natsPullMessages, natsPullBytes), jetstream.PullHeartbeat(natsHeartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(false))
 	if err != nil {
 		return nil, fmt.Errorf("pull %s: %w", k.name, err)
 	}
