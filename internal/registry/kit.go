@@ -128,8 +128,8 @@ func datedKit(md MachineDefinition, stored []Settings, confirmed map[int64]bool,
 			}
 			CopyKitKey(key, &after, row)
 		}
-		before := after
-		if before = *last; last == base {
+		before := *last
+		if last == base {
 			before = written
 		}
 		if after == before {
