@@ -79,6 +79,17 @@ func (r *fakeRegistry) MachineKnown(_ context.Context, site, machine string) (kn
 	return known, r.with(func() error { known = r.machines[machineID{site, machine}]; return nil })
 }
 
+func (r *fakeRegistry) EachMachine(_ context.Context, f func(registry.MachineRef)) error {
+	return r.with(func() error {
+		for id, known := range r.machines {
+			if known {
+				f(registry.MachineRef{Site: id.site, Machine: id.machine})
+			}
+		}
+		return nil
+	})
+}
+
 func (r *fakeRegistry) Touch(_ context.Context, touches []registry.Touched) error {
 	return r.with(func() error {
 		for _, t := range touches {

@@ -30,6 +30,7 @@ import (
 
 // Registry is what ingest asks of package registry. All methods are called from many goroutines.
 type Registry interface {
+	EachMachine(ctx context.Context, f func(registry.MachineRef)) error // all that are registered, at any site
 	MachineKnown(ctx context.Context, site, machine string) (bool, error)
 	Touch(ctx context.Context, touches []registry.Touched) error
 	// GatewayStatus with an empty statusJSON keeps the last one.
@@ -67,7 +68,7 @@ type Options struct {
 	BatchWait    time.Duration // longest wait for a batch to fill; 0: 200 ms
 	HeldBytes    int64         // payloads held unacknowledged in each lane; 0: 8 MiB
 	Writers      int           // writes to the store at once in each lane; 0: 2
-	ReceiptEvery time.Duration // 0: 300 ms
+	ReceiptEvery time.Duration // 0: 150 ms
 	KnownFor     time.Duration // how long an answer of the registry about a machine is believed; 0: 5 s
 	AckWait      time.Duration // nats://: when another ingest gets what one has not acknowledged; 0: 15 s
 	ReplayEvery  time.Duration // how often it is looked whether quarantined machines were registered; 0: 5 s
@@ -137,7 +138,7 @@ func setDefaults(o *Options) {
 		o.Writers = 2
 	}
 	if o.ReceiptEvery == 0 {
-		o.ReceiptEvery = 300 * time.Millisecond
+		o.ReceiptEvery = 150 * time.Millisecond
 	}
 	if o.KnownFor == 0 {
 		o.KnownFor = 5 * time.Second

@@ -5,50 +5,49 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"karkhana/internal/registry"
 )
 
-// machines remembers for a moment what the registry says about a machine, also that it is unknown, so that a new
-// machine appears within seconds and packs cost no query each.
+// machines remembers for a moment which machines the registry has, so that a new machine appears within seconds and
+// packs cost no query each: a thousand sites send two thousand packs a second, each of another machine.
 type machines struct {
 	registry Registry
 	keep     time.Duration
 	now      func() time.Time
 
 	mu    sync.Mutex
-	cache map[machineID]answer
+	round int
+	set   map[machineID]int // the round in which a machine was seen last
+	until time.Time
 }
 
 type machineID struct{ site, machine string }
-
-type answer struct {
-	known bool
-	until time.Time
-}
 
 // maxCached bounds the memory that names from outside can take.
 const maxCached = 100_000
 
 func newMachines(r Registry, keep time.Duration, now func() time.Time) *machines {
-	return &machines{registry: r, keep: keep, now: now, cache: map[machineID]answer{}}
+	return &machines{registry: r, keep: keep, now: now, set: map[machineID]int{}}
 }
 
 func (m *machines) known(ctx context.Context, site, machine string) (bool, error) {
-	id, now := machineID{site, machine}, m.now()
-	m.mu.Lock()
-	a, ok := m.cache[id]
-	m.mu.Unlock()
-	if ok && now.Before(a.until) {
-		return a.known, nil
-	}
-	known, err := m.registry.MachineKnown(ctx, site, machine)
-	if err != nil {
-		return false, fmt.Errorf("is machine %s/%s registered: %w", site, machine, err)
-	}
+	now := m.now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.cache) >= maxCached {
-		clear(m.cache)
+	if !now.Before(m.until) {
+		m.round++ // what an attempt that failed has seen may be gone in the next one
+		err := m.registry.EachMachine(ctx, func(id registry.MachineRef) { m.set[machineID{id.Site, id.Machine}] = m.round })
+		if err != nil {
+			return false, fmt.Errorf("which machines are registered: %w", err)
+		}
+		for id, round := range m.set {
+			if round != m.round {
+				delete(m.set, id)
+			}
+		}
+		m.until = now.Add(m.keep)
 	}
-	m.cache[id] = answer{known: known, until: now.Add(m.keep)}
-	return known, nil
+	_, ok := m.set[machineID{site, machine}]
+	return ok, nil
 }

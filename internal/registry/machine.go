@@ -52,6 +52,26 @@ func (d *DB) MachineKnown(ctx context.Context, site, machine string) (bool, erro
 	return err == nil, err
 }
 
+// EachMachine calls f for every machine of every site, in no order.
+func (d *DB) EachMachine(ctx context.Context, f func(MachineRef)) error {
+	rows, err := d.read.QueryContext(ctx, `SELECT site, id FROM machine`)
+	if err != nil {
+		return fmt.Errorf("registry: read machines: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var m MachineRef
+		if err := rows.Scan(&m.Site, &m.Machine); err != nil {
+			return fmt.Errorf("registry: read machines: %w", err)
+		}
+		f(m)
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("registry: read machines: %w", err)
+	}
+	return nil
+}
+
 // MachineReadBy reports whether the site has the machine, and notes which gateway sends its packs when that is new.
 func (d *DB) MachineReadBy(ctx context.Context, site, machine, gateway string) (known bool, err error) {
 	scan := func(row scanner) (by string, err error) { return by, row.Scan(&by) }
