@@ -20,6 +20,7 @@ type DB struct {
 	read, write *sql.DB
 	now         func() time.Time // for expiry of tokens and the time of audit rows
 	quarantine  QuarantineLimits
+	statements  statements // of write
 }
 
 // Open opens the database at url, "sqlite:///path/file.db" or "postgres://user:password@host/database", creates a

@@ -18,14 +18,14 @@ func (d *DB) Touch(ctx context.Context, touches []Touched) error {
 	if len(touches) == 0 {
 		return nil
 	}
-	return d.tx(ctx, "touch", func(tx *sql.Tx) error { return touch(ctx, tx, touches) })
+	return d.txPrepared(ctx, "touch", func(q querier) error { return touch(ctx, q, touches) })
 }
 
 func touch(ctx context.Context, q querier, touches []Touched) error {
 	rows := mergeTouches(touches)
 	for n := touchRows; len(rows) > 0; {
 		for n > len(rows) {
-			n /= 2 // powers of two only: few texts, so that the driver's cache of prepared statements holds them
+			n /= 2 // powers of two only: few texts, so that they can be kept prepared
 		}
 		args := make([]any, 0, 4*n)
 		for _, t := range rows[:n] {
@@ -142,16 +142,16 @@ func (d *DB) OwedRows(ctx context.Context, holder string) ([]Claim, error) {
 // ClaimsDone takes claimed stretches off the list and notes what is owed of their machines. One that is no longer of the
 // holder's sites stays: whoever has the site builds it.
 func (d *DB) ClaimsDone(ctx context.Context, holder string, claims ...Claim) error {
-	return d.eachClaims(ctx, "touched stretches done", holder, claims, func(tx *sql.Tx, head string, args []any) error {
-		_, err := tx.ExecContext(ctx, head+` UPDATE touched SET claim_version = 0, owed_ms = mine.owed_ms`+ofMine, args...)
+	return d.eachClaims(ctx, "touched stretches done", holder, claims, func(q querier, head string, args []any) error {
+		_, err := q.ExecContext(ctx, head+` UPDATE touched SET claim_version = 0, owed_ms = mine.owed_ms`+ofMine, args...)
 		return err
 	})
 }
 
 // OwedDone notes that nothing is owed any more of the claims' machines, unless more is owed by now.
 func (d *DB) OwedDone(ctx context.Context, holder string, claims ...Claim) error {
-	return d.eachClaims(ctx, "owed stretches done", holder, claims, func(tx *sql.Tx, head string, args []any) error {
-		_, err := tx.ExecContext(ctx, head+` UPDATE touched SET owed_ms = 0 FROM mine
+	return d.eachClaims(ctx, "owed stretches done", holder, claims, func(q querier, head string, args []any) error {
+		_, err := q.ExecContext(ctx, head+` UPDATE touched SET owed_ms = 0 FROM mine
 			WHERE touched.site = mine.site AND touched.machine = mine.machine AND touched.owed_ms >= mine.owed_ms
 			AND `+touchedHeldBy, args...)
 		return err
@@ -162,8 +162,8 @@ func (d *DB) OwedDone(ctx context.Context, holder string, claims ...Claim) error
 // the holder's don't come back.
 func (d *DB) Reclaim(ctx context.Context, holder string, claims ...Claim) ([]Claim, error) {
 	var out []Claim
-	err := d.eachClaims(ctx, "claim again", holder, claims, func(tx *sql.Tx, head string, args []any) error {
-		rows, err := list(ctx, tx, "claims", scanClaim, head+` UPDATE touched SET
+	err := d.eachClaims(ctx, "claim again", holder, claims, func(q querier, head string, args []any) error {
+		rows, err := list(ctx, q, "claims", scanClaim, head+` UPDATE touched SET
 				claim_from_ms = CASE WHEN pending AND from_ms < claim_from_ms THEN from_ms ELSE claim_from_ms END,
 				claim_to_ms = CASE WHEN pending AND to_ms > claim_to_ms THEN to_ms ELSE claim_to_ms END,
 				claim_version = touched.version, pending = FALSE`+ofMine+`
@@ -179,7 +179,7 @@ func (d *DB) Reclaim(ctx context.Context, holder string, claims ...Claim) ([]Cla
 
 // eachClaims calls f in one transaction with the head of a statement, which makes a table mine of some claims (site,
 // machine, version, owed_ms) whose rows are there, and with its arguments; the first one is the holder.
-func (d *DB) eachClaims(ctx context.Context, what, holder string, claims []Claim, f func(tx *sql.Tx, head string, args []any) error) error {
+func (d *DB) eachClaims(ctx context.Context, what, holder string, claims []Claim, f func(q querier, head string, args []any) error) error {
 	if len(claims) == 0 {
 		return nil
 	}
@@ -187,7 +187,7 @@ func (d *DB) eachClaims(ctx context.Context, what, holder string, claims []Claim
 	slices.SortFunc(claims, func(a, b Claim) int {
 		return cmp.Or(cmp.Compare(a.Site, b.Site), cmp.Compare(a.Machine, b.Machine))
 	})
-	return d.tx(ctx, what, func(tx *sql.Tx) error {
+	return d.txPrepared(ctx, what, func(q querier) error {
 		for n := touchRows; len(claims) > 0; claims = claims[n:] {
 			for n > len(claims) {
 				n /= 2 // as in touch
@@ -198,7 +198,7 @@ func (d *DB) eachClaims(ctx context.Context, what, holder string, claims []Claim
 			}
 			head := doneRows(n) + `, mine AS (SELECT touched.site, touched.machine, done.version, done.owed_ms FROM touched JOIN done
 				ON touched.site = done.site AND touched.machine = done.machine` + d.inOrder() + `)`
-			if err := f(tx, head, args); err != nil {
+			if err := f(q, head, args); err != nil {
 				return fmt.Errorf("%d machines: %w", n, err)
 			}
 		}
