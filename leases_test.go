@@ -79,7 +79,7 @@ func sharedSites(t *testing.T, url string) *registry.DB {
 				Machine: registry.Machine{ID: "lathe", Class: "lathe", Name: registry.Name{Hi: "खराद", En: "Lathe"}},
 				Settings: []registry.Settings{{
 					ValidFromMs: 1, Signal: "power", IdleAbove: 100, RunAbove: 1000, Hysteresis: 0.1,
-					DwellOffMs: 60_000, DwellIdleMs: 60_000, DwellRunMs: 60_000, ReportMs: 10_000,
+					DwellOffMs: 60_000, DwellIdleMs: 60_000, DwellRunMs: 60_000, ReportMs: 10_000, TemperatureMaxC: 60,
 				}},
 			}},
 		}, "test", 1))
