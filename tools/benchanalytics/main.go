@@ -87,6 +87,9 @@ func bench(ctx context.Context, days int, nation string, span time.Duration, pro
 	if err != nil {
 		return err
 	}
+	if err := takeover(ctx, store, dir, 1000); err != nil {
+		return err
+	}
 	core, rss, err := nationTable(ctx, server, store, dir, nation, span, profile)
 	if err != nil {
 		return err
