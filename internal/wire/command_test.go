@@ -293,7 +293,29 @@ func FuzzOpenCommand(f *testing.F) {
 		}
 		_, err = OpenCommand(payload, "s", "h", public(testKey(1)))
 		require.Error(t, err)
-		_, _ = DecodeReplay(payload)
+	})
+}
+
+func FuzzDecodeReplay(f *testing.F) {
+	for _, r := range []Replay{{}, {FromMs: 1, ToMs: MaxSeq}} {
+		b, err := r.Encode()
+		require.NoError(f, err)
+		f.Add(b)
+	}
+	f.Add([]byte(`{"from_ms":5,"to_ms":4}`))
+	f.Add([]byte(`{"` + strings.Repeat("\xff", 900) + `":1}`)) // an error names it
+	f.Fuzz(func(t *testing.T, body []byte) {
+		r, err := DecodeReplay(body)
+		if err != nil {
+			require.Less(t, len(err.Error()), 5000)
+			require.Zero(t, r)
+			return
+		}
+		again, err := r.Encode()
+		require.NoError(t, err)
+		same, err := DecodeReplay(again)
+		require.NoError(t, err)
+		require.Equal(t, r, same)
 	})
 }
 

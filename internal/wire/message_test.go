@@ -116,6 +116,35 @@ func FuzzDecodeReceipt(f *testing.F) {
 	f.Add([]byte(`{"spool":"s1","stored":[[1,5]],"refused":[{"seq":6,"reason":"x"}]}`))
 	f.Fuzz(func(_ *testing.T, payload []byte) {
 		_, _ = DecodeReceipt(payload)
-		_, _ = DecodeStatus(payload)
+	})
+}
+
+func FuzzDecodeStatus(f *testing.F) {
+	yes, machines := true, 2
+	for _, s := range []Status{
+		{},
+		{Online: true, Version: "1", Boot: "b", Clock: ClockSynced, Spool: "s", SpoolPacks: 3, OldestAgeS: 9, Supply: &yes, Machines: &machines, Disk: &Disk{FreeBytes: 1}},
+		{Commands: &CommandStatus{Key: "k", Last: &CommandOutcome{ID: 1, Kind: CommandReload, Detail: "two\nlines"}}, AllowList: &AllowListStatus{Version: 1, Problem: "old"}},
+	} {
+		b, err := s.Encode()
+		require.NoError(f, err)
+		f.Add(b)
+	}
+	f.Add([]byte(`null`))
+	f.Add([]byte(`{"clock":"` + strings.Repeat("\xff", 5000) + `"}`))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		s, err := DecodeStatus(payload)
+		if err != nil {
+			require.Less(t, len(err.Error()), 2000)
+			return
+		}
+		again, err := s.Encode() // cuts what is too long, so what is compared below is what it wrote
+		if err != nil {
+			require.ErrorContains(t, err, "bytes, at most") // < and & are written with six
+			return
+		}
+		same, err := DecodeStatus(again)
+		require.NoError(t, err)
+		require.Empty(t, cmp.Diff(s, same))
 	})
 }
