@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"math"
 
+	"karkhana/firmware-gateway/varint"
 	"karkhana/internal/quantity"
 	"karkhana/internal/wire"
 )
@@ -185,94 +186,54 @@ func Parse(b []byte) (Stored, error) { return ParseInto(b, make([]wire.Sample, 0
 
 // ParseInto is Parse that appends the samples to those given.
 func ParseInto(b []byte, samples []wire.Sample) (Stored, error) {
-	r := reader{b: b}
+	r := reader{varint.NewReader(b)}
 	s := Stored{Samples: samples}
-	for len(r.b) > 0 && !r.bad {
-		switch r.byte() {
+	for r.More() {
+		switch r.Byte() {
 		case itemRow:
 			s.Samples = r.row(s.Samples)
 		case itemTail:
 			s.Tail = r.tail()
 		default:
-			r.bad = true
+			r.Spoil()
 		}
 	}
-	if r.bad {
-		return Stored{}, fmt.Errorf("%w: byte %d of %d", ErrFormat, len(b)-len(r.b), len(b))
+	if r.Bad() {
+		return Stored{}, fmt.Errorf("%w: byte %d of %d", ErrFormat, len(b)-r.Left(), len(b))
 	}
 	return s, nil
 }
 
-// reader reads from b until something is wrong.
-type reader struct {
-	b   []byte
-	bad bool
-}
+// reader is one that knows what a pack holds.
+type reader struct{ *varint.Reader }
 
-func (r *reader) take(n uint64) []byte {
-	if r.bad || n > uint64(len(r.b)) {
-		r.bad = true
-		return nil
-	}
-	out := r.b[:n]
-	r.b = r.b[n:]
-	return out
-}
+func (r reader) text() string { return string(r.Bytes()) }
 
-func (r *reader) byte() byte {
-	if b := r.take(1); b != nil {
-		return b[0]
-	}
-	return 0
-}
-
-func (r *reader) uvarint() uint64 {
-	v, n := binary.Uvarint(r.b)
-	if n <= 0 {
-		r.bad = true
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) varint() int64 {
-	v, n := binary.Varint(r.b)
-	if n <= 0 {
-		r.bad = true
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) text() string { return string(r.take(r.uvarint())) }
-
-func (r *reader) row(out []wire.Sample) []wire.Sample {
-	at := r.varint()
-	n := r.uvarint()
-	if n > uint64(len(r.b))/2 { // a sample needs two bytes at least
-		r.bad = true
+func (r reader) row(out []wire.Sample) []wire.Sample {
+	at := r.Varint()
+	n := r.Uvarint()
+	if n > uint64(r.Left())/2 { // a sample needs two bytes at least
+		r.Spoil()
 		return out
 	}
 	for range n {
 		s := wire.Sample{TimeMs: at}
-		if code := int(r.byte()); code == 0 {
+		if code := int(r.Byte()); code == 0 {
 			s.Quantity = r.text()
 		} else if code < len(codes) {
 			s.Quantity = codes[code]
 		} else {
-			r.bad = true
+			r.Spoil()
 		}
-		flags := r.byte()
+		flags := r.Byte()
 		if flags&flagQuality != 0 {
 			s.Quality = r.text()
 		}
 		if flags&flagTime != 0 {
-			s.TimeMs += r.varint()
+			s.TimeMs += r.Varint()
 		}
 		r.value(&s, flags&formMask)
-		if r.bad {
+		if r.Bad() {
 			return out
 		}
 		out = append(out, s)
@@ -280,16 +241,16 @@ func (r *reader) row(out []wire.Sample) []wire.Sample {
 	return out
 }
 
-func (r *reader) value(s *wire.Sample, form byte) {
+func (r reader) value(s *wire.Sample, form byte) {
 	switch form {
 	case formInt, formTenth, formHundreth, formThousand:
-		s.Number = float64(r.varint()) / decimals[form]
+		s.Number = float64(r.Varint()) / decimals[form]
 	case formFloat32:
-		if b := r.take(4); b != nil {
+		if b := r.Take(4); b != nil {
 			s.Number = float64(math.Float32frombits(binary.LittleEndian.Uint32(b)))
 		}
 	case formFloat64:
-		if b := r.take(8); b != nil {
+		if b := r.Take(8); b != nil {
 			s.Number = math.Float64frombits(binary.LittleEndian.Uint64(b))
 		}
 	case formText:
@@ -298,14 +259,14 @@ func (r *reader) value(s *wire.Sample, form byte) {
 	case formTrue:
 		s.Bool = true
 	default:
-		r.bad = true
+		r.Spoil()
 	}
 }
 
-func (r *reader) tail() Tail {
-	t := Tail{Known: r.byte() == 1, Boot: r.text()}
+func (r reader) tail() Tail {
+	t := Tail{Known: r.Byte() == 1, Boot: r.text()}
 	if t.Known {
-		t.OffsetMs = r.varint()
+		t.OffsetMs = r.Varint()
 		t.Clock = wire.Clock(r.text())
 	}
 	return t

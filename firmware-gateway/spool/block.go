@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/klauspost/compress/s2"
+
+	"karkhana/firmware-gateway/varint"
 )
 
 // item is one closed pack.
@@ -119,26 +121,13 @@ func unpackBlock(first uint64, body []byte) ([]item, error) {
 	}
 	items := make([]item, 0, min(int(h.packs), len(raw)))
 	seq := first
-	for len(raw) > 0 {
-		d, n := binary.Uvarint(raw)
-		if n <= 0 || len(raw) < n+2 {
+	for r := varint.NewReader(raw); r.Left() > 0; {
+		it := item{seq: seq + r.Uvarint(), flags: r.Byte()}
+		it.key = string(r.Take(uint64(r.Byte())))
+		it.timeMs = r.Varint()
+		if it.payload = r.Bytes(); r.Bad() {
 			return nil, errBlock
 		}
-		it := item{seq: seq + d, flags: raw[n]}
-		keyLen := int(raw[n+1])
-		if raw = raw[n+2:]; len(raw) < keyLen {
-			return nil, errBlock
-		}
-		it.key, raw = string(raw[:keyLen]), raw[keyLen:]
-		if it.timeMs, n = binary.Varint(raw); n <= 0 {
-			return nil, errBlock
-		}
-		raw = raw[n:]
-		size, n := binary.Uvarint(raw)
-		if n <= 0 || size > uint64(len(raw)-n) {
-			return nil, errBlock
-		}
-		it.payload, raw = raw[n:n+int(size):n+int(size)], raw[n+int(size):]
 		if it.seq > h.last || len(items) > 0 && it.seq <= items[len(items)-1].seq {
 			return nil, errBlock
 		}

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"slices"
+
+	"karkhana/firmware-gateway/varint"
 )
 
 // state is what the journal keeps: replaying its operations in order gives it back.
@@ -105,61 +107,22 @@ func (o *ops) mark(b []byte) {
 	o.bytes(b)
 }
 
-// opReader reads operations until something is wrong.
-type opReader struct {
-	b   []byte
-	bad bool
-}
-
-func (r *opReader) uvarint() uint64 {
-	v, n := binary.Uvarint(r.b)
-	if n <= 0 {
-		r.bad = true
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *opReader) varint() int64 {
-	v, n := binary.Varint(r.b)
-	if n <= 0 {
-		r.bad = true
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *opReader) take(n uint64) []byte {
-	if n > uint64(len(r.b)) {
-		r.bad = true
-		return nil
-	}
-	b := r.b[:n:n]
-	r.b = r.b[n:]
-	return b
-}
-
-func (r *opReader) bytes() []byte { return r.take(r.uvarint()) }
-
 // apply replays the operations of a frame; false: they can't all be read.
 func (s *state) apply(b []byte) bool {
-	r := &opReader{b: b}
+	r := varint.NewReader(b)
 	clear(s.keys)
-	for len(r.b) > 0 && !r.bad {
-		op := r.take(1)[0]
-		switch op {
+	for r.More() {
+		switch op := r.Byte(); op {
 		case opReset:
-			next := r.uvarint()
+			next := r.Uvarint()
 			s.init()
 			s.next = max(s.next, next)
 		case opKey:
-			id := r.uvarint()
-			s.keys[id] = string(r.bytes())
+			id := r.Uvarint()
+			s.keys[id] = string(r.Bytes())
 		case opNote:
 			key, ok := s.key(r)
-			if b := r.bytes(); ok {
+			if b := r.Bytes(); ok {
 				s.open[key] = append(s.open[key], b...)
 			}
 		case opDrop:
@@ -169,20 +132,20 @@ func (s *state) apply(b []byte) bool {
 		case opFinish, opAppend:
 			s.close(r, op)
 		case opReceipt:
-			from := r.uvarint()
-			s.receipt(from, from+r.uvarint())
+			from := r.Uvarint()
+			s.receipt(from, from+r.Uvarint())
 		case opMark:
-			s.mark = append([]byte(nil), r.bytes()...)
+			s.mark = append([]byte(nil), r.Bytes()...)
 		default:
-			r.bad = true
+			r.Spoil()
 		}
 	}
-	return !r.bad
+	return !r.Bad()
 }
 
-func (s *state) key(r *opReader) (string, bool) {
-	key, ok := s.keys[r.uvarint()]
-	if !ok && !r.bad {
+func (s *state) key(r *varint.Reader) (string, bool) {
+	key, ok := s.keys[r.Uvarint()]
+	if !ok && !r.Bad() {
 		s.broken++
 	}
 	return key, ok
@@ -190,20 +153,17 @@ func (s *state) key(r *opReader) (string, bool) {
 
 // close reads a finished pack. One whose notes are not what they were when it was closed, because a frame is lost, may
 // have been sent: its seq is not used again, and what is left of it is a scrap, to be queued anew.
-func (s *state) close(r *opReader, op byte) {
+func (s *state) close(r *varint.Reader, op byte) {
 	key, ok := s.key(r)
-	it := item{key: key, seq: r.uvarint(), timeMs: r.varint()}
-	if f := r.take(1); f != nil {
-		it.flags = f[0]
-	}
-	body := r.bytes()
+	it := item{key: key, seq: r.Uvarint(), timeMs: r.Varint(), flags: r.Byte()}
+	body := r.Bytes()
 	sum := uint32(0)
 	if op == opFinish {
-		if c := r.take(4); c != nil {
+		if c := r.Take(4); c != nil {
 			sum = binary.LittleEndian.Uint32(c)
 		}
 	}
-	if r.bad {
+	if r.Bad() {
 		return
 	}
 	s.next = max(s.next, it.seq+1)
