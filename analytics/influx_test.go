@@ -72,3 +72,22 @@ func BenchmarkInfluxRebuildMonth(b *testing.B) {
 	}
 	b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds()/1e6, "Msamples/s")
 }
+
+// InfluxDB adds up to the same bits as we do, so that copies of hours are of use.
+func TestInfluxCopies(t *testing.T) {
+	all := hours(40)
+	for i := range all {
+		all[i] = point("lathe", all[i].TimeMs, float64(i/60%2*2000)+float64(i%97)*0.137, 1e6+float64(i)/7)
+	}
+	r := newRig(t, openInflux(t), settings)
+	require.NoError(t, r.store.Write(t.Context(), all))
+	require.NoError(t, r.registry.Touch(t.Context(), []registry.Touched{{Site: "cfc", Machine: "lathe", FromMs: all[0].TimeMs, ToMs: all[len(all)-1].TimeMs}}))
+	r.mustBuild()
+	r.changeRules(1)
+	require.Equal(t, 40, r.read(hourCopy))
+	require.Equal(t, straight(t, all, 1), dump(r.store, "lathe"))
+	require.NoError(t, r.store.Write(t.Context(), []tsdb.Point{point("lathe", all[20*360].TimeMs+1, 50, -1)}))
+	r.changeRules(0)
+	require.Equal(t, 39, r.read(hourCopy))
+	require.Equal(t, 1, r.read(hourOutdated))
+}

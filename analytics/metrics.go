@@ -10,6 +10,7 @@ import (
 type metrics struct {
 	samples  *prometheus.CounterVec
 	builds   *prometheus.CounterVec
+	copies   *prometheus.CounterVec
 	hours    prometheus.Counter
 	points   prometheus.Counter
 	failures prometheus.Counter
@@ -29,6 +30,10 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		builds: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "karkhana_analytics_builds_total", Help: "Stretches brought up to date, by mode.",
 		}, []string{"mode"}),
+		copies: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "karkhana_analytics_hours_read_total",
+			Help: "Hours of samples read where copies of hours are looked for, by what was read: copy; samples because there was no copy, it was outdated or it was damaged.",
+		}, []string{"read"}),
 		hours: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "karkhana_analytics_hours_rebuilt_total", Help: "Machine hours folded again or for the first time by rebuilds.",
 		}),
@@ -58,7 +63,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 9),
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.samples, m.builds, m.hours, m.points, m.failures, m.amended, m.rebuiltS, m.waiting, m.owed, m.lag, m.seconds} {
+	for _, c := range []prometheus.Collector{m.samples, m.builds, m.copies, m.hours, m.points, m.failures, m.amended, m.rebuiltS, m.waiting, m.owed, m.lag, m.seconds} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("metrics of analytics: %w", err)
 		}

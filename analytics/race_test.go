@@ -18,17 +18,17 @@ import (
 
 // Ingest writes in several goroutines while the service builds. Every call takes its time, what is being written appears
 // point by point in any order, what is being read is of different moments, anything may fail, and the service is stopped
-// and started. As soon as nothing is touched any more the store holds what one fold of everything gives.
+// and started. In every other run rules change and copies of hours are used and damaged. As soon as nothing is touched any more the store holds what one fold of everything gives.
 func TestIngestBesideTheService(t *testing.T) {
 	const runs = 120
 	for seed := range uint64(runs) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { ingestBesideTheService(t, seed) })
+			synctest.Test(t, func(t *testing.T) { ingestBesideTheService(t, seed, seed%2 == 1) })
 		})
 	}
 }
 
-func ingestBesideTheService(t *testing.T, seed uint64) {
+func ingestBesideTheService(t *testing.T, seed uint64, changing bool) {
 	rng := &sharedRand{r: rand.New(rand.NewPCG(seed, 5))}
 	packs := racingPacks(rng)
 	slow := &slowStore{Store: tsdb.NewMemory(), rng: rng, longest: rng.pick(20, 200, 2000)}
@@ -40,6 +40,9 @@ func ingestBesideTheService(t *testing.T, seed uint64) {
 		for ctx.Err() == nil {
 			s, err := New(Options{Store: slow, Registry: reg})
 			require.NoError(t, err)
+			if changing {
+				s.longMs = 0
+			}
 			life, end := context.WithTimeout(ctx, rng.upTo(rng.pick(5_000, 60_000)))
 			require.NoError(t, s.Run(life))
 			end()
@@ -59,9 +62,19 @@ func ingestBesideTheService(t *testing.T, seed uint64) {
 			}
 		})
 	}
-	for _, pack := range packs {
+	for i, pack := range packs {
 		queue <- pack
 		time.Sleep(rng.upTo(2 * time.Second))
+		if changing && rng.intN(10) == 0 {
+			reg.change(rng.intN(3))
+		}
+		if changing && i%7 == 0 {
+			damage(t, slow.Store, rng.intN)
+		}
+	}
+	if changing {
+		reg.change(0)
+		time.Sleep(reviewEvery + 30*time.Second) // changed rules are looked for
 	}
 	close(queue)
 	writers.Wait()

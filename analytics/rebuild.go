@@ -14,7 +14,7 @@ import (
 // to the newest sample. In the latter case the fold becomes the machine's tip.
 func (s *Service) rebuild(ctx context.Context, m *machine, src *source, fromMs, toMs int64) (built, error) {
 	r := &rebuilding{ctx: ctx, s: s, m: m, toMs: toMs, out: &output{site: m.site, machine: m.id}, starts: map[int64]bool{}}
-	f, edge, err := s.restart(ctx, src, r, fromMs)
+	f, edge, sinceMs, err := s.restart(ctx, src, r, fromMs)
 	if err != nil {
 		return built{}, err
 	}
@@ -23,7 +23,7 @@ func (s *Service) rebuild(ctx context.Context, m *machine, src *source, fromMs, 
 	if cut == 0 {
 		b.fromMs = fromMs
 	}
-	err = src.read(ctx, edge, farMs, func(x fold.Sample) bool {
+	err = s.samples(ctx, src, edge, sinceMs, toMs, func(x fold.Sample) bool {
 		f.Step(x)
 		b.samples++
 		if r.err == nil && len(r.out.pieces)+len(r.out.hours) >= writeBatch {
@@ -59,9 +59,10 @@ func (s *Service) rebuild(ctx context.Context, m *machine, src *source, fromMs, 
 }
 
 // restart restores the newest checkpoint at or before the hour of fromMs that fits the rules. Without any the fold begins
-// at the machine's first sample. Samples are to be read from edge on.
-func (s *Service) restart(ctx context.Context, src *source, sink fold.Sink, fromMs int64) (f *fold.Fold, edge int64, err error) {
+// at the machine's first sample. Samples are to be read from edge on; as far as known the first one lies about sinceMs.
+func (s *Service) restart(ctx context.Context, src *source, sink fold.Sink, fromMs int64) (f *fold.Fold, edge, sinceMs int64, err error) {
 	const page = 100
+	sinceMs = fromMs
 	toMs := timeline.HourFloor(fromMs, src.rules.Zone()) + 1
 	for {
 		n := 0
@@ -73,7 +74,7 @@ func (s *Service) restart(ctx context.Context, src *source, sink fold.Sink, from
 			q.Limit = 1 // the usual case
 		}
 		err := s.o.Store.Read(ctx, q, func(row tsdb.Row) error {
-			n, toMs = n+1, row.TimeMs
+			n, toMs, sinceMs = n+1, row.TimeMs, row.TimeMs
 			state, _ := row.Values[0].(string)
 			restored, err := fold.Restore(src.rules, sink, row.TimeMs, state)
 			if err != nil {
@@ -83,13 +84,13 @@ func (s *Service) restart(ctx context.Context, src *source, sink fold.Sink, from
 			return errEnough
 		})
 		if err != nil && !errors.Is(err, errEnough) {
-			return nil, 0, fmt.Errorf("read checkpoints: %w", err)
+			return nil, 0, 0, fmt.Errorf("read checkpoints: %w", err)
 		}
 		if f != nil {
-			return f, edge, nil
+			return f, edge, sinceMs, nil
 		}
 		if n < q.Limit {
-			return fold.New(src.rules, sink), 0, nil
+			return fold.New(src.rules, sink), 0, sinceMs, nil
 		}
 	}
 }

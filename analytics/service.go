@@ -31,6 +31,7 @@ const (
 type Service struct {
 	o       Options
 	metrics *metrics
+	longMs  int64 // longStretchMs
 
 	mu       sync.Mutex
 	machines map[string]*machine   // by site/id
@@ -46,7 +47,7 @@ func New(o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{o: o, metrics: m, machines: map[string]*machine{}, rules: map[string]*siteRules{}}, nil
+	return &Service{o: o, metrics: m, longMs: longStretchMs, machines: map[string]*machine{}, rules: map[string]*siteRules{}}, nil
 }
 
 // Run looks at the list of touched stretches every Options.Every and builds them, until ctx ends; then it returns nil after

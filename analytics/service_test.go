@@ -49,6 +49,7 @@ type rig struct {
 	registry *fakeRegistry
 	service  *Service
 	together bool // machines that go on do so in a batch
+	copies   bool // every rebuild makes and uses copies of hours
 }
 
 func newRig(t require.TestingT, store tsdb.Store, settings ...registry.Settings) *rig {
@@ -63,6 +64,9 @@ func (r *rig) restart() {
 	r.service, err = New(Options{Store: r.store, Registry: r.registry})
 	require.NoError(r.t, err)
 	r.service.machine("cfc", "lathe").doubtful = false // builds are counted
+	if r.copies {
+		r.service.longMs = 0
+	}
 }
 
 func (r *rig) deliver(points ...tsdb.Point) {

@@ -18,8 +18,8 @@ import (
 const (
 	// columnsFromMs is how long a stretch is read by columns; a shorter one is not worth several statements.
 	columnsFromMs = 6 * 3_600_000
-	chunkTarget   = 86_400  // rows of one field in a chunk, at best
-	chunkMost     = 262_144 // and at most
+	chunkTarget   = 200_000 // rows of one field in a chunk, at best
+	chunkMost     = 524_288 // and at most
 	chunkFirstMs  = 6 * 3_600_000
 	chunkGrowth   = 8 // of the time of one chunk against the one before
 )

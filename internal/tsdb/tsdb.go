@@ -11,12 +11,13 @@ import (
 )
 
 // The measurements. Telemetry is appended by ingest; the derived ones are rebuilt by analytics: the same point
-// (site, machine, time) written again replaces the former.
+// (site, machine, time) written again replaces the former. A sample_hour is a copy of an hour's samples in one value.
 const (
 	Telemetry   = "telemetry"
 	State       = "state"
 	MachineHour = "machine_hour"
 	SignalDay   = "signal_day" // package analytics/drift
+	SampleHour  = "sample_hour"
 )
 
 // TimeBounded is a field of Telemetry: 1 where the sample's time is only known to lie between its neighbours.

@@ -175,4 +175,3 @@ func point(site, machine string, ms, i int64) tsdb.Point {
 		{Key: "power_w", Value: watt(i)}, {Key: "energy_wh", Value: float64(i) / 4},
 	}}
 }
-

@@ -25,8 +25,8 @@ const (
 )
 
 // machineYear stores a machine's samples and measures how long the service takes from its start until their states are
-// stored: first from nothing, then again after a changed threshold, which makes every state anew. It returns the longer of the
-// two in seconds for the result line. Nothing is scaled: a span other than a year has no such figure.
+// stored: first from the samples, then after a changed threshold, which makes every state anew from copies of hours. It returns
+// both in seconds for the result line, the latter first. Nothing is scaled: a span other than a year has no machine_year_s.
 func machineYear(ctx context.Context, server *influxd.Server, store tsdb.Store, dir string, days int) (string, error) {
 	db, err := registry.Open(ctx, "sqlite://"+filepath.Join(dir, "year.db"))
 	if err != nil {
@@ -62,9 +62,9 @@ func machineYear(ctx context.Context, server *influxd.Server, store tsdb.Store, 
 		return "", err
 	}
 	if days != wholeYear {
-		return fmt.Sprintf("not_measured(%d_days_%.1f)", days, max(first, again).Seconds()), nil
+		return fmt.Sprintf("not_measured machine_%d_days_s=%.1f machine_%d_days_first_s=%.1f", days, again.Seconds(), days, first.Seconds()), nil
 	}
-	return fmt.Sprintf("%.1f", max(first, again).Seconds()), nil
+	return fmt.Sprintf("%.1f machine_year_first_s=%.1f", again.Seconds(), first.Seconds()), nil
 }
 
 func yearSite(idleAbove float64) registry.SiteDefinition {

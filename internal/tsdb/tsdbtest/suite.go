@@ -39,6 +39,7 @@ func Suite(t *testing.T, store tsdb.Store) {
 		{"everything of a batch refused", testAllRefused},
 		{"absurd points are refused before sending", testAbsurd},
 		{"numbers with their qualities", testNumbers},
+		{"sums", testSums},
 		{"many machines at once", testSites},
 		{"last value of each field", testLast},
 		{"buckets", testBuckets},
