@@ -17,6 +17,9 @@
 // time. Readers see the pieces replaced in place, oldest first. Pieces that are no longer there are overwritten with state
 // void, because nothing is ever deleted.
 //
+// A rebuild of a day or more reads copies of hours (hours.go) where they hold what the store's samples add up to, and makes them of
+// the hours that it had to read. Samples are the truth; copies need no upkeep and can be lost.
+//
 // Killing the service at any moment is safe: a stretch leaves the list only when all is written, and a rebuild
 // writes its checkpoints last and newest first, so that a stored checkpoint always promises that everything
 // stored after it was made from it. After an error or a start a stretch is built twice, a second apart: a write that was given up when

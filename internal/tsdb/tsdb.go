@@ -1,7 +1,7 @@
 // Package tsdb is the time-series store: what Karkhana asks of InfluxDB, and nothing more.
 //
 // It owns line protocol, the write acknowledgement and InfluxQL reading. It does not own meaning: field names come
-// from package quantity (measurement telemetry) and from analytics (state, machine_hour).
+// from package quantity (measurement telemetry) and from analytics (state, machine_hour, sample_hour).
 // Implementations: Influx (InfluxDB 1.8, 2.x, 3 by URL) and Memory (tests). Both pass one suite.
 package tsdb
 

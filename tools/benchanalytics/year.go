@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -80,6 +82,11 @@ func yearSite(idleAbove float64) registry.SiteDefinition {
 	}
 }
 
+// noisy is watt as a meter shows it: tenths that nobody can foresee, so that nothing is packed better than on a real machine.
+func noisy(i int64) float64 {
+	return math.Round(watt(i)*10+float64(rand.New(rand.NewPCG(uint64(i), 1)).IntN(300))) / 10
+}
+
 // loadYear stores n samples, as ingest does by line protocol.
 func loadYear(ctx context.Context, store tsdb.Store, n int64) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -94,8 +101,8 @@ func loadYear(ctx context.Context, store tsdb.Store, n int64) error {
 				l.Reset()
 				for i := from; i < min(n, from+linesEach); i++ {
 					l.Point(tsdb.Telemetry, "y0", "m0")
-					l.Number("power_w", watt(i))
-					l.Number("energy_wh", float64(i)/4)
+					l.Number("power_w", noisy(i))
+					l.Number("energy_wh", math.Floor(float64(i)/4)) // a register of whole Wh
 					l.End(start + i*1000)
 				}
 				if errs[w] = store.WriteLines(ctx, &l); errs[w] != nil {
