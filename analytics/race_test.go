@@ -78,7 +78,7 @@ func ingestBesideTheService(t *testing.T, seed uint64, changing bool) {
 	}
 	close(queue)
 	writers.Wait()
-	for reg.fakeRegistry.waiting() > 0 {
+	for reg.waiting() > 0 {
 		time.Sleep(time.Second)
 	}
 	got := dump(slow.Store, "lathe") // at once: whoever sees that nothing is touched may rely on it
