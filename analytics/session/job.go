@@ -38,7 +38,7 @@ type JobRegistry interface {
 	Job(ctx context.Context, site, number string) (registry.Job, error)
 	JobWorks(ctx context.Context, site, job string) ([]registry.JobWork, error)
 	JobTaps(ctx context.Context, site string, fromMs, toMs int64, machine, job string) ([]registry.Session, error)
-	JobCorrections(ctx context.Context, site, job string) ([]registry.Correction, error)
+	JobCorrections(ctx context.Context, site, job string) ([]registry.JobCorrection, error)
 	Cards(ctx context.Context, site string) ([]registry.Card, error)
 	Electricity(ctx context.Context, site string) (electricity.Config, error)
 }
@@ -77,7 +77,7 @@ type JobSheet struct {
 
 // JobCorrection is what a person changed of a job afterwards.
 type JobCorrection struct {
-	Kind        string        `json:"kind" enum:"job-said,job-withdraw,job-cut" doc:"said: what is said of the job; withdraw: entered machine time; cut: time a job card gave"`
+	Kind        string        `json:"kind" enum:"said,withdraw,cut" doc:"said: what is said of the job; withdraw: entered machine time; cut: time a job card gave"`
 	Machine     string        `json:"machine"`
 	MachineName registry.Name `json:"machine_name"`
 	From        *time.Time    `json:"from,omitempty" doc:"What no longer counts"`
@@ -356,7 +356,7 @@ func jobTimes(ctx context.Context, reg JobRegistry, site string, nowMs int64) ([
 			}
 		}
 		for _, c := range corrections {
-			if c.Kind == registry.JobCut && c.GroupWas == s.Group && c.Machine == s.Machine {
+			if c.Kind == registry.JobCut && c.Job == s.Group && c.Machine == s.Machine {
 				free = without(free, span{c.FromMs, c.ToMs})
 			}
 		}

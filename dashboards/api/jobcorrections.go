@@ -35,7 +35,7 @@ func (a *API) correctWork(ctx context.Context, in *correctJobInput) (*jobSheetOu
 		return nil, err
 	}
 	b := in.Body
-	c := registry.Correction{Site: in.Site, GroupWas: in.Job, Author: caller(ctx).name, Reason: strings.TrimSpace(b.Reason), MadeMs: a.now().UnixMilli()}
+	c := registry.JobCorrection{Site: in.Site, Job: in.Job, Author: caller(ctx).name, Reason: strings.TrimSpace(b.Reason), MadeMs: a.now().UnixMilli()}
 	switch {
 	case c.Reason == "":
 		return nil, problem(http.StatusBadRequest, "write in the reason why the machine time is corrected")

@@ -52,7 +52,7 @@ type Registry interface {
 	GiveJobCard(ctx context.Context, site, hash, job string, atMs int64) error
 	AddJobWork(ctx context.Context, w registry.JobWork) (registry.JobWork, error)
 	EndJobWork(ctx context.Context, site, job string, id, atMs int64) error
-	CorrectJobWork(ctx context.Context, c registry.Correction, workID int64, instead *registry.JobWork) error
+	CorrectJobWork(ctx context.Context, c registry.JobCorrection, workID int64, instead *registry.JobWork) error
 	Alarms(ctx context.Context, site string, onlyUnresolved bool, limit int) ([]registry.Alarm, error)
 	AcknowledgeAlarm(ctx context.Context, site string, id int64, by string, atMs int64) (registry.Alarm, error)
 	ShelveAlarm(ctx context.Context, site string, id int64, by, reason string, untilMs int64) (registry.Alarm, error)

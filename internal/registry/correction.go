@@ -60,8 +60,15 @@ func (d *DB) AddCorrection(ctx context.Context, c Correction, touchFromMs int64)
 				}
 			}
 		}
+		c.Author, c.Reason = clean(c.Author), clean(c.Reason)
 		var err error
-		if c, err = insertCorrection(ctx, tx, c); err != nil {
+		if c.ID, err = next(ctx, tx, "correction"); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO correction (`+correctionColumns+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+			c.ID, c.Site, c.Machine, c.Kind, c.FromMs, c.ToMs, c.AtMs, c.CardHash, c.GroupWas, c.Group, c.Reverses, c.Author, c.Reason, c.MadeMs)
+		if err != nil {
 			return err
 		}
 		if touchFromMs > 0 {
@@ -82,9 +89,8 @@ func (d *DB) AddCorrection(ctx context.Context, c Correction, touchFromMs int64)
 }
 
 // Corrections returns the corrections of sessions at a machine ("": at every machine of the site) in the order they were
-// made. Those of jobs: JobCorrections.
+// made.
 func (d *DB) Corrections(ctx context.Context, site, machine string) ([]Correction, error) {
 	return list(ctx, d.read, "corrections of "+site, scanCorrection,
-		`SELECT `+correctionColumns+` FROM correction WHERE site = $1 AND ($2 = '' OR machine = $2) AND kind NOT LIKE 'job-%' ORDER BY id`,
-		site, machine)
+		`SELECT `+correctionColumns+` FROM correction WHERE site = $1 AND ($2 = '' OR machine = $2) ORDER BY id`, site, machine)
 }

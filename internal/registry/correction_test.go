@@ -80,7 +80,7 @@ func TestJobs(t *testing.T) {
 		require.NoError(t, d.EndJobWork(ctx, site, "J-18", open.ID, 400))
 		require.ErrorIs(t, d.EndJobWork(ctx, site, "J-18", open.ID, 500), ErrNotFound)
 
-		said := Correction{Site: site, Machine: "furnace-1", Kind: JobWithdraw, FromMs: 100, ToMs: 200, GroupWas: "J-17", Author: "ravi", Reason: "began later", MadeMs: 500}
+		said := JobCorrection{Site: site, Machine: "furnace-1", Kind: JobWithdraw, FromMs: 100, ToMs: 200, Job: "J-17", Author: "ravi", Reason: "began later", MadeMs: 500}
 		late := JobWork{Site: site, Job: "J-17", Machine: "furnace-1", FromMs: 300, ToMs: 350, Author: "ravi", MadeMs: 500}
 		require.ErrorIs(t, d.CorrectJobWork(ctx, said, w.ID, &late), ErrBusy, "J-18 is on the machine then")
 		instead := late

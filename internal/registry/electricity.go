@@ -16,7 +16,6 @@ const (
 	kindTariff   = "tariff"
 	kindEmission = "emission"
 	kindMetal    = "metal"
-	kindJobHeat  = "job" // what a job's metal is heated to; entered with the job, no part of the site's definition
 )
 
 // electricityRow is one row of table electricity; its body is comparable, so that a change is seen.
@@ -66,7 +65,7 @@ func appendBody[T any](to *[]T, body string) error {
 }
 
 func electricityRows(ctx context.Context, q querier, site string) ([]electricityRow, error) {
-	return list(ctx, q, "electricity of "+site, scanElectricity, `SELECT kind, id, body FROM electricity WHERE site = $1 AND kind <> '`+kindJobHeat+`'`, site)
+	return list(ctx, q, "electricity of "+site, scanElectricity, `SELECT kind, id, body FROM electricity WHERE site = $1`, site)
 }
 
 // applyElectricity adds and changes rows; rows that the definition leaves out stay, as those of other dated lists.

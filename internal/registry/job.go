@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -37,21 +36,12 @@ type JobWork struct {
 }
 
 const (
-	jobColumns = `site, number, title, buyer, group_id, weight_g, pieces, author, made_ms`
-	jobRows    = `SELECT j.site, j.number, j.title, j.buyer, j.group_id, j.weight_g, j.pieces, j.author, j.made_ms, COALESCE(e.body, '')
-		FROM job j LEFT JOIN electricity e ON e.site = j.site AND e.kind = '` + kindJobHeat + `' AND e.id = j.number WHERE j.site = $1`
+	jobColumns     = `site, number, title, buyer, group_id, weight_g, pieces, metal, start_c, end_c, author, made_ms`
 	jobWorkColumns = `id, site, job, machine, from_ms, to_ms, author, made_ms, withdrawn_ms, withdrawn_by`
 )
 
 func scanJob(row scanner) (j Job, err error) {
-	var heat string
-	if err := row.Scan(&j.Site, &j.Number, &j.Title, &j.Buyer, &j.Group, &j.WeightG, &j.Pieces, &j.Author, &j.MadeMs, &heat); err != nil || heat == "" {
-		return j, err
-	}
-	if err := json.Unmarshal([]byte(heat), &j.Heat); err != nil {
-		return j, fmt.Errorf("heat of job %s: %w", j.Number, err)
-	}
-	return j, nil
+	return j, row.Scan(&j.Site, &j.Number, &j.Title, &j.Buyer, &j.Group, &j.WeightG, &j.Pieces, &j.Heat.Metal, &j.Heat.StartC, &j.Heat.EndC, &j.Author, &j.MadeMs)
 }
 
 func scanJobWork(row scanner) (w JobWork, err error) {
@@ -61,43 +51,29 @@ func scanJobWork(row scanner) (w JobWork, err error) {
 // SaveJob enters a job, or changes what is said of one; MadeMs of one that is there stays. reason says why one that is
 // there is changed; it is kept as a correction.
 func (d *DB) SaveJob(ctx context.Context, j Job, reason string) error {
-	heat, err := json.Marshal(j.Heat)
-	if err != nil {
-		return fmt.Errorf("registry: heat of job %s: %w", j.Number, err)
-	}
 	return d.tx(ctx, "job "+j.Number+" of "+j.Site, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `
-			INSERT INTO job (`+jobColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+			INSERT INTO job (`+jobColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 			ON CONFLICT (site, number) DO UPDATE SET title = excluded.title, buyer = excluded.buyer, group_id = excluded.group_id,
-				weight_g = excluded.weight_g, pieces = excluded.pieces, author = excluded.author`,
-			j.Site, clean(j.Number), clean(j.Title), clean(j.Buyer), j.Group, j.WeightG, j.Pieces, clean(j.Author), j.MadeMs)
-		if err != nil {
-			return err
-		}
-		if j.Heat == (electricity.Heat{}) {
-			_, err = tx.ExecContext(ctx, `DELETE FROM electricity WHERE site = $1 AND kind = $2 AND id = $3`, j.Site, kindJobHeat, j.Number)
-		} else {
-			_, err = tx.ExecContext(ctx, `
-				INSERT INTO electricity (site, kind, id, body, author) VALUES ($1, $2, $3, $4, $5)
-				ON CONFLICT (site, kind, id) DO UPDATE SET body = excluded.body, author = excluded.author`,
-				j.Site, kindJobHeat, j.Number, string(heat), clean(j.Author))
-		}
+				weight_g = excluded.weight_g, pieces = excluded.pieces, metal = excluded.metal, start_c = excluded.start_c,
+				end_c = excluded.end_c, author = excluded.author`,
+			j.Site, clean(j.Number), clean(j.Title), clean(j.Buyer), j.Group, j.WeightG, j.Pieces, j.Heat.Metal, j.Heat.StartC, j.Heat.EndC, clean(j.Author), j.MadeMs)
 		if err != nil || reason == "" {
 			return err
 		}
-		_, err = insertCorrection(ctx, tx, Correction{Site: j.Site, Kind: JobSaid, GroupWas: j.Number, Author: j.Author, Reason: reason, MadeMs: j.MadeMs})
+		_, err = insertJobCorrection(ctx, tx, JobCorrection{Site: j.Site, Job: j.Number, Kind: JobSaid, Author: j.Author, Reason: reason, MadeMs: j.MadeMs})
 		return err
 	})
 }
 
 // Jobs returns the jobs of a site, newest first.
 func (d *DB) Jobs(ctx context.Context, site string) ([]Job, error) {
-	return list(ctx, d.read, "jobs of "+site, scanJob, jobRows+` ORDER BY j.made_ms DESC, j.number`, site)
+	return list(ctx, d.read, "jobs of "+site, scanJob, `SELECT `+jobColumns+` FROM job WHERE site = $1 ORDER BY made_ms DESC, number`, site)
 }
 
 // Job returns one job, or ErrNotFound.
 func (d *DB) Job(ctx context.Context, site, number string) (Job, error) {
-	return one(ctx, d.read, "job "+number+" of "+site, scanJob, jobRows+` AND j.number = $2`, site, number)
+	return one(ctx, d.read, "job "+number+" of "+site, scanJob, `SELECT `+jobColumns+` FROM job WHERE site = $1 AND number = $2`, site, number)
 }
 
 // GiveJobCard lets a card stand for a job from atMs on; what it stood for before ends then. A job "" takes it from its job.

@@ -16,7 +16,7 @@ export const heatWord: Record<string, Key> = {
   "low-coverage": "jo.h.coverage", "no-energy": "jo.h.noenergy", "over-100": "jo.h.over",
 };
 
-export const correctionWord: Record<Schemas["JobCorrection"]["kind"], Key> = { "job-said": "jo.c.said", "job-withdraw": "jo.c.withdraw", "job-cut": "jo.c.cut" };
+export const correctionWord: Record<Schemas["JobCorrection"]["kind"], Key> = { said: "jo.c.said", withdraw: "jo.c.withdraw", cut: "jo.c.cut" };
 
 /** Sends, and keeps what went wrong. */
 export function useAct(done: () => void) {
