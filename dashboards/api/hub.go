@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"karkhana/internal/registry"
 )
 
@@ -49,6 +51,9 @@ func (h *hub) board(s registry.Site) *board {
 	return b
 }
 
+// looksAtOnce is how many sites are read side by side, so that one does not wait for the store's answers to the others.
+const looksAtOnce = 4
+
 // run looks for changes until ctx ends, then sends every viewer away.
 func (h *hub) run(ctx context.Context) error {
 	tick := time.NewTicker(h.api.poll)
@@ -63,11 +68,17 @@ func (h *hub) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+			looking := errgroup.Group{}
+			looking.SetLimit(looksAtOnce)
 			for _, b := range h.all() {
 				if b.watched() {
-					b.look(ctx)
+					looking.Go(func() error {
+						b.look(ctx)
+						return nil
+					})
 				}
 			}
+			_ = looking.Wait()
 		}
 	}
 }
@@ -129,7 +140,7 @@ type watcher struct {
 func (b *board) now(ctx context.Context) ([]Machine, string, int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.refresh(ctx); err != nil {
+	if err := b.refresh(ctx, 0); err != nil {
 		return nil, "", 0, err
 	}
 	return b.list, b.cursor(), b.readMs, nil
@@ -149,7 +160,7 @@ func (b *board) look(ctx context.Context) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	had := b.err
-	if err := b.refresh(ctx); err != nil && had == nil && ctx.Err() == nil {
+	if err := b.refresh(ctx, slowBudget); err != nil && had == nil && ctx.Err() == nil {
 		b.hub.api.log.Error("live page can't be read", "site", b.reader.site.ID, "err", err)
 	}
 	nowMs := b.hub.api.now().UnixMilli()
@@ -159,18 +170,19 @@ func (b *board) look(ctx context.Context) {
 	}
 }
 
-// refresh reads the picture unless it is young, numbers what changed and sends it. The caller holds mu.
-func (b *board) refresh(ctx context.Context) error {
+// refresh reads the picture unless it is young, numbers what changed and sends it; budget is that of [reader.read]. The
+// caller holds mu.
+func (b *board) refresh(ctx context.Context, budget time.Duration) error {
 	nowMs := b.hub.api.now().UnixMilli()
 	if b.err == nil && b.readMs != 0 && nowMs >= b.readMs && nowMs-b.readMs < 800 {
 		return nil
 	}
-	b.err = b.readAll(ctx, nowMs)
+	b.err = b.readAll(ctx, nowMs, budget)
 	return b.err
 }
 
-func (b *board) readAll(ctx context.Context, nowMs int64) error {
-	machines, err := b.reader.read(ctx, nowMs)
+func (b *board) readAll(ctx context.Context, nowMs int64, budget time.Duration) error {
+	machines, err := b.reader.read(ctx, nowMs, budget)
 	if err != nil {
 		return err
 	}
@@ -322,7 +334,7 @@ func (b *board) send(batch []byte) {
 func (b *board) watch(ctx context.Context, cursor string) (*watcher, []byte, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.refresh(ctx); err != nil {
+	if err := b.refresh(ctx, 0); err != nil {
 		return nil, nil, err
 	}
 	if b.closed {

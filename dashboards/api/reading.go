@@ -1,9 +1,12 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
+	"slices"
+	"time"
 
 	"karkhana/analytics/session"
 	"karkhana/analytics/timeline"
@@ -21,6 +24,10 @@ const (
 	sparkSpanMs     = 3600_000
 	sparkStepMs     = 60_000
 )
+
+// slowBudget is how long the slow parts of a site's machines may hold up its live values in one look. What finds no time
+// keeps its last picture until the next look.
+const slowBudget = 200 * time.Millisecond
 
 // liveFields are the stored fields behind Values, in the order of setValue.
 var liveFields = []string{
@@ -70,8 +77,9 @@ type newestState struct {
 	state  string
 }
 
-// read makes the picture of every machine at nowMs.
-func (r *reader) read(ctx context.Context, nowMs int64) ([]Machine, error) {
+// read makes the picture of every machine at nowMs. When the live values can't wait, slow parts that were read before are
+// read again only as far as budget reaches, at least one of them; 0: all that are due.
+func (r *reader) read(ctx context.Context, nowMs int64, budget time.Duration) ([]Machine, error) {
 	machines, err := r.reg.Machines(ctx, r.site.ID)
 	if err != nil {
 		return nil, fmt.Errorf("list machines: %w", err)
@@ -109,25 +117,21 @@ func (r *reader) read(ctx context.Context, nowMs int64) ([]Machine, error) {
 		count[al.Machine]++
 	}
 
+	due := make([]dueParts, 0, len(machines))
+	for i, m := range machines {
+		if d := r.due(m, states[m.ID], nowMs); d.rank != notDue {
+			d.limitMs = limits[i]
+			due = append(due, d)
+		}
+	}
+	if err := r.readDue(ctx, due, nowMs, midnight(nowMs, loc), budget); err != nil {
+		return nil, err
+	}
+
 	out := make([]Machine, len(machines))
 	for i, m := range machines {
 		slow := r.slow[m.ID]
-		if slow == nil {
-			slow = &slowParts{}
-			r.slow[m.ID] = slow
-		}
-		newest := newestState{}
-		if row, ok := states[m.ID]; ok {
-			newest.timeMs = row.TimeMs
-			newest.state, _ = row.Values[0].(string)
-		}
 		row, seen := fresh[m.ID]
-		if slow.readMs == 0 || newest != slow.newest || newest.state == timeline.StateVoid || nowMs-slow.readMs >= todayEveryMs {
-			if err := r.readSlow(ctx, m, slow, nowMs, midnight(nowMs, loc), limits[i]); err != nil {
-				return nil, err
-			}
-			slow.newest = newest
-		}
 		if seen {
 			slow.lastSample = row.TimeMs
 		} else if slow.soughtMs == 0 || nowMs-slow.soughtMs >= neverSeenEvery {
@@ -156,6 +160,64 @@ func (r *reader) read(ctx context.Context, nowMs int64) ([]Machine, error) {
 		out[i] = Machine{ID: m.ID, Class: m.Class, Name: m.Name, Meter: !m.Billable(), Live: live, Today: slow.today}
 	}
 	return out, nil
+}
+
+// dueParts are the slow parts of one machine that have to be read again.
+type dueParts struct {
+	machine registry.Machine
+	slow    *slowParts
+	newest  newestState
+	limitMs int64
+	rank    int
+}
+
+// The order in which slow parts are read.
+const (
+	dueNever   = iota // never read: there is nothing to show yet
+	dueChanged        // the state changed
+	dueOld            // read long ago
+	notDue
+)
+
+// due says whether the slow parts of a machine, whose newest stored piece is given, have to be read again.
+func (r *reader) due(m registry.Machine, piece tsdb.Row, nowMs int64) dueParts {
+	slow := r.slow[m.ID]
+	if slow == nil {
+		slow = &slowParts{}
+		r.slow[m.ID] = slow
+	}
+	d := dueParts{machine: m, slow: slow, rank: notDue}
+	if len(piece.Values) > 0 {
+		d.newest.timeMs = piece.TimeMs
+		d.newest.state, _ = piece.Values[0].(string)
+	}
+	switch {
+	case slow.readMs == 0:
+		d.rank = dueNever
+	case d.newest != slow.newest || d.newest.state == timeline.StateVoid:
+		d.rank = dueChanged
+	case nowMs-slow.readMs >= todayEveryMs:
+		d.rank = dueOld
+	}
+	return d
+}
+
+// readDue reads slow parts, the most urgent first and of those the oldest, as far as budget reaches.
+func (r *reader) readDue(ctx context.Context, due []dueParts, nowMs, fromMs int64, budget time.Duration) error {
+	slices.SortStableFunc(due, func(a, b dueParts) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.slow.readMs, b.slow.readMs))
+	})
+	begun := time.Now()
+	for i, d := range due {
+		if i > 0 && d.rank != dueNever && budget > 0 && time.Since(begun) >= budget {
+			return nil
+		}
+		if err := r.readSlow(ctx, d.machine, d.slow, nowMs, fromMs, d.limitMs); err != nil {
+			return err
+		}
+		d.slow.newest = d.newest
+	}
+	return nil
 }
 
 // readSlow reads the day's states and the last hour of power.
