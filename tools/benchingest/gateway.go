@@ -199,7 +199,11 @@ func (g *gateway) send(n uint64) {
 	i := int(n % uint64(len(g.machines)))
 	round := int64(n / uint64(len(g.machines)))
 	sh := &g.shapes[(n+uint64(g.number))%packsPerShape]
-	g.buf = sh.pack(g.buf, g.machines[i], n, g.first+round*packSeconds)
+	ms := (g.first + round*packSeconds) * 1000
+	if g.load.Fresh && !g.history {
+		ms = s.made.UnixMilli() - (packSeconds-1)*1000
+	}
+	g.buf = sh.pack(g.buf, g.machines[i], n, ms)
 	if g.packet++; g.packet == 0 {
 		g.packet = 1
 	}

@@ -21,6 +21,7 @@ type load struct {
 	PerS     int           // packs/s of all together; 0: as fast as receipts come
 	For      time.Duration // how long new packs are sent
 	QoS      int           // of the subscription to receipts
+	Fresh    bool          // packs of the live lane end with a sample of the moment in which they are made
 	History  int           // of the gateways, the first so many send on the backlog lane, as fast as they can
 }
 

@@ -20,8 +20,11 @@ import (
 	"karkhana/internal/registry"
 )
 
-// benchKey is the key of every gateway of the load. The registry of a bench lives in its temporary folder.
+// benchKey is the key of every gateway of the load, and the token of who looks. The registry of a bench lives in its temporary folder.
 const benchKey = "bench"
+
+// lastLook is how long the last samples have to be seen after the last receipt.
+const lastLook = 5 * time.Second
 
 // setup is one run of the line.
 type setup struct {
@@ -30,6 +33,7 @@ type setup struct {
 	Source    string // nats or mqtt
 	Ingests   int
 	Analytics bool
+	Watched   int // of the sites that send live, the first so many are looked at through the API
 	Load      load
 	Watch     func(map[string]cost) // called each ten seconds, when set
 }
@@ -39,6 +43,7 @@ type outcome struct {
 	loaded
 	Values int64 // in the store at the end
 	Lost   int64
+	Shown  []float64       // ms from a live sample's time to the API's live view of it, ascending
 	Costs  map[string]cost // by process; several ingest are summed, PeakMB is the largest
 }
 
@@ -139,6 +144,25 @@ func runLine(ctx context.Context, s setup) (o outcome, err error) {
 			return o, err
 		}
 	}
+	var looking *viewers
+	if s.Watched > 0 {
+		p, err := child("dashboards", append([]string{"dashboards", "--listen", "127.0.0.1:0"}, stores...)...)
+		if err != nil {
+			return o, err
+		}
+		pages, err := p.find(ctx, `pages (http://\S+)`)
+		if err != nil {
+			return o, err
+		}
+		sites := make([]string, s.Watched)
+		for i := range sites {
+			sites[i] = siteName(s.Load.History + i)
+		}
+		if looking, err = watch(ctx, pages, benchKey, sites); err != nil {
+			return o, err
+		}
+		defer func() { _ = looking.close() }()
+	}
 	measure := func() (map[string]cost, error) {
 		costs := map[string]cost{}
 		add := func(name string, pid int) error {
@@ -192,6 +216,13 @@ func runLine(ctx context.Context, s setup) (o outcome, err error) {
 	for name, c := range after {
 		o.Costs[name] = cost{c.CPU - before[name].CPU, c.PeakMB, c.NowMB}
 	}
+	if looking != nil {
+		time.Sleep(lastLook)
+		if err := looking.close(); err != nil {
+			return o, err
+		}
+		o.Shown = looking.delays
+	}
 	if o.Values, err = count(ctx, db); err != nil {
 		return o, err
 	}
@@ -209,6 +240,10 @@ func register(ctx context.Context, data string, l load) error {
 		return err
 	}
 	defer db.Close()
+	look := registry.Token{Hash: registry.HashSecret(benchKey), Name: "bench", Role: registry.RoleManager, CreatedMs: time.Now().UnixMilli()}
+	if err := db.AddToken(ctx, look); err != nil {
+		return err
+	}
 	for g := range l.Gateways {
 		site := siteName(g)
 		def := registry.SiteDefinition{Site: registry.Site{ID: site, Name: registry.Name{Hi: site, En: site}, Zone: "Asia/Kolkata"}}

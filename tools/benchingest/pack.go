@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"karkhana/internal/quantity"
@@ -23,7 +24,7 @@ const (
 const (
 	markSite, markMachine = "s0000", "m00"
 	markSeq               = 1<<40 + 1     // too long for the short forms of a number
-	markTime              = 1_700_000_000 // seconds
+	markTime              = 1_700_000_000 // seconds, four bytes
 )
 
 // shape is a pack ready to be sent but for its machine, number and time, which are written into it, and the same points
@@ -50,10 +51,14 @@ func shapes() ([]shape, error) {
 		if err != nil {
 			return nil, err
 		}
-		s := shape{cbor: b, machine: bytes.Index(b, []byte(markSite+"/"+markMachine+"/"))}
+		bt := bytes.Index(b, binary.BigEndian.AppendUint32([]byte{0x1a}, markTime)) // becomes a float of eight bytes, which takes milliseconds
+		if bt < 0 {
+			return nil, fmt.Errorf("the codec writes times differently than this program expects: % x", b[:80])
+		}
+		b = slices.Concat(b[:bt], []byte{0xfb}, make([]byte, 8), b[bt+5:])
+		s := shape{cbor: b, bt: bt + 1, machine: bytes.Index(b, []byte(markSite+"/"+markMachine+"/"))}
 		s.seq = bytes.Index(b, []byte("\x63seq\x02")) + 5
-		s.bt = bytes.Index(b, binary.BigEndian.AppendUint32([]byte{0x1a}, markTime)) + 1
-		if s.machine < 0 || s.seq < 5 || b[s.seq] != 0x1b && b[s.seq] != 0xfb || s.bt < 1 || bytes.Count(b, []byte(markSite)) != bytes.Count(b, []byte(markSite+"/"+markMachine+"/")) {
+		if s.machine < 0 || s.seq < 5 || b[s.seq] != 0x1b && b[s.seq] != 0xfb || bytes.Count(b, []byte(markSite)) != bytes.Count(b, []byte(markSite+"/"+markMachine+"/")) {
 			return nil, fmt.Errorf("the codec writes packs differently than this program expects: % x", b[:80])
 		}
 		s.lines = lines(p)
@@ -92,8 +97,8 @@ func indexes(b []byte, what string, plus int) (out []int) {
 	}
 }
 
-// pack writes the n-th pack of a machine; the result is valid until dst is used again.
-func (s *shape) pack(dst []byte, m machine, seq uint64, second int64) []byte {
+// pack writes the n-th pack of a machine, whose first sample is of ms; the result is valid until dst is used again.
+func (s *shape) pack(dst []byte, m machine, seq uint64, ms int64) []byte {
 	dst = append(dst[:0], s.cbor...)
 	for at := 0; ; { // the base name stands before each quantity
 		i := bytes.Index(dst[at:], []byte(markSite+"/"+markMachine+"/"))
@@ -106,7 +111,7 @@ func (s *shape) pack(dst []byte, m machine, seq uint64, second int64) []byte {
 	}
 	dst[s.seq] = 0x1b // an unsigned integer of eight bytes
 	binary.BigEndian.PutUint64(dst[s.seq+1:], markSeq+seq)
-	binary.BigEndian.PutUint32(dst[s.bt:], uint32(second))
+	binary.BigEndian.PutUint64(dst[s.bt:], math.Float64bits(float64(ms)/1000))
 	return dst
 }
 
