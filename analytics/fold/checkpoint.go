@@ -63,6 +63,9 @@ func (f *Fold) fields(c *codec) {
 	c.numbers(&p.times[0], &p.times[1], &p.times[2], &p.times[3])
 	c.numbers(&p.energies[0], &p.energies[1], &p.energies[2], &p.energies[3])
 	c.numbers(&p.quarters[0], &p.quarters[1], &p.quarters[2], &p.quarters[3])
+	c.states(&p.partState)
+	c.numbers(&p.partMs)
+	c.text(&p.parts, timeline.MostParts)
 	c.numbers(&e.compared.register, &e.compared.power, &e.compared.ms, &e.compared.step)
 	f.heat.fields(c, p)
 	f.sig.fields(c)
@@ -137,6 +140,20 @@ func (c *codec) numbers(vs ...*int64) {
 			c.put(*v)
 		}
 	}
+}
+
+// text passes a text of at most so many bytes.
+func (c *codec) text(v *string, most int) {
+	n := int64(len(*v))
+	if c.numbers(&n); !c.reading {
+		c.buf = append(c.buf, *v...)
+		return
+	}
+	if n < 0 || n > int64(min(most, len(c.buf))) {
+		c.bad, c.buf = true, nil
+		return
+	}
+	*v, c.buf = string(c.buf[:n]), c.buf[n:]
 }
 
 func (c *codec) energyFlags(vs ...*timeline.EnergyFlags) {

@@ -83,6 +83,9 @@ type tail struct {
 	energies      [4]int64
 	quarters      [4]int64
 	flags         timeline.EnergyFlags
+	parts         string // states of the hour but the last one, see timeline.AddPart
+	partState     State  // of the hour's last part
+	partMs        int64  // its length so far
 }
 
 // New returns a fold before its first sample.
@@ -154,6 +157,7 @@ func (f *Fold) begin(t int64) {
 	f.tail = tail{
 		ms: t, hour: timeline.HourFloor(t, f.rules.zone), hourEnd: f.hourEnd,
 		piece: timeline.Interval{State: timeline.StateUnknown, StartMs: t},
+		partMs: t - timeline.HourFloor(t, f.rules.zone), // before the first sample
 	}
 }
 

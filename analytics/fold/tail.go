@@ -47,6 +47,7 @@ func (p *tail) book(ms, c int64, flags timeline.EnergyFlags, rules *Rules, out S
 		end := min(ms, p.hourEnd)
 		upTo := timeline.Share(milliWh, end-from, ms-from)
 		p.times[p.state] += end - p.ms
+		p.part(end - p.ms)
 		p.energies[p.state] += upTo - given
 		p.flags |= flags | p.quarter(p.ms, end, upTo-given)
 		p.ms, given = end, upTo
@@ -90,6 +91,27 @@ func (p *tail) closeHour(rules *Rules, out Sink) {
 	p.hour = p.hourEnd
 	p.hourEnd = timeline.NextHour(p.hour, rules.zone)
 	p.times, p.energies, p.quarters, p.flags = [4]int64{}, [4]int64{}, [4]int64{}, 0
+	p.parts, p.partState, p.partMs = "", Unknown, 0
+}
+
+// partLetters are the states in an hour's parts.
+var partLetters = [4]byte{Off: 'O', Idle: 'I', Run: 'R', Unknown: 'U'}
+
+// part lets the hour's last part grow, or begins one.
+func (p *tail) part(ms int64) {
+	if p.partState != p.state {
+		p.parts = timeline.AddPart(p.parts, partLetters[p.partState], p.partMs)
+		p.partState, p.partMs = p.state, 0
+	}
+	p.partMs += ms
+}
+
+// allParts are the parts of the hour, "" when it is one throughout.
+func (p *tail) allParts() string {
+	if p.partMs == p.hourEnd-p.hour {
+		return ""
+	}
+	return timeline.AddPart(p.parts, partLetters[p.partState], p.partMs)
 }
 
 func (p *tail) totals() timeline.Hour {
@@ -97,6 +119,7 @@ func (p *tail) totals() timeline.Hour {
 		StartMs: p.hour, OffMs: p.times[Off], IdleMs: p.times[Idle], RunMs: p.times[Run], UnknownMs: p.times[Unknown],
 		OffMilliWh: p.energies[Off], IdleMilliWh: p.energies[Idle], RunMilliWh: p.energies[Run],
 		UnknownMilliWh: p.energies[Unknown], Estimated: p.flags.Estimated(), Flags: p.flags, QuarterMilliWh: p.quarters,
+		Parts: p.allParts(),
 	}
 }
 

@@ -26,6 +26,7 @@ const (
 	FieldQuarter1 = "quarter1_milliwh"
 	FieldQuarter2 = "quarter2_milliwh"
 	FieldQuarter3 = "quarter3_milliwh"
+	FieldParts    = "parts" // string: Hour.Parts
 )
 
 var hourFields = []string{
@@ -43,6 +44,7 @@ type Hour struct {
 	Estimated                                           bool // part of the energy is integrated or interpolated
 	Flags                                               EnergyFlags
 	QuarterMilliWh                                      [4]int64 // energy of the quarter hours, which adds up to the hour's
+	Parts                                               string   // the states in their order, see AddPart; "" when it is one throughout
 }
 
 // MilliWh is the energy of the hour.
@@ -68,6 +70,7 @@ func (h Hour) Point(site, machine string) tsdb.Point {
 		{Key: FieldQuarter1, Value: h.QuarterMilliWh[1]},
 		{Key: FieldQuarter2, Value: h.QuarterMilliWh[2]},
 		{Key: FieldQuarter3, Value: h.QuarterMilliWh[3]},
+		{Key: FieldParts, Value: h.Parts},
 	}}
 }
 

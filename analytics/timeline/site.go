@@ -9,10 +9,10 @@ import (
 
 var siteHourFields = []string{
 	FieldOffMs, FieldIdleMs, FieldRunMs, FieldUnknownMs,
-	FieldOffEnergy, FieldIdleEnergy, FieldRunEnergy, FieldUnknownEnergy, FieldHourEstimated, FieldFlags,
+	FieldOffEnergy, FieldIdleEnergy, FieldRunEnergy, FieldUnknownEnergy, FieldHourEstimated, FieldFlags, FieldParts,
 }
 
-// SiteHours is ReadHours for many machines of a site at once, without the quarter hours. A machine without hours is
+// SiteHours is ReadHours for many machines of a site at once, with the parts and without the quarter hours. A machine without hours is
 // absent.
 func SiteHours(ctx context.Context, s tsdb.Store, site string, machines []string, fromMs, toMs int64) (map[string][]Hour, error) {
 	out := make(map[string][]Hour, len(machines))
@@ -24,13 +24,14 @@ func SiteHours(ctx context.Context, s tsdb.Store, site string, machines []string
 	err := tsdb.ReadSites(ctx, s, []tsdb.SiteQuery{q}, func(_ int, row tsdb.Row) error {
 		n := func(i int) int64 { v, _ := row.Values[i].(int64); return v }
 		estimated, _ := row.Values[8].(bool)
+		parts, _ := row.Values[10].(string)
 		hours := out[row.Machine]
 		if hours == nil {
 			hours = make([]Hour, 0, min(most, 800)) // a month; longer ones grow
 		}
 		out[row.Machine] = append(hours, Hour{
 			StartMs: row.TimeMs, OffMs: n(0), IdleMs: n(1), RunMs: n(2), UnknownMs: n(3),
-			OffMilliWh: n(4), IdleMilliWh: n(5), RunMilliWh: n(6), UnknownMilliWh: n(7), Estimated: estimated, Flags: EnergyFlags(n(9)),
+			OffMilliWh: n(4), IdleMilliWh: n(5), RunMilliWh: n(6), UnknownMilliWh: n(7), Estimated: estimated, Flags: EnergyFlags(n(9)), Parts: parts,
 		})
 		return nil
 	})

@@ -85,6 +85,9 @@ func (m *subject) countHours(zone *time.Location) {
 		if i := slices.IndexFunc(pieces, func(p timeline.Interval) bool { return p.StartMs >= end }); i >= 0 {
 			inHour = pieces[:i]
 		}
+		if n > 0 && len(inHour) == 0 {
+			inHour, _ = h.States()
+		}
 		part := split{hour: h, endMs: end, pieces: inHour, whole: n == 0}
 		from := h.StartMs
 		for row < len(m.rows) && m.rows[row].ToMs <= from {

@@ -1,7 +1,6 @@
 package utilisation
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -35,7 +34,7 @@ type subject struct {
 	dark      stretches // without mains
 	broken    []failure
 	hours     []timeline.Hour
-	pieces    []timeline.Interval // of the hours that are cut
+	pieces    []timeline.Interval // of the hours that are cut and don't tell
 	cuts      []int64             // where period, PBT and sessions begin and end, ascending
 }
 
@@ -88,52 +87,32 @@ func gather(ctx context.Context, d Deps, q Asked) (*gathered, error) {
 	return g, g.read(ctx, d, q)
 }
 
-// read reads sessions, gaps, hours and pieces, side by side as far as they don't need each other: the pieces are wanted of
-// the hours that are cut by the edge of a period, of planned time or of a session, and are not of one state. Where the
-// calendar alone cuts so many that the pieces are read as one stretch anyway, they are not waited for.
+// read reads sessions, gaps and hours side by side, and then what of the hours their own text does not tell.
 func (g *gathered) read(ctx context.Context, d Deps, q Asked) error {
 	from, to, _ := g.hull()
-	var spans []timeline.Span
-	for _, m := range g.machines {
-		spans = append(spans, m.cutHours(g.zone)...)
-	}
-	together, ctx := errgroup.WithContext(ctx)
+	together, below := errgroup.WithContext(ctx)
 	var hours map[string][]timeline.Hour
-	var pieces map[string][]timeline.Interval
-	readPieces := func() (err error) {
-		pieces, err = timeline.SitePieces(ctx, d.Store, q.Site, spans, q.By == ByShift) // only shifts cut energy
-		return err
-	}
-	many := len(spans) > timeline.SpansAtOnce
-	if many {
-		for _, m := range g.machines { // sessions may begin and end anywhere
-			spans = append(spans, timeline.Span{Machine: m.ID, FromMs: from, ToMs: to})
-		}
-		together.Go(readPieces)
-	}
-	together.Go(func() error { return g.dark(ctx, d, q) })
-	held := make(chan struct{})
-	together.Go(func() error {
-		defer close(held)
-		return g.holders(ctx, d, q)
-	})
+	together.Go(func() error { return g.dark(below, d, q) })
+	together.Go(func() error { return g.holders(below, d, q) })
 	together.Go(func() (err error) {
-		hours, err = timeline.SiteHours(ctx, d.Store, q.Site, g.ids(), timeline.HourFloor(from, g.zone), to)
-		<-held
-		if err != nil || many {
-			return err
-		}
-		spans = nil
-		for _, m := range g.machines {
-			spans = append(spans, slices.DeleteFunc(m.cutHours(g.zone), func(s timeline.Span) bool { return uniformIn(hours[m.ID], s) })...)
-		}
-		return readPieces()
+		hours, err = timeline.SiteHours(below, d.Store, q.Site, g.ids(), timeline.HourFloor(from, g.zone), to)
+		return err
 	})
 	if err := together.Wait(); err != nil {
 		return err
 	}
+	shifts := q.By == ByShift // only shifts cut energy, which stands with the pieces
+	var spans []timeline.Span
 	for _, m := range g.machines {
-		m.hours, m.pieces, m.cuts = hours[m.ID], pieces[m.ID], m.edges()
+		m.hours, m.cuts = hours[m.ID], m.edges()
+		spans = append(spans, m.untold(g.zone, shifts)...)
+	}
+	pieces, err := timeline.SitePieces(ctx, d.Store, q.Site, spans, shifts)
+	if err != nil {
+		return err
+	}
+	for _, m := range g.machines {
+		m.pieces = pieces[m.ID]
 	}
 	return nil
 }
@@ -327,37 +306,27 @@ func (m *subject) edges() []int64 {
 	return slices.Compact(cuts)
 }
 
-// cutHours are the hours with an edge inside.
-func (m *subject) cutHours(zone *time.Location) []timeline.Span {
-	if len(m.rows) == 0 {
-		return nil
-	}
-	from, to := m.span()
-	first := timeline.HourFloor(from, zone)
+// untold are the hours with an edge inside for which the pieces of state are needed: hours of several states that don't tell
+// in which order, or all of these where energy is cut.
+func (m *subject) untold(zone *time.Location, energy bool) []timeline.Span {
 	var out []timeline.Span
-	for _, cut := range m.edges() {
-		hour := timeline.HourFloor(cut, zone)
-		if n := len(out); cut == hour || hour < first || hour >= to || n > 0 && out[n-1].FromMs == hour {
+	hours := m.hours
+	for _, cut := range m.cuts {
+		for len(hours) > 0 && timeline.NextHour(hours[0].StartMs, zone) <= cut {
+			hours = hours[1:]
+		}
+		if len(hours) == 0 || cut <= hours[0].StartMs {
 			continue
 		}
-		out = append(out, timeline.Span{Machine: m.ID, FromMs: hour, ToMs: timeline.NextHour(hour, zone)})
+		h := hours[0]
+		hours = hours[1:]
+		end := timeline.NextHour(h.StartMs, zone)
+		if h.Uniform(end - h.StartMs) {
+			continue
+		}
+		if _, told := h.States(); energy || !told {
+			out = append(out, timeline.Span{Machine: m.ID, FromMs: h.StartMs, ToMs: end})
+		}
 	}
 	return out
-}
-
-// uniformIn reports whether an hour is known to be one state throughout, or nothing is known of it. hours ascend.
-func uniformIn(hours []timeline.Hour, s timeline.Span) bool {
-	i, ok := slices.BinarySearchFunc(hours, s.FromMs, func(h timeline.Hour, ms int64) int { return cmp.Compare(h.StartMs, ms) })
-	return !ok || uniform(hours[i], s.ToMs-s.FromMs)
-}
-
-// uniform reports whether an hour is known to be one state throughout, or nothing is known of it. hours ascend.
-func (g *gathered) uniform(hours []timeline.Hour, s timeline.Span) bool {
-	i, ok := slices.BinarySearchFunc(hours, s.FromMs, func(h timeline.Hour, ms int64) int { return cmp.Compare(h.StartMs, ms) })
-	return !ok || uniform(hours[i], s.ToMs-s.FromMs)
-}
-
-// uniform reports whether an hour is known to be one state throughout.
-func uniform(h timeline.Hour, length int64) bool {
-	return h.OffMs == length || h.IdleMs == length || h.RunMs == length || h.OffMs+h.IdleMs+h.RunMs == 0
 }
