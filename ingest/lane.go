@@ -122,6 +122,9 @@ func (l *lane) store(ctx context.Context, b *batch) bool {
 			}
 		}
 		begin = it.end
+		if it.refusal == nil {
+			it.delivery.stored()
+		}
 	}
 	return true
 }

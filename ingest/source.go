@@ -99,9 +99,11 @@ func (t *intake) put(ctx context.Context, d *delivery) bool {
 func (t *intake) release(d *delivery) {
 	t.held.Release(d.size)
 	t.gauge.Sub(float64(d.size))
+	d.size = 0
 }
 
-// delivery is one message in our hands. acknowledge or drop must be called once for each: both free its place.
+// delivery is one message in our hands. acknowledge or drop must be called once for each: both free its place, which
+// stored does before.
 type delivery struct {
 	topic   string
 	payload []byte
@@ -114,6 +116,12 @@ type delivery struct {
 type handle interface {
 	acknowledge() // it needs not come again
 	drop()        // it must come again, to us or to another ingest
+}
+
+// stored lets go of the payload when the store has its points; what is left to do needs little memory.
+func (d *delivery) stored() {
+	d.payload = nil
+	d.intake.release(d)
 }
 
 // acknowledge tells the broker that the message needs not come again. After a reconnect it may do nothing: the broker

@@ -138,7 +138,7 @@ func (s *natsSource) serve(ctx context.Context) (served bool, err error) {
 	var g errgroup.Group
 	for i, k := range kinds {
 		g.Go(func() error {
-			err := s.take(ctx, iterators[i], k, held)
+			err := s.take(ctx, nc, iterators[i], k, held)
 			cancel(err) // one lane alone is no service
 			return err
 		})
@@ -210,7 +210,7 @@ func (s *natsSource) pull(ctx context.Context, js jetstream.JetStream, k pulled)
 }
 
 // take puts messages into the intake until ctx ends or the connection is lost. It blocks while the intake is full.
-func (s *natsSource) take(ctx context.Context, it jetstream.MessagesContext, k pulled, held *unacknowledged[uint64]) error {
+func (s *natsSource) take(ctx context.Context, nc *nats.Conn, it jetstream.MessagesContext, k pulled, held *unacknowledged[uint64]) error {
 	for {
 		m, err := it.Next()
 		if err != nil {
@@ -229,7 +229,7 @@ func (s *natsSource) take(ctx context.Context, it jetstream.MessagesContext, k p
 		if err != nil {
 			continue // not from JetStream
 		}
-		h := natsHandle{m: m, sequence: meta.Sequence.Stream, held: held}
+		h := natsHandle{nc: nc, reply: m.Reply(), sequence: meta.Sequence.Stream, held: held}
 		if !held.note(h.sequence) {
 			continue // sent again while we still hold it: the one acknowledgement will do
 		}
@@ -240,21 +240,26 @@ func (s *natsSource) take(ctx context.Context, it jetstream.MessagesContext, k p
 	}
 }
 
+// What a consumer of JetStream answers (NATS ADR-15).
+var natsAck, natsNak = []byte("+ACK"), []byte("-NAK")
+
 // natsHandle acknowledges one message. When the connection is gone that fails, and the server gives the message out
 // again: storing it again changes nothing.
+// It keeps the address of the answer only, so that the payload goes when the points are stored.
 type natsHandle struct {
-	m        jetstream.Msg
+	nc       *nats.Conn
+	reply    string
 	sequence uint64
 	held     *unacknowledged[uint64]
 }
 
 func (h natsHandle) acknowledge() {
-	_ = h.m.Ack()
+	_ = h.nc.Publish(h.reply, natsAck)
 	h.held.forget(h.sequence)
 }
 
 func (h natsHandle) drop() {
-	_ = h.m.Nak()
+	_ = h.nc.Publish(h.reply, natsNak)
 	h.held.forget(h.sequence)
 }
 
