@@ -50,10 +50,11 @@ const (
 // sent when. Several ingest processes may do this at once: who claims a sending makes it, and when that process dies,
 // another one makes the next, which is due after resendCommand or resendList.
 type commander struct {
-	registry Commands
-	publish  func(topic string, payload []byte) bool // false: there is no connection
-	log      *slog.Logger
-	now      func() time.Time
+	registry  Commands
+	publish   func(topic string, payload []byte) bool // false: there is no connection
+	connected func() bool                             // who is not leaves the sending to others
+	log       *slog.Logger
+	now       func() time.Time
 
 	keys      map[string]ed25519.PrivateKey // by site
 	lists     map[string]*siteList          // by site
@@ -69,7 +70,7 @@ type siteList struct {
 
 func newCommander(r Commands, publish func(string, []byte) bool, log *slog.Logger, now func() time.Time) *commander {
 	return &commander{
-		registry: r, publish: publish, log: log, now: now,
+		registry: r, publish: publish, connected: func() bool { return true }, log: log, now: now,
 		keys: map[string]ed25519.PrivateKey{}, lists: map[string]*siteList{},
 	}
 }
@@ -156,6 +157,9 @@ func (c *commander) follow(ctx context.Context, cmd registry.Command) error {
 		Sign(cmd.Site, cmd.Gateway, key)
 	if err != nil {
 		return end(registry.CommandFailed, err.Error())
+	}
+	if !c.connected() {
+		return nil
 	}
 	if mine, err := c.registry.ClaimCommand(ctx, cmd, now); err != nil || !mine {
 		return err
@@ -255,6 +259,9 @@ func (c *commander) sendList(ctx context.Context, site string) error {
 	if err != nil {
 		return err
 	}
+	if !c.connected() {
+		return nil
+	}
 	now := c.now()
 	for _, g := range gateways {
 		said := said(g)
@@ -349,5 +356,7 @@ func (in *Ingest) runCommands(ctx context.Context) {
 		_, err := in.source.publish(topic, 1, false, payload)
 		return err == nil
 	}
-	newCommander(in.opts.Commands, publish, in.opts.Logger, in.opts.Now).run(ctx)
+	c := newCommander(in.opts.Commands, publish, in.opts.Logger, in.opts.Now)
+	c.connected = func() bool { return in.source.connected() == nil }
+	c.run(ctx)
 }

@@ -21,17 +21,13 @@ func (s *statements) get(query string) *sql.Stmt {
 
 // add prepares a text. That it cannot be prepared is nothing yet: executing it will say so.
 func (s *statements) add(ctx context.Context, db *sql.DB, query string) {
-	if s.get(query) != nil {
-		return
-	}
-	p, err := db.PrepareContext(ctx, query)
-	if err != nil {
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.byText[query] != nil {
-		_ = p.Close()
+		return
+	}
+	p, err := db.PrepareContext(ctx, query) //nolint:sqlclosecheck // closed with the database
+	if err != nil {
 		return
 	}
 	if s.byText == nil {
@@ -58,7 +54,7 @@ func (p *prepared) of(ctx context.Context, query string) *sql.Stmt {
 
 // ExecContext is that of [sql.Tx].
 func (p *prepared) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	if s := p.of(ctx, query); s != nil {
+	if s := p.of(ctx, query); s != nil { //nolint:sqlclosecheck // ends with the transaction
 		return s.ExecContext(ctx, args...)
 	}
 	return p.Tx.ExecContext(ctx, query, args...)
@@ -66,7 +62,7 @@ func (p *prepared) ExecContext(ctx context.Context, query string, args ...any) (
 
 // QueryContext is that of [sql.Tx].
 func (p *prepared) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if s := p.of(ctx, query); s != nil {
+	if s := p.of(ctx, query); s != nil { //nolint:sqlclosecheck // ends with the transaction
 		return s.QueryContext(ctx, args...)
 	}
 	return p.Tx.QueryContext(ctx, query, args...)

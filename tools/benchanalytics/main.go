@@ -63,7 +63,7 @@ func bench(ctx context.Context, days int, nation string, span time.Duration, pro
 	below, end := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(below) }()
-	defer func() { end(); _ = <-ended }()
+	defer func() { end(); <-ended }() //nolint:errcheck // only that it has ended
 	if err := server.WaitReady(ctx); err != nil {
 		return err
 	}

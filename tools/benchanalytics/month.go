@@ -89,7 +89,7 @@ func monthStores(ctx context.Context, dir string, do func(*tsdb.Influx, *registr
 	below, end := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(below) }()
-	defer func() { end(); _ = <-ended }()
+	defer func() { end(); <-ended }() //nolint:errcheck // only that it has ended
 	if err := server.WaitReady(ctx); err != nil {
 		return err
 	}
