@@ -41,6 +41,29 @@ func (c chosen) any() bool {
 	return c.Site != "" || c.Machine != "" || c.Reason != "" || c.Since > 0 || len(c.ID) > 0
 }
 
+// nothing says what the quarantine does hold, to somebody who chose none of it: a mistyped reason or machine looks like
+// an empty quarantine otherwise.
+func (c chosen) nothing(e *env, db *registry.DB) error {
+	counts, err := db.QuarantineCounts(e.ctx, "")
+	if err != nil {
+		return err
+	}
+	if len(counts) == 0 {
+		_, err = fmt.Fprintln(e.out, "The quarantine is empty.")
+		return err
+	}
+	var held []string
+	for _, q := range counts {
+		held = append(held, fmt.Sprintf("%s %s %s", dash(q.Site), dash(q.Machine), q.Reason))
+	}
+	more := ""
+	if len(held) > 10 {
+		held, more = held[:10], fmt.Sprintf(" and %d more", len(held)-10)
+	}
+	_, err = fmt.Fprintf(e.out, "No pack fits. There are (site machine reason): %s%s.\n", strings.Join(held, ", "), more)
+	return err
+}
+
 type quarantineListCmd struct {
 	storeFlags
 	chosen
@@ -67,6 +90,9 @@ func (c quarantineListCmd) Run(e *env) error {
 		for _, q := range rows {
 			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", q.ID, shownTime(q.ReceivedMs), dash(q.Site), dash(q.Machine), q.Reason, q.Count, q.Length, q.Detail)
 		}
+		if len(rows) == 0 {
+			return c.nothing(e, db)
+		}
 		return w.Flush()
 	}
 	counts, err := db.QuarantineCounts(e.ctx, c.Site)
@@ -74,13 +100,20 @@ func (c quarantineListCmd) Run(e *env) error {
 		return err
 	}
 	fmt.Fprintln(w, "SITE\tMACHINE\tREASON\tPACKS\tBYTES\tOLDEST\tNEWEST\tDETAIL")
+	shown := false
 	for _, q := range counts {
 		if c.Machine != "" && q.Machine != c.Machine || c.Reason != "" && q.Reason != c.Reason {
 			continue
 		}
+		shown = true
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", dash(q.Site), dash(q.Machine), q.Reason, q.Packs, q.Bytes, shownTime(q.FirstMs), shownTime(q.LastMs), q.Detail)
 	}
-	if err := w.Flush(); err != nil {
+	if !shown {
+		err = c.nothing(e, db)
+	} else {
+		err = w.Flush()
+	}
+	if err != nil {
 		return err
 	}
 	return c.summaries(e, db)
@@ -172,6 +205,11 @@ func (c quarantineReplayCmd) Run(e *env) error {
 	if err := db.Audit(e.ctx, "command line", "quarantine-replay", fmt.Sprintf("%d packs", len(ids))); err != nil {
 		return err
 	}
+	if len(ids) == 0 && cut == 0 {
+		if err := c.nothing(e, db); err != nil {
+			return err
+		}
+	}
 	if cut > 0 {
 		fmt.Fprintf(e.out, "%d can't be tried again: only their beginning is kept\n", cut)
 	}
@@ -243,6 +281,9 @@ func (c quarantineDropCmd) Run(e *env) error {
 	}
 	if err := db.Audit(e.ctx, "command line", "quarantine-drop", fmt.Sprintf("%d packs: site %q machine %q reason %q", n, c.Site, c.Machine, c.Reason)); err != nil {
 		return err
+	}
+	if n == 0 {
+		return c.nothing(e, db)
 	}
 	_, err = fmt.Fprintf(e.out, "%d packs thrown away\n", n)
 	return err
