@@ -3,7 +3,6 @@ package billing
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"karkhana/analytics/session"
 	"karkhana/analytics/timeline"
@@ -46,9 +45,7 @@ func (m *month) heldBack(ctx context.Context, d Deps, mm machineMonth, fromMs in
 	}
 	var out []heldBack
 	for _, b := range found {
-		if slices.ContainsFunc(mm.told, func(t session.Told) bool {
-			return t.Kind == session.KindConfirm && t.Status == session.StatusApplied && t.FromMs <= b.FirstMs && b.LastMs < t.ToMs
-		}) {
+		if session.Confirmed(mm.told, b) {
 			continue
 		}
 		from, to := b.Stretch()

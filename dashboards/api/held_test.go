@@ -2,7 +2,6 @@ package api_test
 
 import (
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -49,6 +48,16 @@ func TestBoundedTimeIsDecidedByAPerson(t *testing.T) {
 			Fields: []tsdb.Field{{Key: "power_w", Value: 1200.0}, {Key: tsdb.TimeBounded, Value: int64(1)}},
 		}}))
 	}
+	marked := func() (n int) {
+		for _, s := range get[struct{ Sessions []api.Session }](r, registry.RoleManager, base+"/sessions?from="+line.From.Add(-24*time.Hour).UTC().Format(time.RFC3339)+"&to="+line.To.Add(24*time.Hour).UTC().Format(time.RFC3339)).Sessions {
+			if s.Bounded {
+				n++
+				require.Equal(t, line.Machine, s.Machine)
+			}
+		}
+		return n
+	}
+	require.Positive(t, marked())
 	held := map[string]billing.HeldBack{}
 	var sum int64
 	for group, row := range rows() {
@@ -68,6 +77,7 @@ func TestBoundedTimeIsDecidedByAPerson(t *testing.T) {
 		require.Equal(t, "applied", made.Correction.Status)
 		require.Positive(t, made.Remade)
 	}
+	require.Zero(t, marked(), "confirmed")
 	for group, row := range rows() {
 		require.Equal(t, before[group].Total, row.Total, group)
 	}
@@ -85,5 +95,5 @@ func TestStaleDraftSaysSo(t *testing.T) {
 	s := get[api.StatementDetail](r, registry.RoleAccountant, base+"/statements/"+itoa(made.ID)).Statement
 	require.Equal(t, billing.ProblemStale, s.Problems[len(s.Problems)-1].Code)
 	table := r.call(http.MethodGet, base+"/statements/"+itoa(made.ID)+".csv?lang=en", "", accountant).Body.String()
-	require.True(t, strings.Contains(table, "out of date"), table)
+	require.Contains(t, table, "out of date")
 }

@@ -21,6 +21,7 @@ type Session struct {
 	EndReason   string           `json:"end_reason" doc:"tap, takeover, forgotten (closed at the last load), correction, open"`
 	Card        string           `json:"card" doc:"Salted hash of the card; empty of a session that a correction made"`
 	Training    bool             `json:"training" doc:"Not billed"`
+	Bounded     bool             `json:"bounded" doc:"Part of it lies where a gateway had no time, and nobody has confirmed it: when that was is known within bounds only, and run time there is held back from the bill"`
 	Corrections []int64          `json:"corrections" nullable:"false" doc:"Ids of those that made it what it is"`
 	Evidence    *SessionEvidence `json:"evidence,omitempty" doc:"When asked for"`
 }
@@ -80,12 +81,16 @@ func (a *API) routeSessions() {
 			if err != nil {
 				return nil, a.fail(ctx, "list the sessions", err)
 			}
+			held, err := a.boundedSessions(ctx, in.Site, rows, told)
+			if err != nil {
+				return nil, err
+			}
 			var out sessionsOutput
 			out.Body.Sessions = make([]Session, len(rows))
 			for i, s := range rows {
 				out.Body.Sessions[i] = Session{
 					Machine: s.Machine, Group: s.Group, Start: at(s.StartMs), End: atOrNil(s.EndMs), EndReason: s.EndReason,
-					Card: s.CardHash, Training: s.Training, Corrections: append([]int64{}, s.Corrections...),
+					Card: s.CardHash, Training: s.Training, Bounded: held[i], Corrections: append([]int64{}, s.Corrections...),
 				}
 				if in.Evidence {
 					if out.Body.Sessions[i].Evidence, err = a.evidence(ctx, in.Site, s, told); err != nil {

@@ -82,6 +82,7 @@ function Item({ session: s, groups, groupName, machineName, corrections, again }
       <h2>{machineName(s.machine)}: {groupName(s.group)}</h2>
       <p><b>{duration((to - from) / 1000)}</b> · <span class="nowrap">{dateClock(from, site.zone)} – {s.end ? clock(to, site.zone) : t("machine.open")}</span></p>
       {s.training ? <p class="late">{t("se.training")}</p> : null}
+      {s.bounded ? <p class="flag" data-bounded={s.machine}>⏳ {t("se.bounded")}</p> : null}
       <p class="small">{end ? t(end) : ""}{corrections.map((c) => <><br />✎ {t(kindWord[c.kind])}: {c.reason} ({c.author})</>)}</p>
       {pieces.length > 0 ? <StateBar pieces={pieces} from={from} to={to} marks={[clock(from, site.zone), clock(to, site.zone)]} /> : null}
       <div class="buttons noprint"><button type="button" aria-expanded={open} onClick={() => setOpen(!open)}>{t(open ? "se.close" : may("manager", "accountant") ? "se.correct" : "st.evidence")}</button></div>
