@@ -122,17 +122,16 @@ func (b *MainMeter) days(w *words) Part {
 		p.row(same(name), kWh(x.MainMilliWh, false), kWh(x.MachinesMilliWh, false), kWh(x.MainMilliWh-x.MachinesMilliWh, false), kWh(x.UnmeteredMilliWh, false),
 			kWh(x.UnknownMilliWh, false), kWh(x.EstimatedMilliWh, false), kWh(-x.OverMilliWh, false), kWh(-x.MainSilentMilliWh, false))
 	}
+	none := silent{w: w}
 	for _, d := range b.Days {
 		if d.Hours+d.SilentHours == 0 { // nothing is known of it: that is not zero
-			cells := []cell{same(w.date(d.From))}
-			for range len(p.Columns) - 1 {
-				cells = append(cells, cell{"–", ""})
-			}
-			p.row(cells...)
+			p.row(append([]cell{same(w.date(d.From))}, make([]cell, len(p.Columns)-1)...)...)
+			none.add(&p, d.From)
 			continue
 		}
 		line(w.date(d.From), d.MeterBalance)
 	}
+	none.say(&p)
 	line(w.t("total"), b.Total)
 	p.Total = true
 	return p

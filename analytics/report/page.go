@@ -192,9 +192,15 @@ func (r *Report) days(w *words) Part {
 		p.row(same(name), hours(f.RunMs), hours(f.IdleMs), hours(f.OffMs), hours(f.UnknownMs), kWh(f.EnergyMilliWh, f.EnergyEstimated), kWh(f.IdleMilliWh, f.EnergyEstimated),
 			hours(f.PBTMs), coverage(f.Coverage), r.shown(w, f, f.Availability), r.shown(w, f, f.Allocation), r.shown(w, f, f.Utilization), hours(f.OutsideMs))
 	}
+	none := silent{w: w}
 	for i, d := range r.Days {
-		line(w.date(d.From), &r.Days[i].Figures)
+		f := &r.Days[i].Figures
+		line(w.date(d.From), f)
+		if f.RunMs+f.IdleMs+f.OffMs+f.EnergyMilliWh == 0 {
+			none.add(&p, d.From)
+		}
 	}
+	none.say(&p)
 	line(w.t("total"), &r.one().Figures)
 	p.Total = true
 	return p

@@ -356,9 +356,14 @@ func jobTimes(ctx context.Context, reg JobRegistry, site string, nowMs int64) ([
 			}
 		}
 		for _, c := range corrections {
-			if c.Kind == registry.JobCut && c.Job == s.Group && c.Machine == s.Machine {
-				free = without(free, span{c.FromMs, c.ToMs})
+			if c.Kind != registry.JobCut || c.Job != s.Group || c.Machine != s.Machine {
+				continue
 			}
+			cut := span{c.FromMs, c.ToMs}
+			if cut.to == 0 && s.StartMs <= cut.from && cut.from < end(s.EndMs) { // it was open: all the rest of it, whenever it ends
+				cut.to = math.MaxInt64
+			}
+			free = without(free, cut)
 		}
 		for _, f := range free {
 			if f.from < f.to {

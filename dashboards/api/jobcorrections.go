@@ -18,7 +18,7 @@ type correctJobInput struct {
 		Work    int64      `json:"work,omitempty" minimum:"0" doc:"Id of the entered machine time that is wrong"`
 		Machine string     `json:"machine,omitempty" maxLength:"40" doc:"Time of a job card that is wrong: the machine"`
 		From    *time.Time `json:"from,omitempty" doc:"and the stretch as the sheet gives it"`
-		To      *time.Time `json:"to,omitempty"`
+		To      *time.Time `json:"to,omitempty" doc:"Left out: the stretch is open, what its card gives from then on does not count until it is tapped out"`
 		Instead *WorkTime  `json:"instead,omitempty" doc:"What is right; left out: nothing counts"`
 		Reason  string     `json:"reason" minLength:"1" maxLength:"500"`
 	}
@@ -53,16 +53,23 @@ func (a *API) correctWork(ctx context.Context, in *correctJobInput) (*jobSheetOu
 		if !found {
 			return nil, problem(http.StatusNotFound, "job %s has no machine time %d that counts", in.Job, b.Work)
 		}
-	case b.Machine != "" && b.From != nil && b.To != nil:
+	case b.Machine != "" && b.From != nil:
 		found := false
 		for _, x := range s.Stretches {
-			found = found || x.ID == 0 && x.Machine == b.Machine && x.From.Equal(*b.From) && !x.Open && x.To.Equal(*b.To)
+			found = found || x.ID == 0 && x.Machine == b.Machine && x.From.Equal(*b.From) && (x.Open && b.To == nil || !x.Open && b.To != nil && x.To.Equal(*b.To))
 		}
 		if !found {
-			return nil, problem(http.StatusNotFound, "job %s has no time of a job card at %s from %s to %s that has ended: see the stretches of its sheet",
-				in.Job, b.Machine, b.From.Format(time.RFC3339Nano), b.To.Format(time.RFC3339Nano))
+			to := "until now (leave to out only while it is open)"
+			if b.To != nil {
+				to = "to " + b.To.Format(time.RFC3339Nano)
+			}
+			return nil, problem(http.StatusNotFound, "job %s has no time of a job card at %s from %s %s: see the stretches of its sheet",
+				in.Job, b.Machine, b.From.Format(time.RFC3339Nano), to)
 		}
-		c.Kind, c.Machine, c.FromMs, c.ToMs = registry.JobCut, b.Machine, b.From.UnixMilli(), b.To.UnixMilli()
+		c.Kind, c.Machine, c.FromMs = registry.JobCut, b.Machine, b.From.UnixMilli()
+		if b.To != nil {
+			c.ToMs = b.To.UnixMilli()
+		}
 	default:
 		return nil, problem(http.StatusBadRequest, "name what is wrong: work, or machine, from and to of a job card's time")
 	}

@@ -129,6 +129,24 @@ func TestJobCards(t *testing.T) {
 	s = decoded[session.JobSheet](r, r.call(http.MethodPost, base+"/jobs/J-20/corrections", cut, r.as(registry.RoleAccountant)))
 	require.Empty(t, s.Stretches)
 	require.Equal(t, registry.JobCut, s.Corrections[0].Kind)
+
+	again := r.Now().Add(-10 * time.Minute) // and is not tapped out
+	require.NoError(t, r.Store.Write(t.Context(), []tsdb.Point{{
+		Measurement: tsdb.Telemetry, Site: apitest.Site, Machine: "furnace-1", TimeMs: again.UnixMilli(), Fields: []tsdb.Field{{Key: quantity.Field(quantity.Card), Value: card}},
+	}}))
+	require.NoError(t, session.New(session.Options{Store: r.Store, Registry: r.Registry, Now: r.Now}).Rebuilt(t.Context(), apitest.Site, "furnace-1", again.UnixMilli(), 0))
+	s = get[session.JobSheet](r, registry.RoleAccountant, base+"/jobs/J-20")
+	require.Len(t, s.Stretches, 1)
+	require.True(t, s.Stretches[0].Open)
+	from := s.Stretches[0].From.Format(time.RFC3339Nano)
+	ended := again.Add(4 * time.Minute).UTC().Format(time.RFC3339Nano)
+	end := `{"machine":"furnace-1","from":"` + from + `","reason":"forgotten","instead":{"machine":"furnace-1","from":"` + from + `","to":"` + ended + `"}`
+	refused(t, r.call(http.MethodPost, base+"/jobs/J-20/corrections", end+`,"to":"`+ended+`"}`, r.as(registry.RoleAccountant)), http.StatusNotFound, "J-20")
+	s = decoded[session.JobSheet](r, r.call(http.MethodPost, base+"/jobs/J-20/corrections", end+`}`, r.as(registry.RoleAccountant)))
+	require.Len(t, s.Stretches, 1)
+	require.False(t, s.Stretches[0].Open)
+	require.Equal(t, ended, s.Stretches[0].To.Format(time.RFC3339Nano))
+	require.Nil(t, s.Corrections[1].To, "it went on")
 	s = decoded[session.JobSheet](r, r.call(http.MethodPost, base+"/jobs/J-20/cards/"+card+"/end", `{}`, technician))
 	require.NotNil(t, s.Cards[0].To)
 	refused(t, r.call(http.MethodPost, base+"/jobs/J-20/cards/"+card+"/end", `{}`, technician), http.StatusNotFound)

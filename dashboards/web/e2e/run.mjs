@@ -1,5 +1,6 @@
 // Browser tests: real Chromium, the built pages, the real API over a made-up CFC (see server/main.go).
 // Run with `npm run e2e` after `npm run build`. KARKHANA_SHOTS=folder keeps a picture of every page.
+// KARKHANA_STEPS=words runs only the steps whose names hold them.
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -181,6 +182,90 @@ const steps = {
     await open(phone, { token: "viewer" });
     await page.goto(`${base}/#/reports`);
     await page.getByText("अनुमति नहीं").waitFor();
+  },
+  async "reports of one kind after the other on a phone"() {
+    await open(phone, { token: "manager" });
+    for (const [name, hash] of [["scheme", "?kind=scheme"], ["meter", "?kind=meter"], ["furnace", "?machine=furnace-1"]]) {
+      await go(`#/reports/2026-11${hash}`, ".report td.n");
+      await sound(`reports-${name}-phone-hi`);
+      const silent = await page.locator("tbody tr").filter({ hasText: /^\d\d-\d\d-\d{4}(\s*–)+$/ }).count();
+      assert.equal(silent, 0, "days of which nothing is known are no rows");
+    }
+  },
+  async "jobs: entered, on a machine, ended, corrected, with a card"() {
+    await open(phone, { token: "technician" });
+    await go("#/jobs", "form.correct");
+    await page.getByLabel("काम संख्या").fill("E-17");
+    await page.getByLabel("क्या बनता है").fill("पीतल के दीये");
+    await page.getByLabel("वज़न (kg)").fill("12.5");
+    await page.getByLabel("धातु (भट्ठी का काम)").selectOption("brass-70-30");
+    await page.getByRole("button", { name: "सहेजें" }).click();
+    await page.waitForFunction(() => location.hash === "#/job/E-17");
+    const work = page.locator('[data-form="work"]');
+    await work.getByLabel("मशीन").selectOption("furnace-1");
+    await work.getByRole("button", { name: "शुरू" }).click();
+    await page.waitForTimeout(1_500); // the clock of the made-up CFC goes by seconds
+    await page.reload();
+    await page.locator("tbody").getByText("अभी जारी").first().waitFor();
+    assert.equal(await page.getByRole("button", { name: "सुधारें" }).count(), 0, "a technician corrects nothing");
+    await work.getByLabel("मशीन").selectOption("furnace-1");
+    await work.getByRole("button", { name: "शुरू" }).click();
+    await work.getByText("E-17", { exact: false }).waitFor(); // the machine is busy
+    await page.getByRole("button", { name: "काम मशीन से हटा" }).click();
+    await page.getByRole("button", { name: "काम मशीन से हटा" }).waitFor({ state: "detached" });
+    await work.getByLabel("बीता हुआ समय").check();
+    await work.getByLabel("मशीन").selectOption("furnace-1");
+    await work.getByLabel("से", { exact: true }).fill("2026-11-19T11:00");
+    await work.getByLabel("तक", { exact: false }).fill("2026-11-19T12:30");
+    await work.getByRole("button", { name: "सहेजें" }).click();
+    await page.locator("tbody tr", { hasText: "19-11-2026 11:00" }).waitFor();
+    await sound("job-phone-hi");
+
+    const card = "cd".repeat(16);
+    const tap = () => page.request.post(`${base}/test/tap?machine=cutting-1&card=${card}`);
+    assert.equal((await tap()).status(), 200);
+    const cards = page.locator('[data-form="cards"]');
+    await cards.getByRole("button", { name: "कार्ड दें" }).click();
+    await cards.getByText("कटाई मशीन").waitFor();
+    await sound("job-card-phone-hi");
+    await cards.getByRole("button", { name: "यही कार्ड, इसी टैप से" }).click();
+    await cards.getByRole("button", { name: "काम से कार्ड हटाएँ" }).waitFor();
+    const tapped = page.locator("tbody tr", { hasText: "कटाई मशीन" });
+    await tapped.getByText("कार्ड दोबारा लगाने पर यह समय रुकेगा").waitFor();
+
+    await open(phone, { token: "accountant" });
+    await go("#/job/E-17", "tbody tr");
+    const past = page.locator("tbody tr", { hasText: "19-11-2026 11:00" });
+    await past.getByRole("button", { name: "सुधारें" }).click();
+    await past.getByLabel("से", { exact: true }).fill("2026-11-19T11:30");
+    await past.locator("button.big").click();
+    assert.equal(await past.getByLabel("कारण").evaluate((e) => e.validity.valueMissing), true, "not without a reason");
+    await past.getByLabel("कारण").fill("आधे घंटे बाद शुरू हुआ");
+    await sound("job-correct-phone-hi");
+    await past.locator("button.big").click();
+    await page.locator("tbody tr", { hasText: "19-11-2026 11:30" }).waitFor();
+    await page.getByText("„आधे घंटे बाद शुरू हुआ“ — accountant one").waitFor();
+    const open1 = page.locator("tbody tr", { hasText: "कटाई मशीन" }); // its card was never tapped out
+    await open1.getByRole("button", { name: "सुधारें" }).click();
+    await open1.getByLabel("कारण").fill("कार्ड लगाना भूल गए");
+    await open1.locator("button.big").click();
+    await page.getByText("कार्ड लगाना भूल गए").waitFor();
+    await page.getByText("कार्ड दोबारा लगाने पर यह समय रुकेगा").waitFor({ state: "detached" });
+    await page.locator('[data-form="cards"]').getByRole("button", { name: "काम से कार्ड हटाएँ" }).click();
+    await page.getByRole("button", { name: "काम से कार्ड हटाएँ" }).waitFor({ state: "detached" });
+    await sound("job-done-phone-hi");
+    await open(desk, { token: "manager", lang: "en" });
+    await go("#/job/E-17", "tbody tr");
+    await page.getByText("entered machine time no longer counts").waitFor();
+    await sound("job-en");
+
+    await open(phone, { token: "viewer" });
+    await page.goto(`${base}/#/job/E-17`);
+    await page.getByText("अनुमति नहीं").waitFor();
+    await open(phone, { token: "group" });
+    await page.goto(`${base}/#/jobs`);
+    await page.getByText("अभी कोई काम नहीं").waitFor(); // it is no group's job
+    assert.equal(await page.locator("form").count(), 0, "people of a group enter nothing");
   },
   async "energy: what the machines drew, bands, balance, baseline"() {
     for (const [name, viewport, lang, word] of [["energy-phone-hi", phone, "hi", /मुख्य मीटर और मशीनें/], ["energy-en", desk, "en", /Main meter and machines/]]) {
@@ -384,6 +469,7 @@ const steps = {
 
 let failed = 0;
 for (const [name, step] of Object.entries(steps)) {
+  if (process.env.KARKHANA_STEPS && !new RegExp(process.env.KARKHANA_STEPS).test(name)) continue;
   const began = Date.now();
   try {
     await step();

@@ -1,5 +1,5 @@
 // Command server serves the API and the built pages over a made-up CFC, for the browser tests. It prints its address
-// and takes one command that only tests need: POST /test/state?machine=&state=.
+// and takes two commands that only tests need: POST /test/state?machine=&state= and POST /test/tap?machine=&card=.
 package main
 
 import (
@@ -20,7 +20,9 @@ import (
 	"karkhana/dashboards/api"
 	"karkhana/dashboards/api/apitest"
 	"karkhana/dashboards/web"
+	"karkhana/internal/quantity"
 	"karkhana/internal/registry"
+	"karkhana/internal/tsdb"
 )
 
 func main() {
@@ -63,6 +65,15 @@ func serve(ctx context.Context, listen string) error {
 	mux.Handle("/", a.Handler())
 	mux.HandleFunc("POST /test/state", func(w http.ResponseWriter, r *http.Request) {
 		if err := world.SetState(r.Context(), r.FormValue("machine"), r.FormValue("state")); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
+	mux.HandleFunc("POST /test/tap", func(w http.ResponseWriter, r *http.Request) {
+		err := world.Store.Write(r.Context(), []tsdb.Point{{
+			Measurement: tsdb.Telemetry, Site: apitest.Site, Machine: r.FormValue("machine"), TimeMs: world.Now().UnixMilli(),
+			Fields: []tsdb.Field{{Key: quantity.Field(quantity.Card), Value: r.FormValue("card")}},
+		}})
+		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})

@@ -115,11 +115,12 @@ function Row({ job, x, zone, again }: { job: string; x: Schemas["JobStretch"]; z
         {name(x.machine_name, x.machine)}
         <small>{dateClock(Date.parse(x.from), zone)} – {x.open ? t("machine.open") : clock(Date.parse(x.to), zone)} · {x.source === "tap" ? t("jo.tap") : x.by}</small>
         {x.register ? <small>{t("jo.register", { from: number(x.register.from_wh / 1000, 3), to: number(x.register.to_wh / 1000, 3) })}</small> : null}
+        {x.open && x.id === 0 ? <small class="noprint">{t("jo.tapend")}</small> : null}
         {x.shared ? <small class="flag">⚠ {t("jo.shared")}</small> : null}
         <details class="noprint"><summary>{t("st.evidence")}</summary><ul>{x.intervals.map((p) => <li key={p.from}>{t(p.state === "run" ? "state.run" : p.state === "idle" ? "state.idle" : p.state === "off" ? "state.off" : "state.unknown")} {clock(Date.parse(p.from), zone)}–{clock(Date.parse(p.to), zone)} · {joined(energy(p.energy_milliwh / 1000))}{p.energy_estimated ? "*" : ""}</li>)}</ul></details>
         <div class="buttons noprint">
           {x.open && x.id > 0 && may("manager", "accountant", "technician") ? <button type="button" disabled={busy} onClick={() => void act(() => post("/api/v1/sites/{site}/jobs/{job}/work/{id}/end", { site: site.id, job, id: x.id }, {}))}>{t("jo.end")}</button> : null}
-          {(x.id > 0 || !x.open) && may("manager", "accountant") ? <button type="button" aria-expanded={open} onClick={() => setOpen(!open)}>{t(open ? "se.close" : "se.correct")}</button> : null}
+          {may("manager", "accountant") ? <button type="button" aria-expanded={open} onClick={() => setOpen(!open)}>{t(open ? "se.close" : "se.correct")}</button> : null}
         </div>
         {open ? <CorrectWork job={job} stretch={x} done={() => { setOpen(false); again(); }} /> : null}
         {error ? <Wrong error={error} /> : null}

@@ -132,7 +132,7 @@ export function Work({ job, done }: { job: string; done: () => void }) {
 export function CorrectWork({ job, stretch: x, done }: { job: string; stretch: Stretch; done: () => void }) {
   const { site } = usePlace();
   const { t } = useWords();
-  const was = { from: localMinute(Date.parse(x.from), site.zone), to: x.open ? "" : localMinute(Date.parse(x.to), site.zone) };
+  const was = { from: localMinute(Date.parse(x.from), site.zone), to: x.open && x.id > 0 ? "" : localMinute(Date.parse(x.to), site.zone) };
   const [nothing, setNothing] = useState(false);
   const [machine, setMachine] = useState(x.machine);
   const [from, setFrom] = useState(was.from);
@@ -141,7 +141,7 @@ export function CorrectWork({ job, stretch: x, done }: { job: string; stretch: S
   const { busy, error, act } = useAct(done);
   const right = () => ({ machine, from: from === was.from ? x.from : instant(from, site.zone), ...(to === "" ? {} : { to: to === was.to ? x.to : instant(to, site.zone) }) });
   const send = () => act(() => post("/api/v1/sites/{site}/jobs/{job}/corrections", { site: site.id, job }, {
-    ...(x.id > 0 ? { work: x.id } : { machine: x.machine, from: x.from, to: x.to }), ...(nothing ? {} : { instead: right() }), reason: why,
+    ...(x.id > 0 ? { work: x.id } : { machine: x.machine, from: x.from, ...(x.open ? {} : { to: x.to }) }), ...(nothing ? {} : { instead: right() }), reason: why,
   }));
   return (
     <form class="correct noprint" data-form="correct" onSubmit={(e) => { e.preventDefault(); void send(); }}>
@@ -150,7 +150,7 @@ export function CorrectWork({ job, stretch: x, done }: { job: string; stretch: S
         <>
           <Machines value={machine} set={setMachine} />
           <label>{t("jo.from")} <input type="datetime-local" required value={from} onInput={(e) => setFrom(e.currentTarget.value)} /></label>
-          <label>{t("jo.to")} <input type="datetime-local" required={x.id === 0} value={to} onInput={(e) => setTo(e.currentTarget.value)} /></label>
+          <label>{t("jo.to")} <input type="datetime-local" required={x.id === 0 && !x.open} value={to} onInput={(e) => setTo(e.currentTarget.value)} /></label>
         </>
       )}
       <label>{t("se.reason")} <input required maxLength={500} value={why} onInput={(e) => setWhy(e.currentTarget.value)} /></label>
