@@ -19,15 +19,20 @@ func (s *statements) get(query string) *sql.Stmt {
 	return s.byText[query]
 }
 
-// add prepares a text. That it cannot be prepared is nothing yet: executing it will say so.
+// add prepares a text, without the lock: the connection may be a transaction's, which asks get before it ends. That a
+// text cannot be prepared is nothing yet: executing it will say so.
 func (s *statements) add(ctx context.Context, db *sql.DB, query string) {
+	if s.get(query) != nil {
+		return
+	}
+	p, err := db.PrepareContext(ctx, query)
+	if err != nil {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.byText[query] != nil {
-		return
-	}
-	p, err := db.PrepareContext(ctx, query) //nolint:sqlclosecheck // closed with the database
-	if err != nil {
+		_ = p.Close() //nolint:sqlclosecheck // the other one is kept until the database is closed
 		return
 	}
 	if s.byText == nil {
