@@ -28,12 +28,12 @@ func TestFit(t *testing.T) {
 	require.Empty(t, m.Refused)
 	require.Empty(t, m.Doubts)
 	require.InDelta(t, 2000, m.B0, 1e-6)
-	require.InDelta(t, 500, m.B1, 1e-6)
+	require.InDelta(t, 500, m.Terms[0].B, 1e-6)
 	require.InDelta(t, 1, m.R2, 1e-9)
 
 	// Worked by hand: x̄ = 5.5, ȳ = 11.3, Σ(x−x̄)² = 82.5, Σ(x−x̄)(y−ȳ) = 156.5, SST = 310.1.
 	m = energy.Fit(points(x, []float64{3, 3, 8, 8, 11, 12, 16, 14, 18, 20}))
-	require.InDelta(t, 156.5/82.5, m.B1, 1e-9)
+	require.InDelta(t, 156.5/82.5, m.Terms[0].B, 1e-9)
 	require.InDelta(t, 11.3-156.5/82.5*5.5, m.B0, 1e-9)
 	require.InDelta(t, 156.5*156.5/82.5/310.1, m.R2, 1e-9)
 
@@ -70,12 +70,12 @@ func TestBaselineAndCusum(t *testing.T) {
 	}
 	r.machine(t, registry.Machine{ID: "m", Class: "furnace"}, metered(loads...))
 	r.nowMs = midnight + 16*day
-	m, got, err := energy.Baseline(t.Context(), r.deps(), site, "m", [2]int64{midnight, midnight + 12*day}, [2]int64{midnight, midnight + 16*day}, r.nowMs)
+	m, got, err := energy.Baseline(t.Context(), r.deps(), site, "m", nil, [2]int64{midnight, midnight + 12*day}, [2]int64{midnight, midnight + 16*day}, r.nowMs)
 	require.NoError(t, err)
 	require.Empty(t, m.Refused)
 	require.Equal(t, 12, m.N)
 	require.InDelta(t, 2400, m.B0, 5, "standby of the day")
-	require.InDelta(t, 5900, m.B1, 5)
+	require.InDelta(t, 5900, m.Terms[0].B, 5)
 	require.Greater(t, m.R2, 0.999)
 	require.Len(t, got, 15, "the day that was hardly heard is left out")
 	require.True(t, got[0].InBase)
@@ -83,10 +83,10 @@ func TestBaselineAndCusum(t *testing.T) {
 	require.InDelta(t, 0, *got[11].Cusum, 10, "within the base the savings cancel out")
 	require.InDelta(t, -42*20, *got[12].Saving, 30)
 	require.Less(t, *got[13].Cusum, *got[12].Cusum)
-	require.False(t, got[13].Outside)
-	require.True(t, got[14].Outside)
+	require.Empty(t, got[13].Outside)
+	require.Equal(t, []string{energy.RunHours}, got[14].Outside)
 
-	m, got, err = energy.Baseline(t.Context(), r.deps(), site, "m", [2]int64{midnight, midnight + 5*day}, [2]int64{midnight, midnight + 7*day}, r.nowMs)
+	m, got, err = energy.Baseline(t.Context(), r.deps(), site, "m", nil, [2]int64{midnight, midnight + 5*day}, [2]int64{midnight, midnight + 7*day}, r.nowMs)
 	require.NoError(t, err)
 	require.Equal(t, energy.BaselineFewPeriods, m.Refused)
 	require.Nil(t, got[6].Predicted, "no line, no prediction")

@@ -42,6 +42,7 @@ type Registry interface {
 type Deps struct {
 	Store    tsdb.Store
 	Registry Registry
+	Jobs     session.JobRegistry // for the weights of a baseline; nil: a baseline knows none
 }
 
 // site is what is known of a site before any sample is read.

@@ -138,35 +138,6 @@ type FixedCharge struct {
 	ShareBy    string     `json:"share_by" enum:"rated-kw,run-hours,energy"`
 }
 
-// EnergyBaseline is a line of run-hours and energy, and the days held against it.
-type EnergyBaseline struct {
-	BaseFrom     time.Time           `json:"base_from"`
-	BaseTo       time.Time           `json:"base_to"`
-	Days         int                 `json:"days" doc:"Usable days of the base"`
-	LeftOut      int                 `json:"left_out" doc:"Days of the base of which less than 80 % is known"`
-	Refused      string              `json:"refused,omitempty" enum:"few-periods,no-spread" doc:"No line: fewer than 10 days, or run-hours that hardly vary"`
-	Doubts       []string            `json:"doubts" nullable:"false" doc:"low-r2: run-hours explain less than 75 % of the energy; negative-slope"`
-	StandingWh   float64             `json:"standing_wh" doc:"b0: energy of a day without run"`
-	WhPerRunHour float64             `json:"wh_per_run_hour" doc:"b1: what a run-hour adds"`
-	R2           float64             `json:"r2"`
-	RunHoursMin  float64             `json:"run_hours_min" doc:"Range of the base"`
-	RunHoursMax  float64             `json:"run_hours_max"`
-	Points       []EnergyBaselineDay `json:"points" nullable:"false"`
-}
-
-// EnergyBaselineDay is a day of the site against the line.
-type EnergyBaselineDay struct {
-	From            time.Time `json:"from"`
-	RunHours        float64   `json:"run_hours"`
-	EnergyWh        float64   `json:"energy_wh"`
-	EnergyEstimated bool      `json:"energy_estimated"`
-	PredictedWh     *float64  `json:"predicted_wh,omitempty"`
-	SavingWh        *float64  `json:"saving_wh,omitempty" doc:"Predicted − actual"`
-	CusumWh         *float64  `json:"cusum_wh,omitempty" doc:"Sum of the savings since from"`
-	Outside         bool      `json:"outside" doc:"Run-hours outside the base's range: the line is extrapolated"`
-	InBase          bool      `json:"in_base"`
-}
-
 type siteEnergyInput struct {
 	SiteInput
 	Span
@@ -192,20 +163,12 @@ type machineEnergyOutput struct {
 	}
 }
 
-type baselineInput struct {
-	SiteInput
-	Machine string `path:"machine" maxLength:"40" example:"furnace-1"`
-	Span
-	BaseFrom time.Time `query:"base_from" required:"true" doc:"Begin of the base period (RFC 3339)"`
-	BaseTo   time.Time `query:"base_to" required:"true" doc:"End of the base period (RFC 3339)"`
-}
-
-type baselineOutput struct{ Body EnergyBaseline }
-
 // longestEnergy bounds the time of one answer.
 var longestEnergy = map[string]time.Duration{"hour": 8 * day, "day": 100 * day, "month": 400 * day, "all": 400 * day}
 
-func (a *API) energyDeps() energy.Deps { return energy.Deps{Store: a.store, Registry: a.reg} }
+func (a *API) energyDeps() energy.Deps {
+	return energy.Deps{Store: a.store, Registry: a.reg, Jobs: a.reg}
+}
 
 func (a *API) routeEnergy() {
 	huma.Register(a.huma, operation("get-energy", http.MethodGet, "/sites/{site}/energy", "Energy, cost and balance of a site",
@@ -243,9 +206,7 @@ func (a *API) routeEnergy() {
 			}
 			return &out, nil
 		})
-	huma.Register(a.huma, operation("get-energy-baseline", http.MethodGet, "/sites/{site}/machines/{machine}/baseline", "Energy baseline and CUSUM of a machine",
-		"Energy of a day = standing load + run-hours × slope, by least squares over the whole days of the base period (ISO 50006), and the days of from–to against it."),
-		a.energyBaseline)
+	a.routeEnergyBaseline()
 	a.routeEnergyTable()
 }
 
@@ -262,39 +223,6 @@ func (a *API) siteEnergy(ctx context.Context, in *siteEnergyInput) ([]energy.Sit
 		return nil, a.fail(ctx, "work out the energy", err)
 	}
 	return periods, nil
-}
-
-func (a *API) energyBaseline(ctx context.Context, in *baselineInput) (*baselineOutput, error) {
-	fromMs, toMs, err := in.check(400 * day)
-	if err != nil {
-		return nil, err
-	}
-	base := Span{From: in.BaseFrom, To: in.BaseTo}
-	baseFromMs, baseToMs, err := base.check(400 * day)
-	if err != nil {
-		return nil, err
-	}
-	if _, _, err := a.machine(ctx, in.Site, in.Machine); err != nil {
-		return nil, err
-	}
-	m, points, err := energy.Baseline(ctx, a.energyDeps(), in.Site, in.Machine, [2]int64{baseFromMs, baseToMs}, [2]int64{fromMs, toMs}, a.now().UnixMilli())
-	if err != nil {
-		return nil, a.fail(ctx, "work out the baseline", err)
-	}
-	out := &baselineOutput{EnergyBaseline{
-		BaseFrom: at(m.FromMs), BaseTo: at(m.ToMs), Days: m.N, LeftOut: m.LeftOut, Refused: m.Refused, Doubts: append([]string{}, m.Doubts...),
-		StandingWh: m.B0, WhPerRunHour: m.B1, R2: m.R2, Points: make([]EnergyBaselineDay, len(points)),
-	}}
-	if m.Refused == "" {
-		out.Body.RunHoursMin, out.Body.RunHoursMax = m.XMin, m.XMax
-	}
-	for i, p := range points {
-		out.Body.Points[i] = EnergyBaselineDay{
-			From: at(p.FromMs), RunHours: p.RunHours, EnergyWh: p.Wh, EnergyEstimated: p.Estimated,
-			PredictedWh: p.Predicted, SavingWh: p.Saving, CusumWh: p.Cusum, Outside: p.Outside, InBase: p.InBase,
-		}
-	}
-	return out, nil
 }
 
 func shownSiteEnergy(p energy.SiteUse) SiteEnergy {

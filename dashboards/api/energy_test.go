@@ -1,13 +1,16 @@
 package api_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"karkhana/dashboards/api"
+	"karkhana/dashboards/api/apitest"
 	"karkhana/internal/registry"
 )
 
@@ -74,4 +77,41 @@ func TestEnergyBaseline(t *testing.T) {
 	require.Equal(t, "few-periods", few.Refused)
 	require.Nil(t, few.Points[0].PredictedWh)
 	refused(t, r.call(http.MethodGet, asked+"2026-10-05T00:00:00%2B05:30", "", r.as(registry.RoleManager)), http.StatusBadRequest)
+}
+
+// A job of each day with its own weight: kg come in; the furnace is cold every morning it runs, so cold starts go with its hours.
+func TestEnergyBaselineWithWeights(t *testing.T) {
+	r := newRig(t)
+	first := time.Date(2026, 11, 1, 9, 0, 0, 0, time.FixedZone("IST", 19800))
+	for d := range 19 {
+		number := fmt.Sprintf("w-%d", d)
+		require.NoError(t, r.World.Registry.SaveJob(t.Context(), registry.Job{Site: apitest.Site, Number: number, WeightG: int64(20+d*7%13) * 1000, Author: "test", MadeMs: 1}, ""))
+		_, err := r.World.Registry.AddJobWork(t.Context(), registry.JobWork{Site: apitest.Site, Job: number, Machine: "furnace-1",
+			FromMs: first.AddDate(0, 0, d).UnixMilli(), ToMs: first.AddDate(0, 0, d).Add(9 * time.Hour).UnixMilli(), Author: "test", MadeMs: 1})
+		require.NoError(t, err)
+	}
+	const span = "?from=2026-11-01T00:00:00%2B05:30&to=2026-11-20T00:00:00%2B05:30&base_from=2026-11-01T00:00:00%2B05:30&base_to=2026-11-20T00:00:00%2B05:30"
+	b := get[api.EnergyBaseline](r, registry.RoleViewer, base+"/machines/furnace-1/baseline"+span)
+	require.Empty(t, b.Refused)
+	require.Equal(t, []api.OmittedVariable{{Variable: "cold-starts", Why: "few-periods"}}, b.Omitted, "19 days; three variables need 20")
+	require.Equal(t, "kg", b.Variables[1].Variable)
+	require.True(t, b.Variables[1].MayBeChance, "the weights were made up")
+	require.Contains(t, b.Doubts, "not-significant")
+	require.InDelta(t, 27, *b.Points[1].Kg, 1e-9)
+	require.InDelta(t, 1, *b.Points[1].ColdStarts, 0)
+	require.InDelta(t, 0, *b.Points[0].ColdStarts, 0, "a Sunday")
+
+	alike := get[api.EnergyBaseline](r, registry.RoleViewer, base+"/machines/furnace-1/baseline"+span+"&variables=run-hours,cold-starts")
+	require.Equal(t, []api.OmittedVariable{{Variable: "cold-starts", Why: "collinear"}}, alike.Omitted)
+	require.Nil(t, alike.Points[1].Kg, "not asked for")
+	none := get[api.EnergyBaseline](r, registry.RoleViewer, base+"/machines/cutting-1/baseline"+span)
+	require.Equal(t, []api.OmittedVariable{{Variable: "kg", Why: "no-figures"}, {Variable: "cold-starts", Why: "no-figures"}}, none.Omitted)
+	refused(t, r.call(http.MethodGet, base+"/machines/furnace-1/baseline"+span+"&variables=weather", "", r.as(registry.RoleManager)), http.StatusUnprocessableEntity)
+
+	csv := r.call(http.MethodGet, base+"/machines/furnace-1/baseline.csv"+span, "", r.as(registry.RoleManager))
+	require.Equal(t, http.StatusOK, csv.Code)
+	lines := strings.Split(strings.TrimSpace(csv.Body.String()), "\n")
+	require.Len(t, lines, 20)
+	require.Equal(t, "day,run_hours,kg,cold_starts,kwh,estimated,predicted_kwh,saving_kwh,cusum_kwh,outside_base_range,missing,in_base", lines[0])
+	require.Regexp(t, `^2026-11-02,6\.7333,27\.000,1,[0-9.]+,false,[0-9.]+,-?[0-9.]+,-?[0-9.]+,,,true$`, lines[2])
 }

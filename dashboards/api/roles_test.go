@@ -27,7 +27,7 @@ var wantAccess = map[string]string{
 	"acknowledge-alarm": "mt", "resolve-alarm": "mt", "list-quarantine": "mt", "list-commands": "mt", "send-command": "mt", "make-gateway-code": "m",
 	"count-quarantine": "mt", "replay-quarantine": "mt", "drop-quarantine": "m",
 	"list-gaps": "amtv", "get-gaps-csv": "amtv",
-	"get-energy": "amtv", "get-energy-csv": "amtv", "get-machine-energy": "amtv", "get-energy-baseline": "amtv",
+	"get-energy": "amtv", "get-energy-csv": "amtv", "get-machine-energy": "amtv", "get-energy-baseline": "amtv", "get-energy-baseline-csv": "amtv",
 	"list-groups": "agmt", "list-sessions": "agmt",
 	"list-statements": "agm", "get-statement": "agm", "get-statement-csv": "agm",
 	"make-statements": "am", "list-unattributed": "am",

@@ -10,6 +10,28 @@ type Config struct {
 	Tariffs  []Tariff   // ascending by ValidFromMs
 	Emission []Emission // ascending by Year
 	Metals   []Metal    // ascending by ID and ValidFromMs
+
+	ColdStarts []ColdStart // ascending by ValidFromMs
+}
+
+// ColdStart says from a day on how long a furnace without a thermometer must have stood before its next start counts as cold.
+type ColdStart struct {
+	ValidFromMs int64  `json:"valid_from_ms"`
+	AfterMs     int64  `json:"after_ms"`
+	Source      string `json:"source"` // who says so
+}
+
+// DefaultColdAfterMs holds where a site says nothing: a night's rest of eight hours. No standard sets it.
+const DefaultColdAfterMs = 8 * 3600_000
+
+// ColdAfterMs is how long a furnace without a thermometer must have stood before a start at ms counts as cold.
+func (c Config) ColdAfterMs(ms int64) int64 {
+	for i := len(c.ColdStarts) - 1; i >= 0; i-- {
+		if c.ColdStarts[i].ValidFromMs <= ms {
+			return c.ColdStarts[i].AfterMs
+		}
+	}
+	return DefaultColdAfterMs
 }
 
 // At returns the tariff in force at ms; nil: none.

@@ -16,6 +16,7 @@ const (
 	kindTariff   = "tariff"
 	kindEmission = "emission"
 	kindMetal    = "metal"
+	kindCold     = "cold-start"
 )
 
 // electricityRow is one row of table electricity; its body is comparable, so that a change is seen.
@@ -29,7 +30,7 @@ func scanElectricity(row scanner) (e electricityRow, err error) {
 	return e, row.Scan(&e.Kind, &e.ID, &e.Body)
 }
 
-// Electricity returns the site's electricity tariffs, emission factors and metals.
+// Electricity returns the site's electricity tariffs, emission factors, metals and what makes a start cold.
 func (d *DB) Electricity(ctx context.Context, site string) (electricity.Config, error) {
 	rows, err := electricityRows(ctx, d.read, site)
 	if err != nil {
@@ -44,6 +45,8 @@ func (d *DB) Electricity(ctx context.Context, site string) (electricity.Config, 
 			err = appendBody(&out.Emission, r.Body)
 		case kindMetal:
 			err = appendBody(&out.Metals, r.Body)
+		case kindCold:
+			err = appendBody(&out.ColdStarts, r.Body)
 		}
 		if err != nil {
 			return electricity.Config{}, fmt.Errorf("registry: electricity %s %s of %s: %w", r.Kind, r.ID, site, err)
@@ -54,6 +57,7 @@ func (d *DB) Electricity(ctx context.Context, site string) (electricity.Config, 
 	slices.SortFunc(out.Metals, func(a, b electricity.Metal) int {
 		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.ValidFromMs, b.ValidFromMs))
 	})
+	slices.SortFunc(out.ColdStarts, func(a, b electricity.ColdStart) int { return cmp.Compare(a.ValidFromMs, b.ValidFromMs) })
 	return out, nil
 }
 
@@ -101,6 +105,11 @@ func (a *applying) applyElectricity(ctx context.Context, def SiteDefinition) err
 	}
 	for _, e := range def.Electricity.Emission {
 		if err := save(kindEmission, electricity.FiscalYear(e.Year), e); err != nil {
+			return err
+		}
+	}
+	for _, c := range def.Electricity.ColdStarts {
+		if err := save(kindCold, strconv.FormatInt(c.ValidFromMs, 10), c); err != nil {
 			return err
 		}
 	}

@@ -26,6 +26,8 @@ func TestElectricity(t *testing.T) {
 			},
 			Emission: []electricity.Emission{{Year: 2023, MicroKgPerKWh: 727_000, Version: "v20"}, {Year: 2024, MicroKgPerKWh: 710_000, Version: "v21"}},
 			Metals:   []electricity.Metal{{ID: "brass", Solid: 380, Melts: 930}},
+
+			ColdStarts: []electricity.ColdStart{{ValidFromMs: 5, AfterMs: 9 * 3600_000, Source: "test"}},
 		}
 		require.NoError(t, d.Apply(ctx, def, "asha", 5))
 		got, err := d.Electricity(ctx, site)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"karkhana/internal/config"
 	"karkhana/internal/electricity"
@@ -17,6 +18,14 @@ type supply struct {
 	Tariffs  []supplyTariff `yaml:"tariffs"`
 	Emission []emission     `yaml:"emission"`
 	Metals   []metal        `yaml:"metals"`
+
+	ColdStarts []coldStart `yaml:"cold_starts"`
+}
+
+type coldStart struct {
+	From   string          `yaml:"from"`
+	After  config.Duration `yaml:"after"`
+	Source string          `yaml:"source"`
 }
 
 type supplyTariff struct {
@@ -99,6 +108,14 @@ func (r *reader) electricity(s supply) electricity.Config {
 		metals([2]any{row.ID, row.ValidFromMs}, p, "metal "+m.ID+" from "+cmp.Or(m.From, "the beginning"))
 		out.Metals = append(out.Metals, row)
 	}
+	colds := r.once()
+	for i, c := range s.ColdStarts {
+		p := at.Then("cold_starts", i)
+		row := r.coldStart(p, c)
+		colds(row.ValidFromMs, p, "cold start from "+cmp.Or(c.From, "the beginning"))
+		out.ColdStarts = append(out.ColdStarts, row)
+	}
+	slices.SortFunc(out.ColdStarts, func(a, b electricity.ColdStart) int { return cmp.Compare(a.ValidFromMs, b.ValidFromMs) })
 	slices.SortFunc(out.Tariffs, func(a, b electricity.Tariff) int { return cmp.Compare(a.ValidFromMs, b.ValidFromMs) })
 	slices.SortFunc(out.Emission, func(a, b electricity.Emission) int { return cmp.Compare(a.Year, b.Year) })
 	slices.SortFunc(out.Metals, func(a, b electricity.Metal) int {
@@ -322,6 +339,20 @@ func (r *reader) metal(at config.Path, m metal) electricity.Metal {
 	}
 	if m.Melts < 1 || m.Melts > 4000 || m.Pours < m.Melts || m.Pours > 4000 {
 		r.fault(at.Then("melts_c"), "melts_c is %d, pours_c is %d; give 0 < melts_c ≤ pours_c ≤ 4000 °C", m.Melts, m.Pours)
+	}
+	return out
+}
+
+func (r *reader) coldStart(at config.Path, c coldStart) electricity.ColdStart {
+	out := electricity.ColdStart{AfterMs: c.After.Ms(), Source: strings.TrimSpace(c.Source)}
+	if c.From != "" {
+		out.ValidFromMs = r.date(at.Then("from"), c.From)
+	}
+	if after := time.Duration(out.AfterMs) * time.Millisecond; after < time.Hour || after > 7*24*time.Hour {
+		r.fault(at.Then("after"), "after is %s; give the time between 1h and 168h after which a furnace that stood has gone cold", after)
+	}
+	if out.Source == "" {
+		r.fault(at.Then("source"), "source is missing; say who set the time, such as \"measured on furnace-1, 3 Nov 2026\"")
 	}
 	return out
 }
