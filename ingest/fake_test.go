@@ -103,6 +103,13 @@ func (r *fakeRegistry) Touch(_ context.Context, touches []registry.Touched) erro
 	})
 }
 
+// touches is a copy of what was touched: packs that were sent again may still be on their way.
+func (r *fakeRegistry) touches() map[machineID]registry.Touched {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.touched)
+}
+
 func (r *fakeRegistry) GatewayStatus(_ context.Context, site, id, statusJSON string, online bool, seenMs int64) error {
 	return r.with(func() error {
 		g := r.gateways[gatewayID{site, id}]

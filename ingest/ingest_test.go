@@ -46,9 +46,10 @@ func TestPacksAreStoredTouchedAndReceipted(t *testing.T) {
 			return n == 5
 		}, patience, every)
 		require.Equal(t, wantLines(4), w.store.dump(t, "m1", "power_w", "energy_wh"))
-		touched := w.registry.touched[machineID{"s", "m1"}]
-		require.Equal(t, [2]int64{baseMs, baseMs + 19_000}, [2]int64{touched.FromMs, touched.ToMs})
-		require.Contains(t, w.registry.touched, machineID{"s", "m2"})
+		touched := w.registry.touches()
+		m1 := touched[machineID{"s", "m1"}]
+		require.Equal(t, [2]int64{baseMs, baseMs + 19_000}, [2]int64{m1.FromMs, m1.ToMs})
+		require.Contains(t, touched, machineID{"s", "m2"})
 		_, refused := g.counts()
 		require.Zero(t, refused)
 	})
@@ -179,7 +180,7 @@ func TestBadInputGoesToQuarantine(t *testing.T) {
 		require.Eventually(t, func() bool { return len(w.store.dump(t, "m3", "power_w")) == 5 }, patience, every)
 		require.Eventually(t, func() bool { return len(w.registry.reasons()) == 10 }, patience, every)
 		require.NotContains(t, w.registry.reasons(), "unknown-machine")
-		require.Contains(t, w.registry.touched, machineID{"s", "m3"})
+		require.Contains(t, w.registry.touches(), machineID{"s", "m3"})
 	})
 }
 

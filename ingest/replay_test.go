@@ -52,7 +52,7 @@ func TestPacksAreTriedAgainWhenSomebodyAsks(t *testing.T) {
 	require.Equal(t, []string{"stored ", "refused " + wire.ReasonNotSenML, "refused " + ReasonForeignTopic, "refused " + ReasonBadTopic}, got)
 	require.Equal(t, wantLines(1), w.store.dump(t, "m1", "power_w", "energy_wh"))
 	require.Equal(t, []string{ReasonBadTopic, ReasonForeignTopic, wire.ReasonNotSenML}, w.registry.reasons())
-	require.Contains(t, w.registry.touched, machineID{"s", "m1"})
+	require.Contains(t, w.registry.touches(), machineID{"s", "m1"})
 }
 
 func TestTooLongMessageKeepsItsBeginning(t *testing.T) {
