@@ -156,7 +156,7 @@ func (f *Fold) begin(t int64) {
 	f.energy = energy{knownMs: t, integrating: true}
 	f.tail = tail{
 		ms: t, hour: timeline.HourFloor(t, f.rules.zone), hourEnd: f.hourEnd,
-		piece: timeline.Interval{State: timeline.StateUnknown, StartMs: t},
+		piece:  timeline.Interval{State: timeline.StateUnknown, StartMs: t},
 		partMs: t - timeline.HourFloor(t, f.rules.zone), // before the first sample
 	}
 }
