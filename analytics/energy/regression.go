@@ -59,9 +59,9 @@ func leastSquares(xs [][]float64, y []float64) (r regression, ok bool) {
 		sst += (v - meanY) * (v - meanY)
 	}
 	var qr mat.QR
-	qr.Factorize(q)
+	qr.Factorize(q) //nolint:misspell // a name of gonum
 	var singular mat.SVD
-	if !singular.Factorize(q, mat.SVDNone) {
+	if !singular.Factorize(q, mat.SVDNone) { //nolint:misspell // a name of gonum
 		return r, false
 	}
 	s := singular.Values(nil)
