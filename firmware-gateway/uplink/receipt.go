@@ -18,6 +18,7 @@ func (s *session) receipt(payload []byte) {
 		s.count(func(st *Stats) { st.ForeignReceipts++ })
 		return
 	}
+	s.answered = true
 	ranges := r.Stored
 	for _, refused := range r.Refused {
 		ranges = append(ranges, [2]uint64{refused.Seq, refused.Seq})

@@ -28,9 +28,12 @@ type session struct {
 	done     chan struct{}
 	due      []spool.Ref // to be sent again
 	next     time.Time   // when the history lane may send again
+	answered bool        // a receipt came
 }
 
-// session connects and works until the connection is lost or ctx ends. worked tells that it got as far as sending.
+// session connects and works until the connection is lost or ctx ends. worked tells that the connection was good for
+// something: a broker that is full lets everybody in and closes the connection with the first pack, and when a thousand
+// gateways come again at once each time it does nothing else.
 func (u *Uplink) session(ctx context.Context) (worked bool, err error) {
 	s := &session{Uplink: u, receipts: make(chan []byte, 64), lost: make(chan error, 1), done: make(chan struct{})}
 	defer close(s.done)
@@ -45,7 +48,9 @@ func (u *Uplink) session(ctx context.Context) (worked bool, err error) {
 	defer u.count(func(st *Stats) { st.Connected, st.Since = false, time.Now() })
 	u.o.Logger.Info("connected to the broker", "broker", u.o.URL)
 	u.flight.restart()
-	return true, s.work(ctx)
+	began := time.Now()
+	err = s.work(ctx)
+	return s.answered || time.Since(began) > s.o.RetryMax, err
 }
 
 func (s *session) options() *mqtt.ClientOptions {

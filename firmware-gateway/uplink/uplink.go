@@ -49,7 +49,7 @@ type Options struct {
 	Resend      time.Duration // before a pack is sent again; default 30 s, doubling
 	ResendMax   time.Duration // longest such wait; default 10 min
 	StatusEvery time.Duration // default 15 s
-	RetryMin    time.Duration // wait after a failed connection; default 1 s, doubling
+	RetryMin    time.Duration // wait after a connection that brought no receipt; default 1 s, doubling
 	RetryMax    time.Duration // longest such wait; default 30 s
 	// Date is the wall clock for the age of packs; ok is false when nobody knows it, and then no pack is live. Default:
 	// the computer's.

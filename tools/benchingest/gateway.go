@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"slices"
@@ -20,8 +21,8 @@ const (
 	patience     = 20 * time.Second // a pack without receipt is sent again
 	pingAfter    = 20 * time.Second // of silence; the broker is told 60 s
 	writeTimeout = 30 * time.Second // of a broker that takes nothing any more
-	reconnect    = 100 * time.Millisecond
-	reconnectMax = 2 * time.Second
+	reconnect    = time.Second      // as a gateway: the wait doubles until a connection brought a receipt
+	reconnectMax = 30 * time.Second
 )
 
 // gateway plays one gateway: an MQTT connection that is made again when it breaks, and packs that are kept until their
@@ -50,6 +51,7 @@ type gateway struct {
 	resent      int64
 	refused     int64
 	reconnected int64
+	answered    bool // a receipt came on this connection
 	last        time.Time
 }
 
@@ -119,9 +121,11 @@ func (c impatient) Write(b []byte) (int, error) {
 // run takes what the broker sends until ctx ends. A connection that breaks is made again, and what has no receipt is
 // sent again at once, oldest first, as a gateway does.
 func (g *gateway) run(ctx context.Context) {
+	wait := reconnect
 	for first := true; ; first = false {
 		g.mu.Lock()
 		conn, connected := g.conn, g.connected
+		g.answered = false
 		g.mu.Unlock()
 		stopClose := context.AfterFunc(ctx, func() { _ = conn.Close() })
 		var again sync.WaitGroup
@@ -134,6 +138,9 @@ func (g *gateway) run(ctx context.Context) {
 		again.Wait()
 		g.mu.Lock()
 		g.out = nil
+		if g.answered {
+			wait = reconnect
+		}
 		g.mu.Unlock()
 		if ctx.Err() != nil {
 			return
@@ -141,12 +148,13 @@ func (g *gateway) run(ctx context.Context) {
 		g.broken.Do(func() {
 			fmt.Fprintf(os.Stderr, "benchingest: the first connection that broke: gateway %d: %v\n", g.number, err)
 		})
-		for wait := reconnect; ; wait = min(2*wait, reconnectMax) {
+		for {
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(wait):
+			case <-time.After(wait/2 + rand.N(wait/2)):
 			}
+			wait = min(2*wait, reconnectMax)
 			if g.connect(ctx) == nil {
 				break
 			}
@@ -333,6 +341,7 @@ func (g *gateway) publish(kind byte, body []byte) error {
 		_, _ = g.out.Write([]byte{0x40, 2, id[0], id[1]})
 		g.flush()
 	}
+	g.answered = true
 	g.room.Broadcast()
 	return nil
 }

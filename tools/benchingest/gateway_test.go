@@ -94,8 +94,8 @@ func (s *server) take(pack *wire.Pack, err error, stored bool) bool {
 // A connection that breaks costs nothing: it is made again, and what had no receipt is sent again.
 func TestGatewayConnectsAgain(t *testing.T) {
 	for name, l := range map[string]load{
-		"flat out": {Gateways: 1, Machines: 2, Window: 10, For: time.Second},
-		"paced":    {Gateways: 1, Machines: 2, PerS: 200, For: time.Second},
+		"flat out": {Gateways: 1, Machines: 2, Window: 10, For: 4 * time.Second},
+		"paced":    {Gateways: 1, Machines: 2, PerS: 200, For: 4 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
