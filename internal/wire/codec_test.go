@@ -504,7 +504,7 @@ func TestUnitsAndNamesThatChange(t *testing.T) {
 	var got []float64
 	for i, s := range p.Samples {
 		require.Equal(t, quantity.Power, s.Quantity)
-		require.Equal(t, int64(1_795_000_000_000+1000*i), s.TimeMs)
+		require.Equal(t, int64(1_795_000_000_000)+1000*int64(i), s.TimeMs)
 		got = append(got, s.Number)
 	}
 	require.Equal(t, []float64{1, 2000, 3, 4, 5000, 6, 7000, 8, 9, 10, 11}, got)
