@@ -15,6 +15,7 @@
 // # In flight
 //
 // At most Window packs of each lane wait for receipts at once. One without a receipt is sent again after 30 s, then
-// after 60 s and so on to 10 min, and at once after a new connection. PUBACKs only show that the connection lives: a
+// after 60 s and so on to 10 min, and at once after a new connection. A new connection, and one that waits for a receipt
+// in vain, begins with sixteen packs on their way and gets room for more with each receipt. PUBACKs only show that the connection lives: a
 // broker's word proves nothing.
 package uplink

@@ -16,13 +16,14 @@ type sent struct {
 	lane  wire.Lane
 	at    time.Time // last sending; zero: to be sent again at once
 	tries int
-	token mqtt.Token // of the last sending
+	token mqtt.Token // of the last sending; nil: none that still counts, see lost
 }
 
 // flight is what was sent and has no receipt yet. Bounded by the windows of both lanes.
 type flight struct {
 	packs         map[uint64]*sent
 	live, history int
+	out           int           // of packs sent on this connection
 	resend        time.Duration // before the second sending; doubles each time …
 	resendMax     time.Duration // … up to this
 }
@@ -50,6 +51,9 @@ func (f *flight) launch(ref spool.Ref, lane wire.Lane, at time.Time, token mqtt.
 		*f.count(p.lane)--
 	}
 	*f.count(lane)++
+	if p.token == nil {
+		f.out++
+	}
 	p.lane, p.at, p.token = lane, at, token
 	p.tries++
 }
@@ -57,24 +61,41 @@ func (f *flight) launch(ref spool.Ref, lane wire.Lane, at time.Time, token mqtt.
 func (f *flight) land(seq uint64) {
 	if p := f.packs[seq]; p != nil {
 		*f.count(p.lane)--
+		if p.token != nil {
+			f.out--
+		}
 		delete(f.packs, seq)
 	}
 }
 
-// landRange takes everything in the closed range out.
-func (f *flight) landRange(r [2]uint64) {
+// landRange takes everything in the closed range out and returns how many that were.
+func (f *flight) landRange(r [2]uint64) (n int) {
 	for seq := range f.packs {
 		if r[0] <= seq && seq <= r[1] {
 			f.land(seq)
+			n++
 		}
 	}
+	return n
 }
 
 // restart makes everything due: the connection is new, and nobody knows what the old one brought over.
 func (f *flight) restart() {
+	f.out = 0
 	for _, p := range f.packs {
 		p.at, p.token = time.Time{}, nil
 	}
+}
+
+// lost gives up waiting for sendings that are due again, and reports whether there were any.
+func (f *flight) lost(due []spool.Ref) (any bool) {
+	for _, ref := range due {
+		if p := f.packs[ref.Seq]; p != nil && p.token != nil {
+			p.token, any = nil, true
+			f.out--
+		}
+	}
+	return any
 }
 
 func (f *flight) dueAt(p *sent) time.Time {

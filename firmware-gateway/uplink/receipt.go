@@ -25,7 +25,7 @@ func (s *session) receipt(payload []byte) {
 	}
 	n := s.o.Queue.Receipt(ranges...)
 	for _, rng := range ranges {
-		s.flight.landRange(rng)
+		s.allowed = min(s.allowed+s.flight.landRange(rng), 2*s.o.Window)
 	}
 	s.count(func(st *Stats) {
 		st.Receipted += uint64(n)

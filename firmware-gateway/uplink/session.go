@@ -29,13 +29,19 @@ type session struct {
 	due      []spool.Ref // to be sent again
 	next     time.Time   // when the history lane may send again
 	answered bool        // a receipt came
+	allowed  int         // packs that may be on their way on this connection
 }
+
+// slowStart is how many packs a new connection may have on their way, and one that waited for a receipt in vain. Each
+// receipt allows as many more as it names, up to the windows: so a thousand gateways that come back together, or wait for
+// a store that is down, don't fill the broker with packs sent again.
+const slowStart = 16
 
 // session connects and works until the connection is lost or ctx ends. worked tells that the connection was good for
 // something: a broker that is full lets everybody in and closes the connection with the first pack, and when a thousand
 // gateways come again at once each time it does nothing else.
 func (u *Uplink) session(ctx context.Context) (worked bool, err error) {
-	s := &session{Uplink: u, receipts: make(chan []byte, 64), lost: make(chan error, 1), done: make(chan struct{})}
+	s := &session{Uplink: u, allowed: slowStart, receipts: make(chan []byte, 64), lost: make(chan error, 1), done: make(chan struct{})}
 	defer close(s.done)
 	if err := s.connect(ctx); err != nil {
 		return false, err
@@ -154,7 +160,9 @@ func (s *session) work(ctx context.Context) error {
 				return fmt.Errorf("the broker has acknowledged nothing for %v", ackLimit)
 			}
 			if len(s.due) == 0 {
-				s.due = s.flight.due(now)
+				if s.due = s.flight.due(now); s.flight.lost(s.due) {
+					s.allowed = slowStart
+				}
 			}
 		case <-s.wake:
 		case <-pause.C:
@@ -200,6 +208,9 @@ const atOnce = 32
 // wants to be called again, 0 when something else must happen first.
 func (s *session) send() (time.Duration, error) {
 	for range atOnce {
+		if s.flight.out >= s.allowed {
+			return 0, nil // until a receipt comes
+		}
 		ok, err := s.sendFresh()
 		if err != nil {
 			return 0, err
