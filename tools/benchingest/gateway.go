@@ -23,6 +23,8 @@ const (
 	writeTimeout = 30 * time.Second // of a broker that takes nothing any more
 	reconnect    = time.Second      // as a gateway: the wait doubles until a connection brought a receipt
 	reconnectMax = 30 * time.Second
+	slowStart    = 16 // packs on their way before the first receipt, as a gateway
+	mostOnWay    = 512
 )
 
 // gateway plays one gateway: an MQTT connection that is made again when it breaks, and packs that are kept until their
@@ -52,11 +54,16 @@ type gateway struct {
 	refused     int64
 	reconnected int64
 	answered    bool // a receipt came on this connection
+	onWay       int  // packs sent on this connection without a receipt
+	allowed     int  // the most of these
 	last        time.Time
 }
 
-// sending says when a pack without receipt was made, and when it was last sent.
-type sending struct{ made, sent time.Time }
+// sending says when a pack without receipt was made, when it was last sent, and whether it is on its way on this connection.
+type sending struct {
+	made, sent time.Time
+	out        bool
+}
 
 func newGateway(l load, number int, sh []shape, broken *sync.Once) *gateway {
 	g := &gateway{load: l, number: number, broken: broken, shapes: sh, open: map[uint64]sending{}, history: number < l.History}
@@ -107,6 +114,11 @@ func (g *gateway) connect(ctx context.Context) error {
 	g.conn, g.out = conn, bufio.NewWriterSize(impatient{conn}, 16<<10)
 	g.connected = time.Now()
 	g.wrote = g.connected
+	g.onWay, g.allowed = 0, slowStart
+	for n, s := range g.open {
+		s.out = false
+		g.open[n] = s
+	}
 	return nil
 }
 
@@ -191,7 +203,7 @@ func (g *gateway) sendNext() {
 	g.flush()
 }
 
-// send writes pack n, which waits for the next connection when there is none; the lock is held. The same n gives the
+// send writes pack n, or leaves it for later when there is no connection or enough is on its way; the lock is held. The same n gives the
 // same pack. A connection that fails is left to its reader.
 func (g *gateway) send(n uint64) {
 	now := time.Now()
@@ -199,11 +211,19 @@ func (g *gateway) send(n uint64) {
 	if !again {
 		s.made = now
 	}
-	s.sent = now
-	g.open[n] = s
-	if g.out == nil {
+	if g.out == nil || !s.out && g.onWay >= g.allowed {
+		g.open[n] = s
 		return
 	}
+	if !s.sent.IsZero() {
+		g.resent++
+	}
+	if !s.out {
+		s.out = true
+		g.onWay++
+	}
+	s.sent = now
+	g.open[n] = s
 	i := int(n % uint64(len(g.machines)))
 	round := int64(n / uint64(len(g.machines)))
 	sh := &g.shapes[(n+uint64(g.number))%packsPerShape]
@@ -239,24 +259,40 @@ func (g *gateway) waits() bool {
 	return len(g.open) > 0
 }
 
-// resend sends again what was last sent before a time.
+// waiting sends what is not on its way, oldest first, as far as allowed; the lock is held.
+func (g *gateway) waiting() {
+	if g.out == nil || g.onWay >= g.allowed || g.onWay == len(g.open) {
+		return
+	}
+	var due []uint64
+	for n, s := range g.open {
+		if !s.out {
+			due = append(due, n)
+		}
+	}
+	slices.Sort(due)
+	for _, n := range due[:min(len(due), g.allowed-g.onWay)] {
+		g.send(n)
+	}
+	g.flush()
+}
+
+// resend gives up waiting for what was last sent before a time, and begins slowly again.
 func (g *gateway) resend(before time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.out == nil {
 		return
 	}
-	var late []uint64
 	for n, s := range g.open {
-		if s.sent.Before(before) {
-			late = append(late, n)
+		if s.out && s.sent.Before(before) {
+			s.out = false
+			g.open[n] = s
+			g.onWay--
+			g.allowed = slowStart
 		}
 	}
-	slices.Sort(late)
-	for _, n := range late {
-		g.resent++
-		g.send(n)
-	}
+	g.waiting()
 	if time.Since(g.wrote) > pingAfter {
 		_, _ = g.out.Write(packet(0xc0, nil))
 		g.wrote = time.Now()
@@ -324,6 +360,10 @@ func (g *gateway) publish(kind byte, body []byte) error {
 		n := seq - markSeq
 		if s, ok := g.open[n]; ok {
 			delete(g.open, n)
+			if s.out {
+				g.onWay--
+			}
+			g.allowed = min(g.allowed+1, mostOnWay)
 			g.delays = append(g.delays, float64(now.Sub(s.made).Microseconds())/1000)
 			g.last = now
 		}
@@ -342,6 +382,7 @@ func (g *gateway) publish(kind byte, body []byte) error {
 		g.flush()
 	}
 	g.answered = true
+	g.waiting()
 	g.room.Broadcast()
 	return nil
 }
