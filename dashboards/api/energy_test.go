@@ -85,8 +85,8 @@ func TestEnergyBaselineWithWeights(t *testing.T) {
 	first := time.Date(2026, 11, 1, 9, 0, 0, 0, time.FixedZone("IST", 19800))
 	for d := range 19 {
 		number := fmt.Sprintf("w-%d", d)
-		require.NoError(t, r.World.Registry.SaveJob(t.Context(), registry.Job{Site: apitest.Site, Number: number, WeightG: int64(20+d*7%13) * 1000, Author: "test", MadeMs: 1}, ""))
-		_, err := r.World.Registry.AddJobWork(t.Context(), registry.JobWork{Site: apitest.Site, Job: number, Machine: "furnace-1",
+		require.NoError(t, r.Registry.SaveJob(t.Context(), registry.Job{Site: apitest.Site, Number: number, WeightG: int64(20+d*7%13) * 1000, Author: "test", MadeMs: 1}, ""))
+		_, err := r.Registry.AddJobWork(t.Context(), registry.JobWork{Site: apitest.Site, Job: number, Machine: "furnace-1",
 			FromMs: first.AddDate(0, 0, d).UnixMilli(), ToMs: first.AddDate(0, 0, d).Add(9 * time.Hour).UnixMilli(), Author: "test", MadeMs: 1})
 		require.NoError(t, err)
 	}

@@ -120,7 +120,7 @@ func (x *Influx) readChunks(ctx context.Context, q NumberQuery, fn func(NumberRo
 	defer func() {
 		cancel()
 		for _, c := range ahead { // nobody reads on after this returns
-			<-c.done
+			<-c.done //nolint:errcheck // only that it has ended
 		}
 	}()
 	fields := q.allFields()
