@@ -16,6 +16,8 @@ import (
 	"math"
 
 	"github.com/klauspost/compress/zstd"
+
+	"karkhana/internal/varint"
 )
 
 // Ms is the length of a block's hour. Blocks begin at hours of UTC, whatever the site's zone is.
@@ -163,14 +165,14 @@ func (h *Hour) Unpack(startMs int64, text string) error {
 }
 
 func (h *Hour) unpack(startMs int64) error {
-	r := reader{buf: h.buf}
-	if r.signed() != startMs {
+	r := varint.NewReader(h.buf)
+	if r.Varint() != startMs {
 		return ErrDamaged
 	}
-	n := r.count() // of rows: each takes a byte at least
+	n := r.Count() // of rows: each takes a byte at least
 	last, step := startMs, int64(0)
 	for i := range n {
-		step += r.signed()
+		step += r.Varint()
 		last += step
 		if last < startMs || last >= startMs+Ms || i > 0 && step <= 0 {
 			return ErrDamaged
@@ -178,8 +180,8 @@ func (h *Hour) unpack(startMs int64) error {
 		h.times = append(h.times, last)
 	}
 	found := 0
-	for range r.count() {
-		name, c := r.text(), &h.skipped
+	for range r.Count() {
+		name, c := string(r.Bytes()), &h.skipped
 		for i := range h.fields {
 			if h.fields[i] == name && len(h.columns[i].values) == 0 {
 				c = &h.columns[i]
@@ -187,13 +189,13 @@ func (h *Hour) unpack(startMs int64) error {
 			}
 		}
 		c.reset()
-		c.read(&r, n)
-		if r.bad {
+		c.read(r, n)
+		if r.Bad() {
 			return ErrDamaged
 		}
 	}
 	switch {
-	case r.bad || len(r.buf) != 0 || n == 0:
+	case r.Bad() || r.Left() != 0 || n == 0:
 		return ErrDamaged
 	case found != len(h.fields):
 		return ErrOtherFields

@@ -3,6 +3,8 @@ package block
 import (
 	"encoding/binary"
 	"math"
+
+	"karkhana/internal/varint"
 )
 
 // The forms of a column's values.
@@ -108,14 +110,14 @@ func (c *column) appendPresence(b []byte) []byte {
 }
 
 // read unpacks a column of n rows.
-func (c *column) read(r *reader, n int) {
+func (c *column) read(r *varint.Reader, n int) {
 	var present []byte
-	if r.byte() != 0 {
-		present = r.take((n + 7) / 8)
+	if r.Byte() != 0 {
+		present = r.Take(uint64(n+7) / 8)
 	}
-	form := r.byte()
-	if r.bad || form > formWhole+decimals {
-		r.bad = true
+	form := r.Byte()
+	if r.Bad() || form > formWhole+decimals {
+		r.Spoil()
 		return
 	}
 	values := n
@@ -127,8 +129,8 @@ func (c *column) read(r *reader, n int) {
 	}
 	var plane []byte
 	if form == formBits {
-		plane = r.take(8 * values)
-		if r.bad {
+		plane = r.Take(8 * uint64(values))
+		if r.Bad() {
 			return
 		}
 	}
@@ -147,7 +149,7 @@ func (c *column) read(r *reader, n int) {
 			bits ^= x
 			c.values = append(c.values, math.Float64frombits(bits))
 		} else {
-			number += r.signed()
+			number += r.Varint()
 			c.values = append(c.values, float64(number)/scales[form-formWhole])
 		}
 		k++
@@ -155,15 +157,15 @@ func (c *column) read(r *reader, n int) {
 	c.readQuality(r, n)
 }
 
-func (c *column) readQuality(r *reader, n int) {
-	c.marked = r.byte() != 0
-	for len(c.quality) < n && !r.bad {
+func (c *column) readQuality(r *varint.Reader, n int) {
+	c.marked = r.Byte() != 0
+	for len(c.quality) < n && !r.Bad() {
 		run, q := n, ""
 		if c.marked {
-			run, q = int(r.unsigned()), r.text()
+			run, q = int(r.Uvarint()), string(r.Bytes())
 		}
 		if run <= 0 || run > n-len(c.quality) {
-			r.bad = true
+			r.Spoil()
 			return
 		}
 		for range run {
@@ -187,63 +189,3 @@ func transpose(b []byte) {
 func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
-
-// reader takes numbers and texts off the front of buf until it is bad.
-type reader struct {
-	buf []byte
-	bad bool
-}
-
-func (r *reader) signed() int64 {
-	if len(r.buf) > 0 && r.buf[0] < 0x80 { // mostly
-		b := int64(r.buf[0])
-		r.buf = r.buf[1:]
-		return b>>1 ^ -(b & 1)
-	}
-	v, n := binary.Varint(r.buf)
-	if n <= 0 {
-		r.bad, r.buf = true, nil
-		return 0
-	}
-	r.buf = r.buf[n:]
-	return v
-}
-
-func (r *reader) unsigned() uint64 {
-	v, n := binary.Uvarint(r.buf)
-	if n <= 0 {
-		r.bad, r.buf = true, nil
-		return 0
-	}
-	r.buf = r.buf[n:]
-	return v
-}
-
-// count is a number of things that take a byte at least.
-func (r *reader) count() int {
-	n := r.unsigned()
-	if n > uint64(len(r.buf)) {
-		r.bad, r.buf = true, nil
-		return 0
-	}
-	return int(n)
-}
-
-func (r *reader) byte() byte {
-	if b := r.take(1); b != nil {
-		return b[0]
-	}
-	return 0
-}
-
-func (r *reader) take(n int) []byte {
-	if n > len(r.buf) {
-		r.bad, r.buf = true, nil
-		return nil
-	}
-	b := r.buf[:n]
-	r.buf = r.buf[n:]
-	return b
-}
-
-func (r *reader) text() string { return string(r.take(r.count())) }

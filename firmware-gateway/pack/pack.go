@@ -14,7 +14,7 @@ import (
 	"fmt"
 	"math"
 
-	"karkhana/firmware-gateway/varint"
+	"karkhana/internal/varint"
 	"karkhana/internal/quantity"
 	"karkhana/internal/wire"
 )

@@ -6,7 +6,7 @@ import (
 
 	"github.com/klauspost/compress/s2"
 
-	"karkhana/firmware-gateway/varint"
+	"karkhana/internal/varint"
 )
 
 // item is one closed pack.

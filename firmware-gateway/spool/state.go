@@ -5,7 +5,7 @@ import (
 	"hash/crc32"
 	"slices"
 
-	"karkhana/firmware-gateway/varint"
+	"karkhana/internal/varint"
 )
 
 // state is what the journal keeps: replaying its operations in order gives it back.

@@ -1,4 +1,5 @@
-// Package varint reads bytes that were put together from varints and lengths, as packs and the queue's files are.
+// Package varint reads bytes that were put together from varints and lengths, as a gateway's packs and queue and the
+// copies of hours are.
 package varint
 
 import "encoding/binary"
@@ -55,6 +56,11 @@ func (r *Reader) Uvarint() uint64 {
 
 // Varint reads a number with sign (zigzag).
 func (r *Reader) Varint() int64 {
+	if !r.bad && len(r.rest) > 0 && r.rest[0] < 0x80 { // mostly
+		b := int64(r.rest[0])
+		r.rest = r.rest[1:]
+		return b>>1 ^ -(b & 1)
+	}
 	v, n := binary.Varint(r.rest)
 	if !r.skip(n) {
 		return 0
@@ -73,3 +79,13 @@ func (r *Reader) skip(n int) bool {
 
 // Bytes reads a length and as many bytes.
 func (r *Reader) Bytes() []byte { return r.Take(r.Uvarint()) }
+
+// Count reads a number of things that take a byte each at least: more than there can be is wrong.
+func (r *Reader) Count() int {
+	n := r.Uvarint()
+	if n > uint64(len(r.rest)) {
+		r.bad = true
+		return 0
+	}
+	return int(n)
+}
