@@ -66,7 +66,7 @@ type Options struct {
 	MinTimeMs    int64         // samples before are refused as absurd-time; 0: wire.MinTimeMs. Replays of old recordings lower it
 	BatchValues  int           // values that make a full batch; 0: 40,000
 	BatchWait    time.Duration // longest wait for a batch to fill; 0: 200 ms
-	HeldBytes    int64         // payloads held unacknowledged in each lane; 0: 8 MiB
+	HeldBytes    int64         // messages held in each lane until they are stored; 0: 6 MiB
 	Writers      int           // writes to the store at once in each lane; 0: 2
 	ReceiptEvery time.Duration // 0: 150 ms
 	KnownFor     time.Duration // how long an answer of the registry about a machine is believed; 0: 5 s

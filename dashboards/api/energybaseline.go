@@ -102,11 +102,7 @@ func (a *API) routeEnergyBaseline() {
 		if err != nil {
 			return nil, err
 		}
-		s, err := a.site(ctx, in.Site)
-		if err != nil {
-			return nil, err
-		}
-		loc, err := zone(s.Zone)
+		loc, err := a.zone(ctx, in.Site)
 		if err != nil {
 			return nil, err
 		}

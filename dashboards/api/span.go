@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"time"
 )
@@ -53,6 +54,15 @@ func zone(name string) (*time.Location, error) {
 		return nil, problem(http.StatusInternalServerError, "the site's time zone %q can't be loaded: install tzdata or mend the site file", name)
 	}
 	return loc, nil
+}
+
+// zone is the time zone of a site that may be asked for.
+func (a *API) zone(ctx context.Context, site string) (*time.Location, error) {
+	s, err := a.site(ctx, site)
+	if err != nil {
+		return nil, err
+	}
+	return zone(s.Zone)
 }
 
 // midnight is the start of the local day that holds ms.

@@ -52,21 +52,11 @@ func bench(ctx context.Context, days int, nation string, span time.Duration, pro
 		return err
 	}
 	defer os.RemoveAll(dir)
-	binary, err := influxd.Find()
+	server, stop, err := startStore(ctx, dir)
 	if err != nil {
 		return err
 	}
-	server, err := influxd.New(influxd.Options{Binary: binary, DataDir: filepath.Join(dir, "influxdb")})
-	if err != nil {
-		return err
-	}
-	below, end := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan error, 1)
-	go func() { ended <- server.Run(below) }()
-	defer func() { end(); <-ended }() //nolint:errcheck // only that it has ended
-	if err := server.WaitReady(ctx); err != nil {
-		return err
-	}
+	defer stop()
 	store, err := tsdb.NewInflux(tsdb.InfluxOptions{URL: server.URL(), Token: server.Token(), Bucket: influxd.Bucket})
 	if err != nil {
 		return err
@@ -174,4 +164,27 @@ func point(site, machine string, ms, i int64) tsdb.Point {
 	return tsdb.Point{Measurement: tsdb.Telemetry, Site: site, Machine: machine, TimeMs: ms, Fields: []tsdb.Field{
 		{Key: "power_w", Value: watt(i)}, {Key: "energy_wh", Value: float64(i) / 4},
 	}}
+}
+
+// startStore starts an influxd of our own in dir; stop waits until it has ended.
+func startStore(ctx context.Context, dir string) (server *influxd.Server, stop func(), err error) {
+	binary, err := influxd.Find()
+	if err != nil {
+		return nil, nil, err
+	}
+	if server, err = influxd.New(influxd.Options{Binary: binary, DataDir: filepath.Join(dir, "influxdb")}); err != nil {
+		return nil, nil, err
+	}
+	below, end := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(below) }()
+	stop = func() {
+		end()
+		<-ended //nolint:errcheck // only that it has ended
+	}
+	if err := server.WaitReady(ctx); err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return server, stop, nil
 }

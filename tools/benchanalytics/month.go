@@ -78,21 +78,11 @@ func monthKPIs(ctx context.Context, dir string) (float64, error) {
 
 // monthStores starts InfluxDB and opens the registry in dir and gives both to do.
 func monthStores(ctx context.Context, dir string, do func(*tsdb.Influx, *registry.DB) error) error {
-	binary, err := influxd.Find()
+	server, stop, err := startStore(ctx, dir)
 	if err != nil {
 		return err
 	}
-	server, err := influxd.New(influxd.Options{Binary: binary, DataDir: filepath.Join(dir, "influxdb")})
-	if err != nil {
-		return err
-	}
-	below, end := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan error, 1)
-	go func() { ended <- server.Run(below) }()
-	defer func() { end(); <-ended }() //nolint:errcheck // only that it has ended
-	if err := server.WaitReady(ctx); err != nil {
-		return err
-	}
+	defer stop()
 	store, err := tsdb.NewInflux(tsdb.InfluxOptions{URL: server.URL(), Token: server.Token(), Bucket: influxd.Bucket})
 	if err != nil {
 		return err
