@@ -103,6 +103,7 @@ const steps = {
   // Early, because a card's stretch ends with the machine's data, which the made-up CFC gets no more of; after the machine's
   // page, because its card takes the place of the group's.
   async "jobs: entered, on a machine, ended, corrected, with a card"() {
+    const later = async () => assert.equal((await page.request.post(`${base}/test/later`)).status(), 200);
     await open(phone, { token: "technician" });
     await go("#/jobs", "form.correct");
     await page.getByLabel("काम संख्या").fill("E-17");
@@ -114,7 +115,7 @@ const steps = {
     const work = page.locator('[data-form="work"]');
     await work.getByLabel("मशीन").selectOption("furnace-1");
     await work.getByRole("button", { name: "शुरू" }).click();
-    await page.waitForTimeout(1_500); // the clock of the made-up CFC goes by seconds
+    await later();
     await page.reload();
     await page.locator("tbody").getByText("अभी जारी").first().waitFor();
     assert.equal(await page.getByRole("button", { name: "सुधारें" }).count(), 0, "a technician corrects nothing");
@@ -134,6 +135,7 @@ const steps = {
     const card = "cd".repeat(16);
     const tap = () => page.request.post(`${base}/test/tap?machine=cutting-1&card=${card}`);
     assert.equal((await tap()).status(), 200);
+    await later();
     const cards = page.locator('[data-form="cards"]');
     await cards.getByRole("button", { name: "कार्ड दें" }).click();
     await cards.getByText("कटाई मशीन").waitFor();

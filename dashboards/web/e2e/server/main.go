@@ -68,6 +68,12 @@ func serve(ctx context.Context, listen string) error {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})
+	// The world's clock goes by seconds: what begins now has no length yet.
+	mux.HandleFunc("POST /test/later", func(w http.ResponseWriter, r *http.Request) {
+		if err := world.Advance(r.Context(), 2*time.Second); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
 	mux.HandleFunc("POST /test/tap", func(w http.ResponseWriter, r *http.Request) {
 		err := world.Store.Write(r.Context(), []tsdb.Point{{
 			Measurement: tsdb.Telemetry, Site: apitest.Site, Machine: r.FormValue("machine"), TimeMs: world.Now().UnixMilli(),
