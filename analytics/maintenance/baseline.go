@@ -81,21 +81,6 @@ func shakes(s registry.Settings) bool {
 	return slices.ContainsFunc(judged[:], func(name string) bool { return ruled(s, name) })
 }
 
-// Baselines lists what the watcher compares with, in the order of sites, machines and quantities. Those that are not
-// Known raise no alarm yet.
-func (w *Watcher) Baselines() []Baseline {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	out := make([]Baseline, 0, len(w.baselines))
-	for _, b := range w.baselines {
-		out = append(out, b)
-	}
-	slices.SortFunc(out, func(a, b Baseline) int {
-		return slices.Compare([]string{a.Site, a.Machine, a.Quantity}, []string{b.Site, b.Machine, b.Quantity})
-	})
-	return out
-}
-
 func (w *Watcher) baseline(m *machineWatch, name string) Baseline {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -84,6 +85,17 @@ func (r *rig) gateway(id string, online bool) {
 	require.NoError(r.t, r.db.GatewayStatus(context.Background(), "cfc", id, `{"online":true}`, online, r.now.UnixMilli()))
 }
 
+// readBy notes which gateway samples which machine; gw-1 sampled all of them before.
+func (r *rig) readBy(gateway map[string]string) {
+	var boots []registry.MachineBoot
+	for machine, id := range gateway {
+		boots = append(boots,
+			registry.MachineBoot{Site: "cfc", Machine: machine, Gateway: "gw-1", Boot: "a", FromMs: 1},
+			registry.MachineBoot{Site: "cfc", Machine: machine, Gateway: id, Boot: "b", FromMs: 2})
+	}
+	require.NoError(r.t, r.db.NoteBoots(context.Background(), boots))
+}
+
 // restart replaces the watcher by a new one, as a new process would.
 func (r *rig) restart() {
 	r.t.Helper()
@@ -144,3 +156,18 @@ func (r *rig) only() registry.Alarm {
 }
 
 var errDisk = errors.New("disk full")
+
+// Baselines lists what the watcher compares with, in the order of sites, machines and quantities. Those that are not
+// Known raise no alarm yet.
+func (w *Watcher) Baselines() []Baseline {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := make([]Baseline, 0, len(w.baselines))
+	for _, b := range w.baselines {
+		out = append(out, b)
+	}
+	slices.SortFunc(out, func(a, b Baseline) int {
+		return slices.Compare([]string{a.Site, a.Machine, a.Quantity}, []string{b.Site, b.Machine, b.Quantity})
+	})
+	return out
+}

@@ -46,9 +46,9 @@ func (g *gatewayWatch) cause() string {
 	}
 }
 
-// gatewayOf finds the gateway of a machine: the one it names, or the only one of the site. nil: not known.
+// gatewayOf finds the gateway of a machine: the one that sampled it last, or the only one of the site. nil: not known.
 func (s *siteWatch) gatewayOf(m *machineWatch) *gatewayWatch {
-	if g := s.gateways[m.Gateway]; g != nil {
+	if g := s.gateways[m.gateway]; g != nil {
 		return g
 	}
 	if len(s.gateways) == 1 {

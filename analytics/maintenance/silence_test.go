@@ -1,7 +1,6 @@
 package maintenance
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -52,7 +51,7 @@ func TestAGatewayThatIsOfflineGivesOneAlarm(t *testing.T) {
 func TestAGatewayThatNeverSpokeIsALinkAlarm(t *testing.T) {
 	r := newRig(t)
 	r.apply(func(d *registry.SiteDefinition) { d.Gateways = append(d.Gateways, "gw-2") })
-	r.w.o.Registry = mapped{r.db, map[string]string{"furnace": "gw-1", "lathe": "gw-2"}}
+	r.readBy(map[string]string{"furnace": "gw-1", "lathe": "gw-2"})
 	r.pass(300, func() { r.hot(20) })
 	a := r.only()
 	require.Equal(t, "gw-2", a.Component)
@@ -63,7 +62,7 @@ func TestEachGatewaySpeaksForItsOwnMachines(t *testing.T) {
 	r := newRig(t)
 	r.apply(func(d *registry.SiteDefinition) { d.Gateways = append(d.Gateways, "gw-2") })
 	r.gateway("gw-2", true)
-	r.w.o.Registry = mapped{r.db, map[string]string{"furnace": "gw-1", "lathe": "gw-2"}}
+	r.readBy(map[string]string{"furnace": "gw-1", "lathe": "gw-2"})
 	r.pass(10, func() { r.alive() })
 	r.gateway("gw-2", false)
 	r.pass(300, func() { r.hot(20) })
@@ -73,13 +72,12 @@ func TestEachGatewaySpeaksForItsOwnMachines(t *testing.T) {
 	require.False(t, r.only().Active)
 }
 
-// With two gateways and a registry that does not tell which one reads a machine, the cause is only sure when both
+// With two gateways of which none has sampled the machine yet, the cause is only sure when both
 // are online.
 func TestMachinesOfUnknownGateway(t *testing.T) {
 	r := newRig(t)
 	r.apply(func(d *registry.SiteDefinition) { d.Gateways = append(d.Gateways, "gw-2") })
 	r.gateway("gw-2", false)
-	r.w.o.Registry = mapped{r.db, nil}
 	r.pass(300, func() { r.hot(20) })
 	require.Equal(t, CauseLink, r.only().Cause)
 	require.Equal(t, "lathe", r.only().Machine)
@@ -103,18 +101,4 @@ func TestOldSamplesAndTapsAreNoSignOfLife(t *testing.T) {
 		r.write("lathe", r.now, tsdb.Field{Key: "card", Value: "abc"})
 	})
 	require.Equal(t, "lathe", r.only().Machine)
-}
-
-// mapped is a registry that tells which gateway reads a machine.
-type mapped struct {
-	Registry
-	gateway map[string]string
-}
-
-func (m mapped) Machines(ctx context.Context, site string) ([]registry.Machine, error) {
-	machines, err := m.Registry.Machines(ctx, site)
-	for i := range machines {
-		machines[i].Gateway = m.gateway[machines[i].ID]
-	}
-	return machines, err
 }

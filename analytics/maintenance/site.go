@@ -22,6 +22,7 @@ type siteWatch struct {
 // machineWatch is what the watcher holds of one machine.
 type machineWatch struct {
 	registry.Machine
+	gateway     string // id of the one that sampled it last; "": none yet
 	settings    registry.Settings
 	sinceMs     int64 // when the watcher first saw it
 	temperature measuredRule
@@ -121,6 +122,10 @@ func (w *Watcher) loadSite(ctx context.Context, site registry.Site, former *site
 	if err != nil {
 		return nil, fmt.Errorf("read machines: %w", err)
 	}
+	gatewayOf, err := w.o.Registry.MachineGateways(ctx, site.ID)
+	if err != nil {
+		return nil, fmt.Errorf("read which gateway reads which machine: %w", err)
+	}
 	s := &siteWatch{site: site, gateways: map[string]*gatewayWatch{}}
 	known := map[string]*machineWatch{}
 	if former != nil {
@@ -147,7 +152,7 @@ func (w *Watcher) loadSite(ctx context.Context, site registry.Site, former *site
 			m.temperature = newMeasuredRule(alarms[m.key(RuleTemperatureHigh, quantity.Temperature)])
 			m.shaking = newShaking(alarms[m.key(RuleVibrationHigh, quantity.Vibration)])
 		}
-		m.Machine, m.settings = machine, inForce(settings, now.UnixMilli())
+		m.Machine, m.gateway, m.settings = machine, gatewayOf[machine.ID], inForce(settings, now.UnixMilli())
 		ruled[m.key(registry.RuleThresholdDrift, m.settings.Signal)] = true // package drift raises and ends it
 		if m.settings.SilentAfterMs > 0 {
 			ruled[m.key(RuleSensorSilent, "")] = true

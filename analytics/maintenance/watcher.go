@@ -44,6 +44,7 @@ type Registry interface {
 	Machines(ctx context.Context, site string) ([]registry.Machine, error)
 	SettingsAt(ctx context.Context, site, machine string) ([]registry.Settings, error)
 	Gateways(ctx context.Context, site string) ([]registry.Gateway, error)
+	MachineGateways(ctx context.Context, site string) (map[string]string, error)
 	RaiseAlarm(ctx context.Context, a registry.Alarm) (registry.Alarm, bool, error)
 	UpdateAlarm(ctx context.Context, a registry.Alarm) error
 	ClearAlarm(ctx context.Context, site, machine, rule, component string, atMs int64) error

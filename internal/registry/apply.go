@@ -165,9 +165,6 @@ func (a *applying) applyMachines(ctx context.Context, def SiteDefinition) error 
 	for i, md := range def.Machines {
 		m := md.Machine
 		m.Site, m.Position = a.site, i
-		if known := before[m.ID]; known != nil {
-			m.Gateway = known.Gateway // observed, not defined
-		}
 		if _, err := change(ctx, a, "machine", m.ID, before[m.ID], m, func() error { return saveMachine(ctx, a.tx, m) }); err != nil {
 			return err
 		}

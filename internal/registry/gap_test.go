@@ -84,6 +84,11 @@ func TestBoots(t *testing.T) {
 		got, err = d.MachineBoots(ctx, site, 1100)
 		require.NoError(t, err)
 		require.Equal(t, []MachineBoot{b("one", 100)}, got)
+		moved := MachineBoot{Site: site, Machine: "furnace-1", Gateway: "gw-0", Boot: "three", FromMs: 1200}
+		require.NoError(t, d.NoteBoots(ctx, []MachineBoot{moved}))
+		gateways, err := d.MachineGateways(ctx, site)
+		require.NoError(t, err)
+		require.Equal(t, map[string]string{"furnace-1": "gw-0"}, gateways)
 		var many []MachineBoot
 		for i := range int64(bootsKept + 5) {
 			many = append(many, b(string(rune('a'+i%26))+string(rune('a'+i/26)), 10_000+i))

@@ -82,6 +82,22 @@ func (d *DB) MachineBoots(ctx context.Context, site string, toMs int64) ([]Machi
 	return b, err
 }
 
+// MachineGateways returns the gateway of the newest boot of each machine of a site, by machine: the one that reads it.
+// A machine that was never sampled is left out.
+func (d *DB) MachineGateways(ctx context.Context, site string) (map[string]string, error) {
+	scan := func(row scanner) (b MachineBoot, err error) { return b, row.Scan(&b.Machine, &b.Gateway) }
+	newest, err := list(ctx, d.read, "gateways of the machines of "+site, scan, `
+		SELECT b.machine, b.gateway FROM machine_boot b
+		JOIN (SELECT machine, MAX(from_ms) AS from_ms FROM machine_boot WHERE site = $1 GROUP BY machine) n
+			ON n.machine = b.machine AND n.from_ms = b.from_ms
+		WHERE b.site = $1 ORDER BY b.gateway`, site)
+	out := make(map[string]string, len(newest))
+	for _, b := range newest {
+		out[b.Machine] = b.Gateway
+	}
+	return out, err
+}
+
 // NoteGatewayEvent notes an event unless the gateway's newest one of the same subject (link or supply) before it says the
 // same; a farewell is a fact of its own, whatever came before. Only the newest events of a gateway are kept.
 func (d *DB) NoteGatewayEvent(ctx context.Context, e GatewayEvent) error {

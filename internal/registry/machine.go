@@ -24,7 +24,7 @@ var Signals = []string{
 var StatusStates = []string{"off", "idle", "run", "unknown"}
 
 func scanMachine(row scanner) (m Machine, err error) {
-	return m, row.Scan(&m.Site, &m.ID, &m.Class, &m.Name.Hi, &m.Name.En, &m.Position, &m.Gateway, &m.RatedW)
+	return m, row.Scan(&m.Site, &m.ID, &m.Class, &m.Name.Hi, &m.Name.En, &m.Position, &m.RatedW)
 }
 
 // Machines returns the machines of a site in the order of pages: Position, then ID.
@@ -34,7 +34,7 @@ func (d *DB) Machines(ctx context.Context, site string) ([]Machine, error) {
 
 func machines(ctx context.Context, q querier, site string) ([]Machine, error) {
 	ms, err := list(ctx, q, "machines of "+site, scanMachine,
-		`SELECT site, id, class, name_hi, name_en, position, gateway, rated_w FROM machine WHERE site = $1`, site)
+		`SELECT site, id, class, name_hi, name_en, position, rated_w FROM machine WHERE site = $1`, site)
 	slices.SortFunc(ms, func(a, b Machine) int {
 		return cmp.Or(cmp.Compare(a.Position, b.Position), cmp.Compare(a.ID, b.ID))
 	})
@@ -70,26 +70,6 @@ func (d *DB) EachMachine(ctx context.Context, f func(MachineRef)) error {
 		return fmt.Errorf("registry: read machines: %w", err)
 	}
 	return nil
-}
-
-// MachineReadBy reports whether the site has the machine, and notes which gateway sends its packs when that is new.
-func (d *DB) MachineReadBy(ctx context.Context, site, machine, gateway string) (known bool, err error) {
-	scan := func(row scanner) (by string, err error) { return by, row.Scan(&by) }
-	by, err := one(ctx, d.read, "machine "+site+"/"+machine, scan,
-		`SELECT gateway FROM machine WHERE site = $1 AND id = $2`, site, machine)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return false, nil
-	case err != nil:
-		return false, err
-	case by == gateway:
-		return true, nil
-	}
-	_, err = d.write.ExecContext(ctx, `UPDATE machine SET gateway = $3 WHERE site = $1 AND id = $2`, site, machine, gateway)
-	if err != nil {
-		return true, fmt.Errorf("note the gateway of machine %s/%s: %w", site, machine, err)
-	}
-	return true, nil
 }
 
 func saveMachine(ctx context.Context, q querier, m Machine) error {

@@ -41,9 +41,8 @@ type Machine struct {
 	Site, ID string
 	Class    string // furnace, cutting, polishing, designing, hammering, kiln, main-meter
 	Name     Name
-	Position int    // order on pages
-	RatedW   int64  // rated power, W; 0: not given
-	Gateway  string // id of the gateway whose packs came last, "" before the first: groups the alarms of a gateway that is out
+	Position int   // order on pages
+	RatedW   int64 // rated power, W; 0: not given
 }
 
 // Billable reports whether run-hours of the machine are charged: everything but the main meter.

@@ -82,7 +82,7 @@ func (w *World) Now() time.Time {
 func machines() []*machine {
 	one := func(id, class, hi, en string, run, idle, off float64) *machine {
 		return &machine{
-			Machine: registry.Machine{Site: Site, ID: id, Class: class, Name: registry.Name{Hi: hi, En: en}, Gateway: "gw-1"},
+			Machine: registry.Machine{Site: Site, ID: id, Class: class, Name: registry.Name{Hi: hi, En: en}},
 			powerW:  map[string]float64{timeline.StateRun: run, timeline.StateIdle: idle, timeline.StateOff: off}, state: timeline.StateOff,
 		}
 	}
