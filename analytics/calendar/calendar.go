@@ -27,9 +27,6 @@ var kindNames = [...]string{"outside", "none", "work", "break", "maintenance", "
 // String is the kind as the API writes it.
 func (k Kind) String() string { return kindNames[k] }
 
-// Kinds lists every kind as the API writes it.
-func Kinds() []string { return kindNames[:] }
-
 // Operation reports whether the time is planned operation time (POT).
 func (k Kind) Operation() bool { return k != KindOutside && k != KindHoliday }
 

@@ -30,9 +30,6 @@ type Deps struct {
 // Times are the parts of a stretch of time by state, in ms.
 type Times struct{ OffMs, IdleMs, RunMs, UnknownMs int64 }
 
-// SumMs is all of it.
-func (t Times) SumMs() int64 { return t.OffMs + t.IdleMs + t.RunMs + t.UnknownMs }
-
 // KnownMs is all but the unknown part.
 func (t Times) KnownMs() int64 { return t.OffMs + t.IdleMs + t.RunMs }
 
@@ -108,15 +105,6 @@ type Asked struct {
 	FromMs, ToMs int64
 	By           string // ByHour … ByYear
 	NowMs        int64
-}
-
-// KPIs returns the periods of one machine; see SiteKPIs.
-func KPIs(ctx context.Context, d Deps, site, machine string, fromMs, toMs int64, by string, nowMs int64) ([]KPI, error) {
-	rows, err := SiteKPIs(ctx, d, Asked{Site: site, Machines: []string{machine}, FromMs: fromMs, ToMs: toMs, By: by, NowMs: nowMs})
-	if err != nil || len(rows) == 0 {
-		return nil, err
-	}
-	return rows[0].KPIs, nil
 }
 
 // SiteKPIs returns the periods (see ByHour) of [FromMs, ToMs) for machines of a site, in the order of its pages. All

@@ -132,7 +132,7 @@ func TestADay(t *testing.T) {
 		{StartMs: midnight + 10*hour + 45*minute, EndMs: midnight + 11*hour}, // no run in it
 	}}
 	d := utilisation.Deps{Store: store, Registry: reg}
-	got, err := utilisation.KPIs(t.Context(), d, "cfc", "lathe", midnight, midnight+day, utilisation.ByDay, midnight+40*day)
+	got, err := kpis(t.Context(), d, "cfc", "lathe", midnight, midnight+day, utilisation.ByDay, midnight+40*day)
 	require.NoError(t, err)
 	require.Len(t, got, 1)
 	k := got[0]
@@ -144,7 +144,7 @@ func TestADay(t *testing.T) {
 	require.InDelta(t, 1.5/2.25, *k.UtilizationEfficiency, 1e-12)
 	require.InDelta(t, 2.25/24, *k.AllocationEfficiency, 1e-12)
 
-	hours, err := utilisation.KPIs(t.Context(), d, "cfc", "lathe", midnight, midnight+day, utilisation.ByHour, midnight+40*day)
+	hours, err := kpis(t.Context(), d, "cfc", "lathe", midnight, midnight+day, utilisation.ByHour, midnight+40*day)
 	require.NoError(t, err)
 	require.Len(t, hours, 24)
 	require.Nil(t, hours[0].UtilizationEfficiency, "nobody there, nothing runs: not defined")
@@ -152,7 +152,7 @@ func TestADay(t *testing.T) {
 	require.InDelta(t, 30.0/45, *hours[10].UtilizationEfficiency, 1e-12)
 	require.InDelta(t, 1.0, *hours[11].UtilizationEfficiency, 1e-12)
 
-	months, err := utilisation.KPIs(t.Context(), d, "cfc", "lathe", midnight-2*day, midnight+31*day, utilisation.ByMonth, midnight+40*day)
+	months, err := kpis(t.Context(), d, "cfc", "lathe", midnight-2*day, midnight+31*day, utilisation.ByMonth, midnight+40*day)
 	require.NoError(t, err)
 	require.Len(t, months, 3)
 	require.Equal(t, midnight, months[1].FromMs)
@@ -170,7 +170,7 @@ func TestThePresent(t *testing.T) {
 	put(t, store, piece("off", 0, hour, 1), newest)
 	d := utilisation.Deps{Store: store, Registry: &fakeRegistry{}}
 	of := func(now int64) utilisation.KPI {
-		got, err := utilisation.KPIs(t.Context(), d, "cfc", "lathe", midnight, midnight+2*day, utilisation.ByDay, midnight+now)
+		got, err := kpis(t.Context(), d, "cfc", "lathe", midnight, midnight+2*day, utilisation.ByDay, midnight+now)
 		require.NoError(t, err)
 		require.Len(t, got, 1, "tomorrow has not begun")
 		return got[0]
@@ -187,15 +187,15 @@ func TestThePresent(t *testing.T) {
 
 func TestNothingKnown(t *testing.T) {
 	d := utilisation.Deps{Store: tsdb.NewMemory(), Registry: &fakeRegistry{}}
-	got, err := utilisation.KPIs(t.Context(), d, "cfc", "lathe", midnight, midnight+day, utilisation.ByDay, midnight+2*day)
+	got, err := kpis(t.Context(), d, "cfc", "lathe", midnight, midnight+day, utilisation.ByDay, midnight+2*day)
 	require.NoError(t, err)
 	require.Equal(t, day, got[0].UnknownMs)
 	require.InDelta(t, 0.0, *got[0].Coverage, 0)
 	require.Nil(t, got[0].Availability)
-	got, err = utilisation.KPIs(t.Context(), d, "cfc", "lathe", midnight, midnight+day, utilisation.ByDay, midnight-day)
+	got, err = kpis(t.Context(), d, "cfc", "lathe", midnight, midnight+day, utilisation.ByDay, midnight-day)
 	require.NoError(t, err)
 	require.Empty(t, got, "the future has no figures")
-	_, err = utilisation.KPIs(t.Context(), d, "cfc", "lathe", midnight, midnight+day, "week", midnight)
+	_, err = kpis(t.Context(), d, "cfc", "lathe", midnight, midnight+day, "week", midnight)
 	require.ErrorContains(t, err, "hour, shift, day, month or year")
 }
 
@@ -225,7 +225,7 @@ func TestIdentity(t *testing.T) {
 			})
 		}
 		for _, by := range []string{utilisation.ByHour, utilisation.ByDay} {
-			ks, err := utilisation.KPIs(context.Background(), utilisation.Deps{Store: store, Registry: reg}, "cfc", "lathe", midnight, midnight+day, by, midnight+2*day)
+			ks, err := kpis(context.Background(), utilisation.Deps{Store: store, Registry: reg}, "cfc", "lathe", midnight, midnight+day, by, midnight+2*day)
 			require.NoError(t, err)
 			for _, k := range ks {
 				require.Equal(t, k.ToMs-k.FromMs, k.OffMs+k.IdleMs+k.RunMs+k.UnknownMs)
@@ -239,4 +239,13 @@ func TestIdentity(t *testing.T) {
 			}
 		}
 	})
+}
+
+// kpis are the periods of one machine.
+func kpis(ctx context.Context, d utilisation.Deps, site, machine string, fromMs, toMs int64, by string, nowMs int64) ([]utilisation.KPI, error) {
+	rows, err := utilisation.SiteKPIs(ctx, d, utilisation.Asked{Site: site, Machines: []string{machine}, FromMs: fromMs, ToMs: toMs, By: by, NowMs: nowMs})
+	if err != nil {
+		return nil, err
+	}
+	return rows[0].KPIs, nil
 }

@@ -7,7 +7,6 @@ package config
 import (
 	"crypto/ed25519"
 	_ "embed"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -300,8 +299,8 @@ func (c *checker) commandKey(g *Gateway) {
 		c.errs = append(c.errs, err)
 		return
 	}
-	key, err := base64.StdEncoding.DecodeString(text)
-	if err != nil || len(key) != ed25519.PublicKeySize {
+	key, err := wire.ParsePublicKey(text)
+	if err != nil {
 		c.fault(config.At("command_key_file"), "command_key_file: %s holds no public key, which is 44 characters of base64: run karkhana-gateway enrol again", c.src.Resolve(g.CommandKeyFile))
 		return
 	}

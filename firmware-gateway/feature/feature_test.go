@@ -258,13 +258,6 @@ func TestRefusals(t *testing.T) {
 	require.ErrorIs(t, err, feature.ErrRate)
 }
 
-func TestWindowSize(t *testing.T) {
-	require.Equal(t, 4096, feature.Samples(3200))
-	require.Equal(t, 2048, feature.Samples(1344))
-	require.Equal(t, 32768, feature.Samples(26667))
-	require.Equal(t, 1<<20, feature.Samples(math.Inf(1)))
-}
-
 // drawn is a window of random tones and noise, of any length, at any rate.
 func drawn(t *rapid.T) ([]float64, float64) {
 	n := rapid.IntRange(600, 3000).Draw(t, "n")

@@ -67,16 +67,6 @@ func longEnough(n int, rateHz float64) error {
 	return nil
 }
 
-// Samples is a good window for a nominal sample rate: the smallest power of two (fast to transform) that holds a second
-// even when the chip runs 10 % fast.
-func Samples(nominalHz float64) int {
-	n := minSamples
-	for float64(n) < 1.1*minSeconds*nominalHz && n < 1<<20 {
-		n *= 2
-	}
-	return n
-}
-
 // Analyser keeps the tables and buffers of a transform, so that a window costs no memory. Its zero value is ready. It
 // is not safe for concurrent use.
 //

@@ -95,12 +95,3 @@ func (f Features) Samples(out []wire.Sample) []wire.Sample {
 
 // single keeps the seven digits of a short float: no accelerometer gives more, and eight bytes cost twice as much to send.
 func single(v float64) float64 { return float64(float32(v)) }
-
-// Vibration returns the samples of a window, without a time. It is Analyse and Samples with buffers of its own.
-func Vibration(w accel.Window) ([]wire.Sample, error) {
-	f, err := new(Analyser).Analyse(w)
-	if err != nil {
-		return nil, err
-	}
-	return f.Samples(nil), nil
-}

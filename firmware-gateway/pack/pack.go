@@ -14,8 +14,8 @@ import (
 	"fmt"
 	"math"
 
-	"karkhana/internal/varint"
 	"karkhana/internal/quantity"
+	"karkhana/internal/varint"
 	"karkhana/internal/wire"
 )
 

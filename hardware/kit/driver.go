@@ -21,7 +21,7 @@ type driver struct {
 
 var vibration = []string{"vibration", "acceleration", "crest", "kurtosis"}
 
-// drivers are the drivers that a kit may name, by their name in hardware/all.
+// drivers are the drivers that a kit may name, by their name.
 var drivers = map[string]driver{
 	"meter":    {buses: []BusKind{RS485}, options: []string{"timeout", "words"}},
 	"max31855": {buses: []BusKind{SPI}, mA: 2, modes: []int{0}, readOnly: true, options: []string{"clock_mhz"}, gives: []string{"temperature"}},

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"karkhana/hardware/all"
 	"karkhana/hardware/kit"
 	"karkhana/hardware/meter"
 	"karkhana/internal/config/configtest"
@@ -38,30 +37,6 @@ func TestWiresEndAtThePinsOfTheBus(t *testing.T) {
 	require.Equal(t, map[string]int{"VIN": 1, "SCK": 23, "SDI": 19, "SDO": 21, "CS": 24, "GND": 6}, pins(t, load(t, "furnace"), "probe"))
 	require.Equal(t, map[string]int{"3.3V": 1, "SCK": 40, "MOSI": 38, "MISO": 35, "SDA": 12, "RST": 15, "GND": 6}, pins(t, load(t, "furnace"), "reader"))
 	require.Equal(t, map[string]int{"VCC": 1, "IN": 16, "GND": 6}, pins(t, load(t, "furnace"), "beeper"))
-}
-
-// What a kit takes from a chip, its driver gives, over the kit's bus.
-func TestKitsFitTheDrivers(t *testing.T) {
-	for _, class := range kit.Classes() {
-		for _, s := range load(t, class).Sensors {
-			d, ok := all.Get(s.Driver)
-			require.True(t, ok, s.Driver)
-			if s.Driver == "meter" {
-				continue
-			}
-			require.Subset(t, d.Gives, s.Gives, "%s %s", class, s.ID)
-			switch s.Bus.Kind {
-			case kit.SPI:
-				require.NotNil(t, d.SPI)
-			case kit.I2C:
-				require.NotNil(t, d.I2C)
-			case kit.GPIO:
-				require.NotNil(t, d.Pin)
-			case kit.RS485:
-				t.Fatalf("%s on a line", s.ID)
-			}
-		}
-	}
 }
 
 func TestHeader(t *testing.T) {

@@ -177,9 +177,6 @@ func (s *Server) Token() string { return user + ":" + s.secret }
 // Pid is the process id of influxd, 0 while it does not run.
 func (s *Server) Pid() int { return s.child.Pid() }
 
-// Restarts is how often influxd ended by itself.
-func (s *Server) Restarts() int64 { return s.child.Restarts() }
-
 func (s *Server) secretFile() string { return filepath.Join(s.dir, "secret") }
 
 // freshDirectory reports whether no InfluxDB has kept anything in dir yet.

@@ -159,7 +159,7 @@ func TestComesBackAfterKill(t *testing.T) {
 	write(t, s, 0, 1000)
 	pid := s.Pid()
 	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
-	require.Eventually(t, func() bool { return s.Restarts() == 1 && s.Pid() != 0 }, 30*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return s.child.Restarts() == 1 && s.Pid() != 0 }, 30*time.Second, 5*time.Millisecond)
 	require.NoError(t, s.WaitReady(within(t, 30*time.Second)))
 	require.NotEqual(t, pid, s.Pid())
 	require.Equal(t, url, s.URL())
@@ -177,7 +177,7 @@ func TestAcknowledgedPointsSurviveKills(t *testing.T) {
 	acknowledged := int64(0)
 	for kill := range int64(3) {
 		killed := make(chan error, 1)
-		for written := 0; s.Restarts() == kill; {
+		for written := 0; s.child.Restarts() == kill; {
 			// While influxd is down the write fails, and the same points are written again.
 			if store.Write(context.Background(), []tsdb.Point{point(acknowledged)}) != nil {
 				continue
