@@ -32,6 +32,20 @@ func MakeAll(ctx context.Context, d Deps, site, name string, nowMs int64) ([]Sta
 	if err != nil {
 		return nil, fmt.Errorf("statements %s: %w", name, err)
 	}
+	return m.statements()
+}
+
+// Month is MakeAll and Unattributed together; it reads everything once.
+func Month(ctx context.Context, d Deps, site, name string, nowMs int64) ([]Statement, []UnattributedRun, error) {
+	m, err := load(ctx, d, site, name, nowMs)
+	if err != nil {
+		return nil, nil, fmt.Errorf("statements %s: %w", name, err)
+	}
+	drafts, err := m.statements()
+	return drafts, m.unattributedRuns(), err
+}
+
+func (m *month) statements() ([]Statement, error) {
 	out := make([]Statement, 0, len(m.groups))
 	for _, g := range m.groups {
 		s, err := m.statement(g)

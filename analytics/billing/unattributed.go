@@ -35,13 +35,17 @@ func Unattributed(ctx context.Context, d Deps, site, name string, nowMs int64) (
 	if err != nil {
 		return nil, fmt.Errorf("unattributed run time %s: %w", name, err)
 	}
+	return m.unattributedRuns(), nil
+}
+
+func (m *month) unattributedRuns() []UnattributedRun {
 	out := []UnattributedRun{}
 	for _, mm := range m.machines {
 		if u := m.unattributed(mm); u.RunMs > 0 {
 			out = append(out, u)
 		}
 	}
-	return out, nil
+	return out
 }
 
 // unattributed walks the machine's month from session to session.

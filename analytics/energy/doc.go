@@ -43,6 +43,7 @@ type Deps struct {
 	Store    tsdb.Store
 	Registry Registry
 	Jobs     session.JobRegistry // for the weights of a baseline; nil: a baseline knows none
+	Hours    *timeline.Kept      // hours that were read already; nil: none
 }
 
 // site is what is known of a site before any sample is read.

@@ -137,7 +137,7 @@ func (s *site) read(ctx context.Context, all span, detailed func(id string) bool
 	var mains [][]timeline.Hour
 	for _, m := range s.machines {
 		if m.Class == registry.ClassMainMeter {
-			hours, err := timeline.ReadHours(ctx, s.Store, s.id, m.ID, wide.fromMs, wide.toMs)
+			hours, err := s.Hours.ReadHours(ctx, s.Store, s.id, m.ID, wide.fromMs, wide.toMs)
 			if err != nil {
 				return nil, err
 			}

@@ -195,7 +195,7 @@ type machineData struct {
 }
 
 func (s *site) hours(ctx context.Context, m registry.Machine, fromMs, toMs int64) (*machineData, error) {
-	hours, err := timeline.ReadHours(ctx, s.Store, s.id, m.ID, fromMs, toMs)
+	hours, err := s.Hours.ReadHours(ctx, s.Store, s.id, m.ID, fromMs, toMs)
 	return &machineData{machine: m, hours: hours}, err
 }
 

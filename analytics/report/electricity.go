@@ -83,7 +83,7 @@ type PhaseUse struct {
 
 // readEnergy reads the month from package energy: bands, costs, and the main meter against the machines.
 func (w *work) readEnergy(ctx context.Context) error {
-	whole, days, err := energy.Span(ctx, energy.Deps{Store: w.Store, Registry: w.Registry}, w.q.Site, w.q.Machine, w.fromMs, w.untilMs, w.q.NowMs)
+	whole, days, err := energy.Span(ctx, energy.Deps{Store: w.Store, Registry: w.Registry, Hours: w.hours}, w.q.Site, w.q.Machine, w.fromMs, w.untilMs, w.q.NowMs)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"karkhana/analytics/billing"
 	"karkhana/analytics/gap"
+	"karkhana/analytics/timeline"
 	"karkhana/analytics/utilisation"
 	"karkhana/internal/electricity"
 	"karkhana/internal/registry"
@@ -21,7 +22,10 @@ type work struct {
 	zone          *time.Location
 	fromMs, toMs  int64
 	untilMs       int64
-	machines      []registry.Machine
+	machines      []registry.Machine // of the report
+	all           []registry.Machine // of the site
+	yearFromMs    int64              // scheme report: 1 April
+	hours         *timeline.Kept
 	gapsByMachine map[string][]gap.Gap
 }
 
@@ -47,7 +51,7 @@ func gather(ctx context.Context, d Deps, q Asked) (*Report, error) {
 		Machines: []MachineMonth{}, Days: []MachineDay{}, Groups: []GroupMonth{}, Settings: []SettingsUsed{}, Tariffs: []PriceUsed{},
 		Total: Figures{Unknown: []UnknownCause{}},
 	}
-	steps := []func(context.Context) error{w.readMachines, w.readGaps, w.readFigures}
+	steps := []func(context.Context) error{w.readMachines, w.readHours, w.readGaps, w.readFigures}
 	switch {
 	case q.Kind == KindMonth && q.Machine != "":
 		steps = append(steps, w.readDays, w.readEnergy, w.readJobs)
@@ -75,6 +79,7 @@ func (w *work) readMachines(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	w.all = all
 	for _, m := range all {
 		if w.q.Machine == "" || m.ID == w.q.Machine {
 			w.machines = append(w.machines, m)
@@ -84,6 +89,28 @@ func (w *work) readMachines(ctx context.Context) error {
 		return fmt.Errorf("machine %q: %w", w.q.Machine, registry.ErrNotFound)
 	}
 	return nil
+}
+
+// readHours reads the hours that the figures and the electricity are made of, once for both: of all machines, because
+// these share the fixed charge.
+func (w *work) readHours(ctx context.Context) error {
+	fromMs, electric := w.fromMs, w.q.Kind != KindScheme
+	if !electric {
+		month := time.UnixMilli(w.fromMs).In(w.zone)
+		year := month.Year()
+		if month.Month() < time.April {
+			year--
+		}
+		w.yearFromMs = time.Date(year, time.April, 1, 0, 0, 0, 0, w.zone).UnixMilli()
+		fromMs = w.yearFromMs
+	}
+	var ids []string
+	for _, m := range w.all {
+		ids = append(ids, m.ID)
+	}
+	kept, err := timeline.Keep(ctx, w.Store, w.q.Site, ids, fromMs, w.toMs, electric)
+	w.hours = kept
+	return err
 }
 
 func (w *work) readGaps(ctx context.Context) error {
@@ -107,7 +134,7 @@ func (w *work) kpis(ctx context.Context, fromMs, toMs int64, by string) (map[str
 	if len(asked.Machines) == 0 {
 		return out, nil
 	}
-	rows, err := utilisation.SiteKPIs(ctx, utilisation.Deps{Store: w.Store, Registry: w.Registry}, asked)
+	rows, err := utilisation.SiteKPIs(ctx, utilisation.Deps{Store: w.Store, Registry: w.Registry, Hours: w.hours}, asked)
 	for _, r := range rows {
 		out[r.Machine.ID] = r.KPIs
 	}
@@ -159,13 +186,7 @@ func (w *work) readDays(ctx context.Context) error {
 
 // readYear sums the financial year, which begins on 1 April, up to the end of the month.
 func (w *work) readYear(ctx context.Context) error {
-	month := time.UnixMilli(w.fromMs).In(w.zone)
-	year := month.Year()
-	if month.Month() < time.April {
-		year--
-	}
-	from := time.Date(year, time.April, 1, 0, 0, 0, 0, w.zone)
-	kpis, err := w.kpis(ctx, from.UnixMilli(), w.toMs, utilisation.ByMonth)
+	kpis, err := w.kpis(ctx, w.yearFromMs, w.toMs, utilisation.ByMonth)
 	if err != nil {
 		return err
 	}
@@ -181,14 +202,14 @@ func (w *work) readYear(ctx context.Context) error {
 		}
 	}
 	sum.close(w.r.MinCoverage)
-	yearFrom := at(from.UnixMilli())
+	yearFrom := at(w.yearFromMs)
 	w.r.YearFrom, w.r.Year = &yearFrom, &sum
 	return nil
 }
 
 func (w *work) readGroups(ctx context.Context) error {
 	deps := billing.Deps{Store: w.Store, Registry: w.Registry}
-	drafts, err := billing.MakeAll(ctx, deps, w.q.Site, w.q.Month, w.q.NowMs)
+	drafts, unattributed, err := billing.Month(ctx, deps, w.q.Site, w.q.Month, w.q.NowMs)
 	if err != nil {
 		return err
 	}
@@ -212,10 +233,6 @@ func (w *work) readGroups(ctx context.Context) error {
 		if g.Sessions > 0 {
 			w.r.People.add(g.Members)
 		}
-	}
-	unattributed, err := billing.Unattributed(ctx, deps, w.q.Site, w.q.Month, w.q.NowMs)
-	if err != nil {
-		return err
 	}
 	for _, u := range unattributed {
 		w.r.Unattributed.RunMs += u.RunMs

@@ -55,11 +55,14 @@ type rig struct {
 func newRig(t testing.TB, machines int) rig { return newRigWith(t, machines, nil) }
 
 func newRigWith(t testing.TB, machines int, tariffs []electricity.Tariff) rig {
+	return newRigIn(t, tsdb.NewMemory(), machines, tariffs)
+}
+
+func newRigIn(t testing.TB, store tsdb.Store, machines int, tariffs []electricity.Tariff) rig {
 	ctx := t.Context()
 	db, err := registry.Open(ctx, "sqlite://"+filepath.Join(t.TempDir(), "r.db"))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	store := tsdb.NewMemory()
 	def := registry.SiteDefinition{
 		Site: registry.Site{ID: site, Name: registry.Name{Hi: "जोधपुर साझा सुविधा केंद्र", En: "Jodhpur common facility centre"}, Zone: "Asia/Kolkata"},
 		Groups: []registry.GroupDefinition{
@@ -306,30 +309,5 @@ func TestWords(t *testing.T) {
 			require.Equal(t, strings.Contains(text, place), strings.Contains(hi[k], place), "%s: %s", k, place)
 		}
 		require.NotEmpty(t, hi[k], k)
-	}
-}
-
-// BenchmarkMonthPDF makes the month of 40 machines, from the store to the file.
-func BenchmarkMonthPDF(b *testing.B) {
-	rig := newRig(b, 40)
-	for _, lang := range []string{"hi", "en"} {
-		b.Run(lang, func(b *testing.B) {
-			var size int
-			for b.Loop() {
-				p, err := rig.make(b, report.KindMonth, "").Page(lang)
-				require.NoError(b, err)
-				var paper bytes.Buffer
-				require.NoError(b, p.WritePDF(&paper))
-				size = paper.Len()
-			}
-			b.ReportMetric(float64(size)/1024, "kB/file")
-		})
-		b.Run(lang+"/paper", func(b *testing.B) {
-			p, err := rig.make(b, report.KindMonth, "").Page(lang)
-			require.NoError(b, err)
-			for b.Loop() {
-				require.NoError(b, p.WritePDF(&bytes.Buffer{}))
-			}
-		})
 	}
 }

@@ -10,16 +10,24 @@ import (
 var siteHourFields = []string{
 	FieldOffMs, FieldIdleMs, FieldRunMs, FieldUnknownMs,
 	FieldOffEnergy, FieldIdleEnergy, FieldRunEnergy, FieldUnknownEnergy, FieldHourEstimated, FieldFlags, FieldParts,
+	FieldQuarter0, FieldQuarter1, FieldQuarter2, FieldQuarter3,
 }
 
 // SiteHours is ReadHours for many machines of a site at once, with the parts and without the quarter hours. A machine without hours is
 // absent.
 func SiteHours(ctx context.Context, s tsdb.Store, site string, machines []string, fromMs, toMs int64) (map[string][]Hour, error) {
+	return siteHours(ctx, s, site, machines, fromMs, toMs, false)
+}
+
+func siteHours(ctx context.Context, s tsdb.Store, site string, machines []string, fromMs, toMs int64, quarters bool) (map[string][]Hour, error) {
 	out := make(map[string][]Hour, len(machines))
 	if len(machines) == 0 || fromMs >= toMs {
 		return out, nil
 	}
 	q := tsdb.SiteQuery{Measurement: tsdb.MachineHour, Site: site, Machines: machines, Fields: siteHourFields, FromMs: fromMs, ToMs: toMs}
+	if !quarters {
+		q.Fields = siteHourFields[:len(siteHourFields)-4]
+	}
 	most := (toMs-fromMs)/HourMs + 2
 	err := tsdb.ReadSites(ctx, s, []tsdb.SiteQuery{q}, func(_ int, row tsdb.Row) error {
 		n := func(i int) int64 { v, _ := row.Values[i].(int64); return v }
@@ -29,10 +37,14 @@ func SiteHours(ctx context.Context, s tsdb.Store, site string, machines []string
 		if hours == nil {
 			hours = make([]Hour, 0, min(most, 800)) // a month; longer ones grow
 		}
-		out[row.Machine] = append(hours, Hour{
+		h := Hour{
 			StartMs: row.TimeMs, OffMs: n(0), IdleMs: n(1), RunMs: n(2), UnknownMs: n(3),
 			OffMilliWh: n(4), IdleMilliWh: n(5), RunMilliWh: n(6), UnknownMilliWh: n(7), Estimated: estimated, Flags: EnergyFlags(n(9)), Parts: parts,
-		})
+		}
+		if quarters {
+			h.QuarterMilliWh = [4]int64{n(11), n(12), n(13), n(14)}
+		}
+		out[row.Machine] = append(hours, h)
 		return nil
 	})
 	if err != nil {

@@ -95,7 +95,7 @@ func (g *gathered) read(ctx context.Context, d Deps, q Asked) error {
 	together.Go(func() error { return g.dark(below, d, q) })
 	together.Go(func() error { return g.holders(below, d, q) })
 	together.Go(func() (err error) {
-		hours, err = timeline.SiteHours(below, d.Store, q.Site, g.ids(), timeline.HourFloor(from, g.zone), to)
+		hours, err = d.Hours.SiteHours(below, d.Store, q.Site, g.ids(), timeline.HourFloor(from, g.zone), to)
 		return err
 	})
 	if err := together.Wait(); err != nil {

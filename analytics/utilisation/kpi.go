@@ -25,6 +25,7 @@ type Registry interface {
 type Deps struct {
 	Store    tsdb.Store
 	Registry Registry
+	Hours    *timeline.Kept // hours that were read already; nil: none
 }
 
 // Times are the parts of a stretch of time by state, in ms.
