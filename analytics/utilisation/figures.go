@@ -49,8 +49,11 @@ func (k *KPI) figures(states bool) {
 		k.Why[FigureCoverage] = WhyNoPlannedTime
 	}
 	used := WhyNotUsed
-	if k.PBTMs == 0 {
+	switch {
+	case k.PBTMs == 0:
 		used = WhyNoPlannedTime
+	case hide == WhyLowCoverage: // nobody knows whether it was used
+		used = WhyLowCoverage
 	}
 	give(FigureAvailability, &k.Availability, k.APTMs(), k.PBTMs, WhyNoPlannedTime)
 	give(FigureUtilization, &k.UtilizationEfficiency, k.APTMs(), k.AUBTMs, used)

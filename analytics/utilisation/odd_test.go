@@ -45,6 +45,7 @@ func TestOddCalendars(t *testing.T) {
 			require.Equal(t, c.pbt, k.PBTMs)
 			require.Equal(t, k.RunMs-k.APTMs(), k.OutsideRunMs)
 			require.Equal(t, c.why, k.Why[utilisation.FigureAvailability])
+			require.Equal(t, c.why, k.Why[utilisation.FigureUtilization], "nothing known is not the same as nobody there")
 			if c.why == "" {
 				require.InDelta(t, 1.0, *k.Availability, 0)
 			} else {

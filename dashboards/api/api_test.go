@@ -17,6 +17,7 @@ import (
 	"karkhana/dashboards/api"
 	"karkhana/dashboards/api/apitest"
 	"karkhana/internal/registry"
+	"karkhana/internal/tsdb"
 )
 
 // rig is an API over a made-up CFC.
@@ -297,4 +298,19 @@ func TestReadyzSaysWhatIsMissing(t *testing.T) {
 	w := r.call(http.MethodGet, "/readyz", "", func(q *http.Request) { *q = *q.WithContext(ctx) })
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
 	require.Contains(t, w.Body.String(), `"store":"does not answer"`)
+}
+
+// hungStore takes connections and never answers, as a stopped InfluxDB does.
+type hungStore struct{ tsdb.Store }
+
+func (hungStore) Ping(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestReadyzBlamesOnlyWhatHangs(t *testing.T) {
+	r := newRig(t, func(o *api.Options) { o.Store = hungStore{o.Store} })
+	w := r.call(http.MethodGet, "/readyz", "")
+	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	require.JSONEq(t, `{"store":"does not answer","registry":"ok"}`, w.Body.String())
 }
