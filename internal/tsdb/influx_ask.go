@@ -105,7 +105,7 @@ func (e *callbackError) Error() string { return e.err.Error() }
 type answer struct {
 	r       *msgp.Reader
 	fn      rowFunc
-	number  numberFunc // not nil: gets what rows of one float hold, instead of fn
+	plain   func(row []byte) int // not nil: takes rows that it knows, instead of fn, and says how long they are
 	values  []any
 	scratch []byte
 	more    bool // the last series said that more of it follows
@@ -227,8 +227,8 @@ func (a *answer) labels() (l labels, err error) {
 }
 
 func (a *answer) row(statement int, series labels) error {
-	if a.number != nil {
-		if done, err := a.numberRow(statement); done || err != nil {
+	if a.plain != nil {
+		if done, err := a.plainRow(); done || err != nil {
 			return err
 		}
 	}
@@ -255,6 +255,21 @@ func (a *answer) row(statement int, series labels) error {
 		return &callbackError{err}
 	}
 	return nil
+}
+
+// plainRow gives plain what is there of a row. It reports whether it was taken.
+func (a *answer) plainRow() (bool, error) {
+	const most = 256 // bytes of a row of fourteen floats, and more
+	if a.r.R.Buffered() < most {
+		_, _ = a.r.R.Peek(most) // at the end of an answer there may be less
+	}
+	b, _ := a.r.R.Peek(a.r.R.Buffered())
+	n := a.plain(b)
+	if n == 0 {
+		return false, nil
+	}
+	_, err := a.r.R.Skip(n)
+	return true, err
 }
 
 // value reads one value as one of the types of Row, or nil.
