@@ -27,9 +27,6 @@ const (
 	mqttQoSHeader       = "Nmqtt-Pub" // tells the server the QoS at which MQTT clients get a message
 	consumerPrefix      = "karkhana-" // durable consumers karkhana-telemetry, karkhana-history and karkhana-status
 	natsMaxAckPending   = 65_536
-	natsPullMessages    = 512     // asked for in advance by a consumer, beside what the intake holds,
-	natsPullBytes       = 5 << 18 // and no more than this of them: packs may be half a megabyte, and a broker's message one
-	natsHeartbeat       = 5 * time.Second
 	natsConnectTimeout  = 10 * time.Second
 	natsRetainedAtOnce  = 256
 	natsRetainedIdleFor = time.Minute
@@ -122,12 +119,11 @@ func (s *natsSource) serve(ctx context.Context) (served bool, err error) {
 			}
 		}
 	}
-	iterators := make([]jetstream.MessagesContext, len(kinds))
+	pulls := make([]*natsPull, len(kinds))
 	for i, k := range kinds {
-		if iterators[i], err = s.pull(ctx, js, k); err != nil {
+		if pulls[i], err = s.pull(ctx, js, k); err != nil {
 			return false, err
 		}
-		defer iterators[i].Stop()
 	}
 	if err := s.retained(ctx, js); err != nil {
 		return false, err
@@ -138,7 +134,8 @@ func (s *natsSource) serve(ctx context.Context) (served bool, err error) {
 	var g errgroup.Group
 	for i, k := range kinds {
 		g.Go(func() error {
-			err := s.take(ctx, nc, iterators[i], k, held)
+			defer pulls[i].stop()
+			err := s.take(ctx, nc, pulls[i], k, held)
 			cancel(err) // one lane alone is no service
 			return err
 		})
@@ -146,9 +143,6 @@ func (s *natsSource) serve(ctx context.Context) (served bool, err error) {
 	g.Go(func() error {
 		<-ctx.Done()
 		_ = nc.FlushTimeout(2 * time.Second) // the last acknowledgements and receipts
-		for _, it := range iterators {
-			it.Stop() // wakes take
-		}
 		return nil
 	})
 	_ = g.Wait() // the cause says more
@@ -194,34 +188,34 @@ func MakeConsumers(ctx context.Context, js jetstream.JetStream) error {
 }
 
 // pull makes or finds the consumer and begins to ask for messages.
-func (s *natsSource) pull(ctx context.Context, js jetstream.JetStream, k pulled) (jetstream.MessagesContext, error) {
-	c, err := js.CreateOrUpdateConsumer(ctx, mqttStream, k.consumer(s.in.opts.AckWait))
+func (s *natsSource) pull(ctx context.Context, js jetstream.JetStream, k pulled) (*natsPull, error) {
+	_, err := js.CreateOrUpdateConsumer(ctx, mqttStream, k.consumer(s.in.opts.AckWait))
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return nil, errors.New("the NATS server has no MQTT messages yet: its MQTT listener and JetStream must be on, and a first gateway must have connected")
 	case err != nil:
 		return nil, fmt.Errorf("consumer of %s: %w", k.name, err)
 	}
-	it, err := c.Messages(jetstream.PullMaxMessagesWithBytesLimit(natsPullMessages, natsPullBytes), jetstream.PullHeartbeat(natsHeartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(false))
+	p, err := newNATSPull(js.Conn(), mqttStream, consumerPrefix+k.name)
 	if err != nil {
 		return nil, fmt.Errorf("pull %s: %w", k.name, err)
 	}
-	return it, nil
+	return p, nil
 }
 
 // take puts messages into the intake until ctx ends or the connection is lost. It blocks while the intake is full.
-func (s *natsSource) take(ctx context.Context, nc *nats.Conn, it jetstream.MessagesContext, k pulled, held *unacknowledged[uint64]) error {
+func (s *natsSource) take(ctx context.Context, nc *nats.Conn, pull *natsPull, k pulled, held *unacknowledged[uint64]) error {
 	for {
-		m, err := it.Next()
+		m, err := pull.next(ctx)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
 			return fmt.Errorf("take from %s: %w", k.name, err)
 		}
-		topic := topicOf(strings.TrimPrefix(m.Subject(), mqttSubjects))
+		topic := topicOf(strings.TrimPrefix(m.Subject, mqttSubjects))
 		if k.intake == nil {
-			s.in.gateways.take(topic, m.Data(), false)
+			s.in.gateways.take(topic, m.Data, false)
 			_ = m.Ack()
 			continue
 		}
@@ -229,11 +223,11 @@ func (s *natsSource) take(ctx context.Context, nc *nats.Conn, it jetstream.Messa
 		if err != nil {
 			continue // not from JetStream
 		}
-		h := natsHandle{nc: nc, reply: m.Reply(), sequence: meta.Sequence.Stream, held: held}
+		h := natsHandle{nc: nc, reply: m.Reply, sequence: meta.Sequence.Stream, held: held}
 		if !held.note(h.sequence) {
 			continue // sent again while we still hold it: the one acknowledgement will do
 		}
-		if !k.intake.put(ctx, &delivery{topic: topic, payload: m.Data(), broker: h}) {
+		if !k.intake.put(ctx, &delivery{topic: topic, payload: m.Data, broker: h}) {
 			h.drop()
 			return nil
 		}
