@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"karkhana/internal/registry"
+	"karkhana/internal/repeat"
 	"karkhana/internal/wire"
 )
 
@@ -77,21 +78,14 @@ func newCommander(r Commands, publish func(string, []byte) bool, log *slog.Logge
 
 // run works until ctx ends. What fails is tried again at the next round.
 func (c *commander) run(ctx context.Context) {
-	tick := time.NewTicker(commandsEvery)
-	defer tick.Stop()
-	for {
+	repeat.Every(ctx, commandsEvery, func(ctx context.Context) {
 		err := c.sendCommands(ctx)
 		if now := c.now(); now.Sub(c.looked) >= listsEvery {
 			c.looked = now
 			err = errors.Join(err, c.sendLists(ctx))
 		}
 		c.say(ctx, err)
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
+	})
 }
 
 // say logs a failure once, and again when it is another one.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"karkhana/internal/registry"
+	"karkhana/internal/repeat"
 	"karkhana/internal/wire"
 )
 
@@ -99,18 +100,7 @@ func (g *gateways) status(site, gateway string, payload []byte, retained bool) {
 	s.online, s.status, s.seenMs = st.Online, string(payload), max(s.seenMs, heard)
 }
 
-func (g *gateways) run(ctx context.Context) {
-	tick := time.NewTicker(gatewaysEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			g.flush(ctx)
-		case <-ctx.Done():
-			return
-		}
-	}
-}
+func (g *gateways) run(ctx context.Context) { repeat.Every(ctx, gatewaysEvery, g.flush) }
 
 // flush writes what is new.
 func (g *gateways) flush(ctx context.Context) {

@@ -7,9 +7,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"time"
 
 	"karkhana/internal/registry"
+	"karkhana/internal/repeat"
 	"karkhana/internal/tsdb"
 	"karkhana/internal/wire"
 )
@@ -37,19 +37,12 @@ func (in *Ingest) quarantine(ctx context.Context, topic wire.Topic, rawTopic str
 
 // replayLoop stores from quarantine the packs of machines that have been registered since.
 func (in *Ingest) replayLoop(ctx context.Context) {
-	tick := time.NewTicker(in.opts.ReplayEvery)
-	defer tick.Stop()
-	for {
+	repeat.Every(ctx, in.opts.ReplayEvery, func(ctx context.Context) {
 		err := errors.Join(in.replay(ctx), in.replayAsked(ctx), in.fill.update(ctx, in.opts.Registry, in.opts.Now()))
 		if err != nil && ctx.Err() == nil {
 			in.opts.Logger.Warn("quarantine could not be looked through: it is tried again", "err", err)
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
+	})
 }
 
 // replay stores the quarantined packs of machines that are registered now. The registry is asked once: to ask for each

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"karkhana/internal/repeat"
 	"karkhana/internal/wire"
 )
 
@@ -63,16 +64,7 @@ func (r *receipts) add(it *item, note func(*pendingReceipt)) {
 
 // run sends what has gathered, each time every is over.
 func (r *receipts) run(ctx context.Context, every time.Duration, s source) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			r.flush(s)
-		case <-ctx.Done():
-			return
-		}
-	}
+	repeat.Every(ctx, every, func(context.Context) { r.flush(s) })
 }
 
 // flush sends all pending receipts and returns them. Without a connection they wait: nothing new comes in then.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"karkhana/internal/registry"
+	"karkhana/internal/repeat"
 	"karkhana/internal/tsdb"
 )
 
@@ -175,18 +176,12 @@ func monthsOver(from, now time.Time) []string {
 
 // Run makes drafts anew that are out of date, until ctx ends.
 func (d *Drafts) Run(ctx context.Context) error {
-	tick := time.NewTicker(d.o.Every)
-	defer tick.Stop()
-	for {
+	repeat.Every(ctx, d.o.Every, func(ctx context.Context) {
 		if err := d.Sweep(ctx); err != nil && ctx.Err() == nil {
 			d.o.Logger.Warn("drafts could not be made anew: it is tried again", "err", err)
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
+	})
+	return ctx.Err()
 }
 
 // Sweep makes the drafts anew that are out of date. Where data still pours in it waits, but not longer than a quarter of an

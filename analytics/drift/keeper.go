@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"karkhana/internal/registry"
+	"karkhana/internal/repeat"
 	"karkhana/internal/tsdb"
 )
 
@@ -60,18 +61,12 @@ func New(o Options) *Keeper {
 
 // Run judges until ctx ends.
 func (k *Keeper) Run(ctx context.Context) error {
-	tick := time.NewTicker(k.o.Every)
-	defer tick.Stop()
-	for {
+	repeat.Every(ctx, k.o.Every, func(ctx context.Context) {
 		if err := k.Sweep(ctx); err != nil && ctx.Err() == nil {
 			k.o.Logger.Warn("drift of thresholds could not be judged: it is tried again", "err", err)
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
+	})
+	return ctx.Err()
 }
 
 // Sweep judges the machines of the sites whose day it is. A machine that fails keeps nobody from being judged.

@@ -12,6 +12,7 @@ import (
 	"karkhana/analytics/timeline"
 	"karkhana/internal/quantity"
 	"karkhana/internal/registry"
+	"karkhana/internal/repeat"
 	"karkhana/internal/tsdb"
 )
 
@@ -234,18 +235,12 @@ var errFound = errors.New("found")
 
 // Run looks for machines that fell silent until ctx ends: nothing else tells, because no sample comes.
 func (k *Keeper) Run(ctx context.Context) error {
-	tick := time.NewTicker(k.o.Every)
-	defer tick.Stop()
-	for {
+	repeat.Every(ctx, k.o.Every, func(ctx context.Context) {
 		if err := k.Sweep(ctx); err != nil && ctx.Err() == nil {
 			k.o.Logger.Warn("silent machines could not be looked for: it is tried again", "err", err)
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
+	})
+	return ctx.Err()
 }
 
 // sweptMs is how far back newest states are looked for. Who has been silent for longer has its open gap already.

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"karkhana/internal/registry"
+	"karkhana/internal/repeat"
 	"karkhana/internal/tsdb"
 )
 
@@ -133,31 +134,17 @@ func (w *Watcher) Run(ctx context.Context) error {
 	w.started = w.o.Now()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		every(ctx, w.o.Every, w.evaluate)
+		repeat.Every(ctx, w.o.Every, w.evaluate)
 		return nil
 	})
 	d := newDelivery(w.o, w.metrics)
 	for i := range w.o.Notifiers {
 		g.Go(func() error {
-			every(ctx, w.o.Every, func(ctx context.Context) { d.pass(ctx, i) })
+			repeat.Every(ctx, w.o.Every, func(ctx context.Context) { d.pass(ctx, i) })
 			return nil
 		})
 	}
 	return g.Wait()
-}
-
-// every calls fn at once and then each interval until ctx ends. A call that takes longer delays the next.
-func every(ctx context.Context, interval time.Duration, fn func(context.Context)) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		fn(ctx)
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
 }
 
 // evaluate is one round over all sites.
