@@ -12,9 +12,9 @@ import (
 // SiteUse is a period of a site.
 type SiteUse struct {
 	FromMs, ToMs int64
-	Machines     []MachineUse // in the order of pages, without main meters
-	Main         *Use         // all main meters together; nil: the site has none
-	Balance      *Balance     // nil: the site has no main meter
+	Machines     []MachineUse  // in the order of pages, without main meters
+	Main         *Use          // all main meters together; nil: the site has none
+	Balance      *MeterBalance // nil: the site has no main meter
 	Fixed        []FixedCharge
 	Notes        []string
 }
@@ -25,18 +25,21 @@ type MachineUse struct {
 	Use     Use
 }
 
-// Balance is the main meter against the sum of the machines. Main − Machines = Unmetered + Unknown + Estimated − Over −
-// MainSilent, to the milliwatt-hour; it is decided hour by hour.
-type Balance struct {
-	MainMilliWh, MachinesMilliWh int64
-	UnmeteredMilliWh             int64 // more at the main meter while all machines were known: what has no meter of its own
-	UnknownMilliWh               int64 // more at the main meter while a machine was not heard for part of the hour
-	EstimatedMilliWh             int64 // more at the main meter in hours with estimates, up to the machines' estimated energy
-	OverMilliWh                  int64 // more at the machines than at the main meter: a meter or a ratio is wrong
-	MainSilentMilliWh            int64 // more at the machines while the main meter was not heard, or for part of the hour
-	Hours, UnknownHours          int
-	EstimatedHours, SilentHours  int
-	OverHours                    int
+// MeterBalance is the main meter against the sum of the machines, decided hour by hour: main − machines = unmetered +
+// unknown + estimated − over − main_silent, to the milliwatt-hour.
+type MeterBalance struct {
+	MainMilliWh       int64 `json:"main_milliwh"`
+	MachinesMilliWh   int64 `json:"machines_milliwh"`
+	UnmeteredMilliWh  int64 `json:"unmetered_milliwh" doc:"In hours in which all were heard: loads without a meter of their own, and losses in cables"`
+	UnknownMilliWh    int64 `json:"unknown_milliwh" doc:"In hours in which a machine was not heard"`
+	EstimatedMilliWh  int64 `json:"estimated_milliwh" doc:"In hours with estimated energy, up to the estimate"`
+	OverMilliWh       int64 `json:"over_milliwh" doc:"More at the machines: a meter or a transformer ratio is wrong"`
+	MainSilentMilliWh int64 `json:"main_silent_milliwh" doc:"At the machines while the main meter was not heard"`
+	Hours             int   `json:"hours" doc:"In which the main meter was heard"`
+	UnknownHours      int   `json:"unknown_hours"`
+	EstimatedHours    int   `json:"estimated_hours"`
+	OverHours         int   `json:"over_hours"`
+	SilentHours       int   `json:"silent_hours"`
 }
 
 // Site returns the periods of [fromMs, toMs), widened to whole hours, for all machines of a site. by: see ByHour.
@@ -245,7 +248,7 @@ func together(mains [][]timeline.Hour) []timeline.Hour {
 // slackMs is how much of an hour may be unknown without the hour counting as such: a restart of a gateway.
 const slackMs = 60_000
 
-func balance(machines []*machineData, main []timeline.Hour, p span, endMs int64) *Balance {
+func balance(machines []*machineData, main []timeline.Hour, p span, endMs int64) *MeterBalance {
 	type hour struct {
 		machines, estimated int64
 		unknown             bool
@@ -269,7 +272,7 @@ func balance(machines []*machineData, main []timeline.Hour, p span, endMs int64)
 			heard[h.StartMs]++
 		}
 	}
-	b := &Balance{}
+	b := &MeterBalance{}
 	seen := map[int64]bool{}
 	for _, h := range in(main, p) {
 		seen[h.StartMs] = true

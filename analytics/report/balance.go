@@ -9,35 +9,18 @@ import (
 
 // MainMeter is the main meter against the machines.
 type MainMeter struct {
-	Total    MeterBalance `json:"total"`
-	Days     []MeterDay   `json:"days" nullable:"false"`
-	Machines []MeterShare `json:"machines" nullable:"false"`
-	Main     MeterShare   `json:"main" doc:"All main meters together"`
-	PeakW    int64        `json:"peak_w" doc:"Highest quarter hour at the main meter"`
-	PeakAt   *time.Time   `json:"peak_at,omitempty"`
-}
-
-// MeterBalance is the main meter against the sum of the machines, decided hour by hour: main − machines = unmetered +
-// unknown + estimated − over − main_silent, to the milliwatt-hour.
-type MeterBalance struct {
-	MainMilliWh       int64 `json:"main_milliwh"`
-	MachinesMilliWh   int64 `json:"machines_milliwh"`
-	UnmeteredMilliWh  int64 `json:"unmetered_milliwh" doc:"In hours in which all were heard: loads without a meter of their own, and losses in cables"`
-	UnknownMilliWh    int64 `json:"unknown_milliwh" doc:"In hours in which a machine was not heard"`
-	EstimatedMilliWh  int64 `json:"estimated_milliwh" doc:"In hours with estimated energy, up to the estimate"`
-	OverMilliWh       int64 `json:"over_milliwh" doc:"More at the machines: a meter or a transformer ratio is wrong"`
-	MainSilentMilliWh int64 `json:"main_silent_milliwh" doc:"At the machines while the main meter was not heard"`
-	Hours             int   `json:"hours" doc:"In which the main meter was heard"`
-	UnknownHours      int   `json:"unknown_hours"`
-	EstimatedHours    int   `json:"estimated_hours"`
-	OverHours         int   `json:"over_hours"`
-	SilentHours       int   `json:"silent_hours"`
+	Total    energy.MeterBalance `json:"total"`
+	Days     []MeterDay          `json:"days" nullable:"false"`
+	Machines []MeterShare        `json:"machines" nullable:"false"`
+	Main     MeterShare          `json:"main" doc:"All main meters together"`
+	PeakW    int64               `json:"peak_w" doc:"Highest quarter hour at the main meter"`
+	PeakAt   *time.Time          `json:"peak_at,omitempty"`
 }
 
 // MeterDay is a day of it.
 type MeterDay struct {
 	From time.Time `json:"from"`
-	MeterBalance
+	energy.MeterBalance
 }
 
 // MeterShare is the energy of a machine or of the main meters.
@@ -58,21 +41,14 @@ func (w *work) balance(whole *energy.SiteUse, days []energy.SiteUse) {
 	share := func(m registry.Machine, u *energy.Use) MeterShare {
 		return MeterShare{m.ID, m.Name, u.MilliWh(), u.EstimatedMilliWh, u.UnknownMs, u.Coverage}
 	}
-	b := &MainMeter{Total: balanceOf(whole.Balance), Days: []MeterDay{}, Machines: []MeterShare{}, Main: share(registry.Machine{}, whole.Main), PeakW: whole.Main.PeakW, PeakAt: atOrNil(whole.Main.PeakMs)}
+	b := &MainMeter{Total: *whole.Balance, Days: []MeterDay{}, Machines: []MeterShare{}, Main: share(registry.Machine{}, whole.Main), PeakW: whole.Main.PeakW, PeakAt: atOrNil(whole.Main.PeakMs)}
 	for _, d := range days {
-		b.Days = append(b.Days, MeterDay{at(d.FromMs), balanceOf(d.Balance)})
+		b.Days = append(b.Days, MeterDay{at(d.FromMs), *d.Balance})
 	}
 	for i := range whole.Machines {
 		b.Machines = append(b.Machines, share(whole.Machines[i].Machine, &whole.Machines[i].Use))
 	}
 	w.r.MainMeter = b
-}
-
-func balanceOf(b *energy.Balance) MeterBalance {
-	return MeterBalance{
-		b.MainMilliWh, b.MachinesMilliWh, b.UnmeteredMilliWh, b.UnknownMilliWh, b.EstimatedMilliWh, b.OverMilliWh, b.MainSilentMilliWh,
-		b.Hours, b.UnknownHours, b.EstimatedHours, b.OverHours, b.SilentHours,
-	}
 }
 
 // balanceParts are the parts of the main-meter report: the gap and what explains it, by days, by machines.
@@ -118,7 +94,7 @@ func (b *MainMeter) summary(w *words) Part {
 
 func (b *MainMeter) days(w *words) Part {
 	p := w.part(w.t("days"), "day", "#main", "#machines-kwh", "#gap", "#unmetered", "#unknown-kwh", "#estimated-kwh", "#over", "#silent")
-	line := func(name string, x MeterBalance) {
+	line := func(name string, x energy.MeterBalance) {
 		p.row(same(name), kWh(x.MainMilliWh, false), kWh(x.MachinesMilliWh, false), kWh(x.MainMilliWh-x.MachinesMilliWh, false), kWh(x.UnmeteredMilliWh, false),
 			kWh(x.UnknownMilliWh, false), kWh(x.EstimatedMilliWh, false), kWh(-x.OverMilliWh, false), kWh(-x.MainSilentMilliWh, false))
 	}

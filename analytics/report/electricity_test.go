@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"karkhana/analytics/energy"
 	"karkhana/analytics/report"
 	"karkhana/analytics/timeline"
 	"karkhana/internal/electricity"
@@ -121,7 +122,7 @@ func TestMeterReport(t *testing.T) {
 	require.EqualValues(t, 45*420_000, b.EstimatedMilliWh, "three estimated hours on 15 days")
 	require.EqualValues(t, 315*420_000, b.UnmeteredMilliWh)
 	require.Equal(t, b.UnmeteredMilliWh+b.UnknownMilliWh+b.EstimatedMilliWh-b.OverMilliWh-b.MainSilentMilliWh, b.MainMilliWh-b.MachinesMilliWh)
-	var days report.MeterBalance
+	var days energy.MeterBalance
 	for _, d := range r.MainMeter.Days {
 		days.MainMilliWh += d.MainMilliWh
 		days.UnmeteredMilliWh += d.UnmeteredMilliWh
