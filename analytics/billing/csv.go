@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"karkhana/analytics/timeline"
 	"karkhana/internal/spreadsheet"
 )
 
@@ -33,6 +34,10 @@ func (s Statement) WriteCSV(w io.Writer, lang string) error {
 	if err != nil {
 		return err
 	}
+	flags, err := timeline.LoadFlagTexts(lang)
+	if err != nil {
+		return err
+	}
 	zone, err := time.LoadLocation(s.Zone)
 	if err != nil {
 		return fmt.Errorf("zone of the statement: %w", err)
@@ -49,11 +54,11 @@ func (s Statement) WriteCSV(w io.Writer, lang string) error {
 	rows := [][]string{header}
 	group := s.GroupName.In(lang, s.Group)
 	for _, l := range s.Lines {
-		rows = append(rows, l.row(group, lang, t, zone))
+		rows = append(rows, l.row(group, lang, t, flags, zone))
 	}
 	rows = append(rows, s.totalRow(group, t))
 	for _, l := range s.Training {
-		rows = append(rows, l.row(group, lang, t, zone))
+		rows = append(rows, l.row(group, lang, t, flags, zone))
 	}
 	if err := c.WriteAll(rows); err != nil {
 		return fmt.Errorf("write the statement: %w", err)
@@ -61,7 +66,7 @@ func (s Statement) WriteCSV(w io.Writer, lang string) error {
 	return nil
 }
 
-func (l Line) row(group, lang string, t map[string]string, zone *time.Location) []string {
+func (l Line) row(group, lang string, t map[string]string, flags timeline.FlagTexts, zone *time.Location) []string {
 	const form = "02-01-2006 15:04:05"
 	local := func(at time.Time) string { return at.In(zone).Format(form) }
 	end, class, validFrom, rate := "", "", "", ""
@@ -89,6 +94,9 @@ func (l Line) row(group, lang string, t map[string]string, zone *time.Location) 
 			before = local(*h.NotAfter)
 		}
 		notes = append(notes, fmt.Sprintf("%s (%s – %s)", t[ProblemBounded], after, before))
+	}
+	if len(l.EnergyFlags) > 0 {
+		notes = append(notes, fmt.Sprintf("%s: %s", t["energy_wh"], flags.Join(l.EnergyFlags)))
 	}
 	for _, c := range l.Corrections {
 		notes = append(notes, fmt.Sprintf("%s %d: %s (%s)", t["corrected"], c.ID, c.Reason, c.Author))

@@ -176,6 +176,7 @@ func line(mm machineMonth, held session.Held, part span, tariff *registry.Tariff
 		l.Corrections = append(l.Corrections, LineCorrection{ID: c.ID, Kind: c.Kind, Author: c.Author, Reason: c.Reason, Made: at(c.MadeMs)})
 	}
 	var idleMs, offMs, unknownMs, milliWh int64
+	var flags timeline.EnergyFlags
 	for _, iv := range timeline.Clip(mm.intervals, part.from, part.to) {
 		d := iv.EndMs - iv.StartMs
 		switch iv.State {
@@ -190,6 +191,7 @@ func line(mm machineMonth, held session.Held, part span, tariff *registry.Tariff
 		}
 		milliWh += iv.EnergyMilliWh
 		l.EnergyEstimated = l.EnergyEstimated || iv.EnergyEstimated
+		flags |= iv.Flags &^ timeline.EnergySplit // that is of tariff bands only
 		l.Evidence.Intervals = append(l.Evidence.Intervals, Piece{iv.State, at(iv.StartMs), at(iv.EndMs)})
 	}
 	if !held.Training {
@@ -202,6 +204,9 @@ func line(mm machineMonth, held session.Held, part span, tariff *registry.Tariff
 	l.RunS = halfUp(before+l.RunMs, 1000) - halfUp(before, 1000)
 	l.IdleS, l.OffS, l.UnknownS = halfUp(idleMs, 1000), halfUp(offMs, 1000), halfUp(unknownMs, 1000)
 	l.EnergyWh = halfUp(milliWh, 1000)
+	if flags != 0 {
+		l.EnergyFlags = flags.Codes()
+	}
 	switch {
 	case len(l.Held) > 0:
 		l.Problem = ProblemBounded

@@ -65,6 +65,7 @@ type Line struct {
 
 	EnergyWh        int64            `json:"energy_wh"` // of all states; not billed
 	EnergyEstimated bool             `json:"energy_estimated"`
+	EnergyFlags     []string         `json:"energy_flags,omitempty" doc:"What is to be known of the energy; see docs/energy.md"`
 	Tariff          *Tariff          `json:"tariff"` // null: none, see Problem
 	AmountPaise     int64            `json:"amount_paise"`
 	Problem         string           `json:"problem,omitempty"` // no-tariff, bounded-time or open-session, the gravest one

@@ -7,6 +7,7 @@ import (
 
 	"karkhana/analytics/energy"
 	"karkhana/analytics/session"
+	"karkhana/analytics/timeline"
 	"karkhana/internal/electricity"
 	"karkhana/internal/registry"
 )
@@ -28,6 +29,7 @@ type MachineElectricity struct {
 	Name            registry.Name `json:"name"`
 	EnergyMilliWh   int64         `json:"energy_milliwh"`
 	EstimatedMwh    int64         `json:"estimated_milliwh" doc:"Of the hours with an estimate in them: at most so much is estimated"`
+	EnergyFlags     []string      `json:"energy_flags" nullable:"false" doc:"What is to be known of the energy; see docs/energy.md"`
 	Bands           []BandCost    `json:"bands" nullable:"false" doc:"With untariffed_milliwh they add up to energy_milliwh"`
 	UntariffedMwh   int64         `json:"untariffed_milliwh" doc:"Drawn while no tariff was in force: without price"`
 	EnergyPaise     *int64        `json:"energy_paise,omitempty" doc:"Of all bands; without untariffed energy. Absent: no tariff, or it needs a power factor that is not measured"`
@@ -102,7 +104,7 @@ func (w *work) readEnergy(ctx context.Context) error {
 		until := at(min(config.Tariffs[0].ValidFromMs, w.untilMs))
 		e.HoleUntil = &until
 	}
-	e.Total = MachineElectricity{Bands: []BandCost{}, Notes: []string{}}
+	e.Total = MachineElectricity{EnergyFlags: []string{}, Bands: []BandCost{}, Notes: []string{}}
 	var uses []energy.MachineUse
 	for _, m := range whole.Machines {
 		if w.q.Machine == "" || m.Machine.ID == w.q.Machine {
@@ -146,7 +148,7 @@ func orders(config electricity.Config, fromMs, toMs int64) []Order {
 
 func machineElectricity(m registry.Machine, u *energy.Use) MachineElectricity {
 	out := MachineElectricity{
-		ID: m.ID, Name: m.Name, EnergyMilliWh: u.MilliWh(), EstimatedMwh: u.EstimatedMilliWh, Bands: []BandCost{}, UntariffedMwh: u.UntariffedMwh,
+		ID: m.ID, Name: m.Name, EnergyMilliWh: u.MilliWh(), EstimatedMwh: u.EstimatedMilliWh, EnergyFlags: u.Flags.Codes(), Bands: []BandCost{}, UntariffedMwh: u.UntariffedMwh,
 		EnergyPaise: u.EnergyPaise, FixedPaise: u.FixedPaise, CO2Grams: u.CO2Grams, CO2UnknownMwh: u.CO2UnknownMwh, PowerFactorMill: u.Apparent.Mill(), Notes: append([]string{}, u.Notes...),
 	}
 	for _, b := range u.Bands {
@@ -169,6 +171,7 @@ func (b BandCost) same(c BandCost) bool { return b.Band == c.Band && b.TariffFro
 func (e *MachineElectricity) add(m *MachineElectricity, first bool) {
 	e.EnergyMilliWh += m.EnergyMilliWh
 	e.EstimatedMwh += m.EstimatedMwh
+	e.EnergyFlags = timeline.JoinCodes(e.EnergyFlags, m.EnergyFlags)
 	e.UntariffedMwh += m.UntariffedMwh
 	e.CO2Grams += m.CO2Grams
 	e.CO2UnknownMwh += m.CO2UnknownMwh

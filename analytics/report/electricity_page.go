@@ -3,6 +3,8 @@ package report
 import (
 	"slices"
 	"strings"
+
+	"karkhana/analytics/timeline"
 )
 
 // holeMark stands behind every cost that leaves energy or time without a tariff out.
@@ -139,6 +141,11 @@ func (e *Electricity) notes(w *words) []string {
 	}
 	if e.Total.EstimatedMwh > 0 {
 		out = append(out, w.t("elec.estimated", percent(ratio(e.Total.EstimatedMwh, e.Total.EnergyMilliWh)).text))
+	}
+	for _, m := range e.Machines {
+		if split := timeline.EnergySplit.Codes(); len(m.Bands) > 0 && slices.Contains(m.EnergyFlags, split[0]) { // the rest stands with the machines
+			out = append(out, w.flagged(m.Name, m.ID, split)...)
+		}
 	}
 	for _, n := range []string{"no-tariff", "no-pf", "no-rating", "demand-no-pf", "no-main-meter"} {
 		if slices.Contains(e.Total.Notes, n) || slices.Contains(e.Notes, n) {

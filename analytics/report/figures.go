@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"karkhana/analytics/gap"
+	"karkhana/analytics/timeline"
 	"karkhana/analytics/utilisation"
 )
 
@@ -18,6 +19,8 @@ type Figures struct {
 	EnergyMilliWh   int64 `json:"energy_milliwh" doc:"In all states"`
 	IdleMilliWh     int64 `json:"idle_milliwh"`
 	EnergyEstimated bool  `json:"energy_estimated"`
+
+	EnergyFlags []string `json:"energy_flags" nullable:"false" doc:"What is to be known of the energy; see docs/energy.md"`
 
 	PBTMs      int64 `json:"pbt_ms" doc:"Planned busy time"`
 	KnownMs    int64 `json:"known_ms" doc:"Known part of the planned busy time"`
@@ -51,7 +54,7 @@ var causes = []string{gap.CauseSupply, gap.CauseGateway, gap.CauseSensor, gap.Ca
 func figuresOf(k *utilisation.KPI) Figures {
 	return Figures{
 		PastMs: k.PastMs(), RunMs: k.RunMs, IdleMs: k.IdleMs, OffMs: k.OffMs, UnknownMs: k.UnknownMs,
-		EnergyMilliWh: k.OffMilliWh + k.IdleMilliWh + k.RunMilliWh + k.UnknownMilliWh, IdleMilliWh: k.IdleMilliWh, EnergyEstimated: k.EnergyEstimated,
+		EnergyMilliWh: k.OffMilliWh + k.IdleMilliWh + k.RunMilliWh + k.UnknownMilliWh, IdleMilliWh: k.IdleMilliWh, EnergyEstimated: k.EnergyEstimated, EnergyFlags: (k.EnergyFlags &^ timeline.EnergySplit).Codes(),
 		PBTMs: k.PBTMs, KnownMs: k.Planned.KnownMs(), APTMs: k.APTMs(), AUBTMs: k.AUBTMs, OutsideMs: k.OutsideRunMs, CapacityMs: k.CapacityMs,
 		Coverage: k.Coverage, Availability: k.Availability, Allocation: k.AllocationEfficiency, Utilization: k.UtilizationEfficiency,
 		Capacity: k.CapacityRatio, Unknown: []UnknownCause{},
@@ -68,6 +71,7 @@ func (f *Figures) add(g Figures) {
 	f.EnergyMilliWh += g.EnergyMilliWh
 	f.IdleMilliWh += g.IdleMilliWh
 	f.EnergyEstimated = f.EnergyEstimated || g.EnergyEstimated
+	f.EnergyFlags = timeline.JoinCodes(f.EnergyFlags, g.EnergyFlags)
 	f.PBTMs += g.PBTMs
 	f.KnownMs += g.KnownMs
 	f.APTMs += g.APTMs

@@ -49,7 +49,7 @@ func gather(ctx context.Context, d Deps, q Asked) (*Report, error) {
 		Kind: q.Kind, Site: s.ID, SiteName: s.Name, Zone: s.Zone, Month: q.Month,
 		From: at(w.fromMs), To: at(w.toMs), Until: at(w.untilMs), Complete: q.NowMs >= w.toMs,
 		Machines: []MachineMonth{}, Days: []MachineDay{}, Groups: []GroupMonth{}, Settings: []SettingsUsed{}, Tariffs: []PriceUsed{},
-		Total: Figures{Unknown: []UnknownCause{}},
+		Total: Figures{EnergyFlags: []string{}, Unknown: []UnknownCause{}},
 	}
 	steps := []func(context.Context) error{w.readMachines, w.readHours, w.readGaps, w.readFigures}
 	switch {
@@ -154,7 +154,7 @@ func (w *work) readFigures(ctx context.Context) error {
 		return err
 	}
 	for _, m := range w.machines {
-		row := MachineMonth{ID: m.ID, Name: m.Name, Class: m.Class, Meter: !m.Billable(), Figures: Figures{Unknown: []UnknownCause{}}}
+		row := MachineMonth{ID: m.ID, Name: m.Name, Class: m.Class, Meter: !m.Billable(), Figures: Figures{EnergyFlags: []string{}, Unknown: []UnknownCause{}}}
 		for i := range kpis[m.ID] {
 			k := &kpis[m.ID][i]
 			row.Figures = w.figures(m.ID, k)
@@ -190,7 +190,7 @@ func (w *work) readYear(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sum := Figures{Unknown: []UnknownCause{}}
+	sum := Figures{EnergyFlags: []string{}, Unknown: []UnknownCause{}}
 	for _, m := range w.machines {
 		if !m.Billable() {
 			continue

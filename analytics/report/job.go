@@ -6,6 +6,7 @@ import (
 
 	"karkhana/analytics/session"
 	"karkhana/analytics/timeline"
+	"karkhana/internal/registry"
 )
 
 // longestEvidence is how many rows of states a paper carries; more stand in the table for spreadsheets only.
@@ -91,6 +92,10 @@ func (j jobPage) summary() Part {
 	if j.Total.GramsCO2 == nil {
 		p.Paragraphs = append(p.Paragraphs, w.t("job.noco2"))
 	}
+	p.Paragraphs = append(p.Paragraphs, j.flagged()...)
+	for _, l := range j.Late {
+		p.Paragraphs = append(p.Paragraphs, w.t("job.late", w.name(l.MachineName, l.Machine), w.moment(l.From), j.until(l.From, l.To), w.moment(l.Filled)))
+	}
 	if j.Total.UnknownMs > 0 {
 		p.Paragraphs = append(p.Paragraphs, w.t("job.gap", hours(j.Total.UnknownMs).text))
 	}
@@ -113,6 +118,23 @@ func (j jobPage) efficiency() cell {
 		c.text = "~" + c.text
 	}
 	return c
+}
+
+// flagged says of each machine what is to be known of its energy.
+func (j jobPage) flagged() []string {
+	var out, machines []string
+	flags := map[string][]string{}
+	names := map[string]registry.Name{}
+	for _, x := range j.Stretches {
+		if _, ok := flags[x.Machine]; !ok {
+			machines = append(machines, x.Machine)
+		}
+		flags[x.Machine], names[x.Machine] = timeline.JoinCodes(flags[x.Machine], x.EnergyFlags), x.MachineName
+	}
+	for _, m := range machines {
+		out = append(out, j.w.flagged(names[m], m, flags[m])...)
+	}
+	return out
 }
 
 // who says where a stretch comes from, and what is to be known of it.
@@ -232,6 +254,9 @@ func (j jobPage) evidence() Part {
 				how = w.t("job.is-estimated")
 			case i.State == timeline.StateUnknown && i.MilliWh == 0:
 				how = w.t("job.not-measured")
+			}
+			if len(i.Flags) > 0 {
+				how += ": " + w.flags.Join(i.Flags)
 			}
 			p.row(same(w.name(x.MachineName, x.Machine)), same(w.second(i.From)), same(w.second(i.To)), same(w.t("state."+i.State)), jobEnergy(i.MilliWh, i.Estimated, ""), same(how))
 		}

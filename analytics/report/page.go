@@ -183,6 +183,9 @@ func (r *Report) machines(w *words) Part {
 	if len(estimated) > 0 {
 		p.Paragraphs = append(p.Paragraphs, w.t("note.estimated", strings.Join(estimated, ", ")))
 	}
+	for _, m := range r.Machines {
+		p.Paragraphs = append(p.Paragraphs, w.flagged(m.Name, m.ID, m.EnergyFlags)...)
+	}
 	return p
 }
 

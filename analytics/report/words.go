@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"karkhana/analytics/timeline"
 	"karkhana/internal/registry"
 )
 
@@ -20,6 +21,8 @@ type words struct {
 	lang string
 	text map[string]string
 	zone *time.Location
+
+	flags timeline.FlagTexts
 }
 
 func loadWords(lang, zone string) (*words, error) {
@@ -34,7 +37,11 @@ func loadWords(lang, zone string) (*words, error) {
 	if err != nil {
 		return nil, fmt.Errorf("texts of language %s: %w", lang, err)
 	}
-	w := &words{lang: lang, text: map[string]string{}, zone: loc}
+	flags, err := timeline.LoadFlagTexts(lang)
+	if err != nil {
+		return nil, err
+	}
+	w := &words{lang: lang, text: map[string]string{}, zone: loc, flags: flags}
 	if err := json.Unmarshal(b, &w.text); err != nil {
 		return nil, fmt.Errorf("texts of language %s: %w", lang, err)
 	}
@@ -51,6 +58,14 @@ func (w *words) t(key string, fill ...any) string {
 		s = strings.ReplaceAll(s, "{"+strconv.Itoa(i)+"}", fmt.Sprint(f))
 	}
 	return s
+}
+
+// flagged is a note on the energy of a machine; none when there is nothing to be known of it.
+func (w *words) flagged(n registry.Name, id string, flags []string) []string {
+	if len(flags) == 0 {
+		return nil
+	}
+	return []string{w.t("note.flags", w.name(n, id), w.flags.Join(flags))}
 }
 
 // name is in the language of the paper, else in the other one, else the id.

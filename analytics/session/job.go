@@ -41,6 +41,7 @@ type JobRegistry interface {
 	JobCorrections(ctx context.Context, site, job string) ([]registry.JobCorrection, error)
 	Cards(ctx context.Context, site string) ([]registry.Card, error)
 	Electricity(ctx context.Context, site string) (electricity.Config, error)
+	Gaps(ctx context.Context, site string, fromMs, toMs int64) ([]registry.Gap, error)
 }
 
 // JobDeps are what a job sheet is made from.
@@ -70,6 +71,7 @@ type JobSheet struct {
 	WhPerKg   *int64        `json:"wh_per_kg" nullable:"true"`    // null: not weighed
 	WhPer     *int64        `json:"wh_per_piece" nullable:"true"` // null: not counted
 	Heat      *JobHeat      `json:"heat,omitempty"`               // absent: the job was on no furnace
+	Late      []JobLate     `json:"late" nullable:"false"`        // by start
 
 	Corrections []JobCorrection `json:"corrections" nullable:"false"` // in the order they were made
 	Cards       []JobCard       `json:"cards" nullable:"false"`       // that stood or stand for the job
@@ -94,6 +96,15 @@ type JobCard struct {
 	To   *time.Time `json:"to,omitempty" doc:"Absent: it still does"`
 }
 
+// JobLate is machine time of the job whose samples came late: a sheet made before Filled knew less of it.
+type JobLate struct {
+	Machine     string        `json:"machine"`
+	MachineName registry.Name `json:"machine_name"`
+	From        time.Time     `json:"from"`
+	To          time.Time     `json:"to"`
+	Filled      time.Time     `json:"filled" doc:"When the last of them had come"`
+}
+
 // JobFigures are times, energy and CO2. Totals are plain sums of the stretches.
 type JobFigures struct {
 	RunMs           int64    `json:"run_ms"`
@@ -101,8 +112,9 @@ type JobFigures struct {
 	OffMs           int64    `json:"off_ms"`
 	UnknownMs       int64    `json:"unknown_ms"`
 	MilliWh         int64    `json:"energy_milliwh"`
-	EstimatedMwh    int64    `json:"estimated_milliwh"`        // the part that is integrated from power, or cut pro rata
-	EnergyEstimated bool     `json:"energy_estimated"`         // there is such a part
+	EstimatedMwh    int64    `json:"estimated_milliwh"` // the part that is integrated from power, or cut pro rata
+	EnergyEstimated bool     `json:"energy_estimated"`  // there is such a part
+	EnergyFlags     []string `json:"energy_flags" nullable:"false" doc:"What is to be known of the energy; see docs/energy.md"`
 	GramsCO2        *int64   `json:"co2_g" nullable:"true"`    // null: no factor for it
 	Coverage        *float64 `json:"coverage" nullable:"true"` // known time ÷ time; null: no time
 }
@@ -130,6 +142,7 @@ type JobPiece struct {
 	To        time.Time `json:"to"`
 	MilliWh   int64     `json:"energy_milliwh"`
 	Estimated bool      `json:"energy_estimated"`
+	Flags     []string  `json:"energy_flags" nullable:"false"`
 }
 
 // Sheet makes the sheet of a job as far as known at nowMs. A job that is not there gives registry.ErrNotFound. Time
@@ -227,10 +240,10 @@ func (w *jobWork) sheet(ctx context.Context, job registry.Job) (JobSheet, error)
 	out := JobSheet{
 		Site: w.site.ID, SiteName: w.site.Name, Zone: w.site.Zone, Number: job.Number, Title: job.Title, Buyer: job.Buyer, Group: job.Group,
 		WeightG: job.WeightG, Pieces: job.Pieces, Made: at(w.nowMs), Entered: at(job.MadeMs), EnteredBy: job.Author,
-		Stretches: []JobStretch{}, Factors: []GridFactor{}, Corrections: []JobCorrection{}, Cards: []JobCard{},
+		Stretches: []JobStretch{}, Factors: []GridFactor{}, Corrections: []JobCorrection{}, Cards: []JobCard{}, Late: []JobLate{},
 	}
 	var zero int64
-	out.Total.GramsCO2 = &zero
+	out.Total.GramsCO2, out.Total.EnergyFlags = &zero, []string{}
 	for _, t := range w.times {
 		m := w.machine(t.machine)
 		if t.job != job.Number || m == nil { // or it is no longer part of the site
@@ -245,6 +258,9 @@ func (w *jobWork) sheet(ctx context.Context, job registry.Job) (JobSheet, error)
 		})
 		out.Total.add(st.JobFigures)
 		out.Stretches = append(out.Stretches, st)
+		if out.Late, err = w.late(ctx, out.Late, *m, t); err != nil {
+			return JobSheet{}, err
+		}
 		for _, e := range used {
 			if !slices.Contains(out.Factors, e) {
 				out.Factors = append(out.Factors, e)
@@ -258,6 +274,23 @@ func (w *jobWork) sheet(ctx context.Context, job registry.Job) (JobSheet, error)
 	out.WhPerKg, out.WhPer = per(out.Total.MilliWh, job.WeightG), per(out.Total.MilliWh, job.Pieces*1000)
 	out.Heat = w.heat(job, out.Stretches)
 	return out, w.said(ctx, &out)
+}
+
+// shortLate is how short a stretch that came late is passed over, as in the gap ledger.
+const shortLate = 60_000
+
+// late appends what of a stretch came late: the holes in it that the gap ledger remembers as filled.
+func (w *jobWork) late(ctx context.Context, out []JobLate, m registry.Machine, t jobTime) ([]JobLate, error) {
+	gaps, err := w.Registry.Gaps(ctx, m.Site, t.from, t.to)
+	if err != nil {
+		return nil, fmt.Errorf("gaps of %s: %w", m.ID, err)
+	}
+	for _, g := range gaps {
+		if g.Machine == m.ID && g.FilledMs != 0 && g.ToMs-g.FromMs >= shortLate {
+			out = append(out, JobLate{m.ID, m.Name, at(max(g.FromMs, t.from)), at(min(g.ToMs, t.to)), at(g.FilledMs)})
+		}
+	}
+	return out, nil
 }
 
 // said adds what people said of the job: its group's name, corrections, and the cards that stood for it.
@@ -405,6 +438,7 @@ func (w *jobWork) stretch(ctx context.Context, m registry.Machine, t jobTime) (J
 	var used []GridFactor
 	var grams int64
 	known := true
+	var flags timeline.EnergyFlags
 	byFactor := map[GridFactor]int64{}
 	for _, iv := range pieces {
 		length := iv.EndMs - iv.StartMs
@@ -423,7 +457,9 @@ func (w *jobWork) stretch(ctx context.Context, m registry.Machine, t jobTime) (J
 			st.EstimatedMwh += iv.EnergyMilliWh
 			st.EnergyEstimated = true
 		}
-		st.Intervals = append(st.Intervals, JobPiece{iv.State, at(iv.StartMs), at(iv.EndMs), iv.EnergyMilliWh, iv.EnergyEstimated})
+		told := iv.Flags &^ timeline.EnergySplit // that is of tariff bands only
+		flags |= told
+		st.Intervals = append(st.Intervals, JobPiece{iv.State, at(iv.StartMs), at(iv.EndMs), iv.EnergyMilliWh, iv.EnergyEstimated, told.Codes()})
 		if e := w.factor(iv.StartMs); e != nil {
 			byFactor[*e] += iv.EnergyMilliWh
 		} else if iv.EnergyMilliWh != 0 {
@@ -437,6 +473,7 @@ func (w *jobWork) stretch(ctx context.Context, m registry.Machine, t jobTime) (J
 		}
 		st.GramsCO2 = &grams
 	}
+	st.EnergyFlags = flags.Codes()
 	slices.SortFunc(used, func(a, b GridFactor) int { return cmp.Compare(a.UsedFor, b.UsedFor) })
 	st.cover()
 	return st, used, nil
@@ -455,6 +492,7 @@ func (f *JobFigures) add(g JobFigures) {
 	f.MilliWh += g.MilliWh
 	f.EstimatedMwh += g.EstimatedMwh
 	f.EnergyEstimated = f.EnergyEstimated || g.EnergyEstimated
+	f.EnergyFlags = timeline.JoinCodes(f.EnergyFlags, g.EnergyFlags)
 	if f.GramsCO2 == nil || g.GramsCO2 == nil {
 		f.GramsCO2 = nil
 		return

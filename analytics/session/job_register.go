@@ -61,7 +61,7 @@ func (w *jobWork) readAt(ctx context.Context, m registry.Machine, ms int64) (*re
 		return before, nil
 	case before == nil:
 		return after, nil
-	case after.wh < before.wh: // it began again between the two
+	case after.wh < before.wh || after.wh-before.wh > most(after.atMs-before.atMs): // it began again between the two, or is another one
 		return nil, nil
 	}
 	share := float64(ms-before.atMs) / float64(after.atMs-before.atMs)
@@ -71,6 +71,10 @@ func (w *jobWork) readAt(ctx context.Context, m registry.Machine, ms int64) (*re
 	}
 	return &out, nil
 }
+
+// most is how many Wh a register may have counted in a while and still be believed, as in package fold: 100 kW with 20 % and
+// 1 kWh on top.
+func most(ms int64) float64 { return 120_000*float64(ms)/3_600_000 + 1000 }
 
 // register gives the readings at the ends of a stretch; nil when one is missing.
 func (w *jobWork) register(ctx context.Context, m registry.Machine, fromMs, toMs int64) (*JobRegister, error) {
@@ -108,7 +112,7 @@ func (w *jobWork) cut(ctx context.Context, m registry.Machine, intervals []timel
 			continue
 		}
 		if milliWh := int64((read.ToWh-read.FromWh)*1000 + 0.5); read.ToWh >= read.FromWh && milliWh <= whole.EnergyMilliWh+1000 {
-			c.EnergyMilliWh, c.EnergyEstimated = milliWh, false
+			c.EnergyMilliWh, c.EnergyEstimated, c.Flags = milliWh, false, whole.Flags
 		}
 	}
 	return out, nil

@@ -1,5 +1,7 @@
 package timeline
 
+import "slices"
+
 // EnergyFlags says what is to be known of an energy figure beside its size: where it comes from and what the meter did.
 // 0: read from a register that went on plainly. The bits are stored; their meaning never changes.
 type EnergyFlags int64
@@ -32,6 +34,17 @@ func (f EnergyFlags) Codes() []string {
 	out := []string{}
 	for i, code := range energyCodes {
 		if f>>i&1 == 1 {
+			out = append(out, code)
+		}
+	}
+	return out
+}
+
+// JoinCodes puts the names of flags of two figures together, in the order of Codes; never nil.
+func JoinCodes(a, b []string) []string {
+	out := []string{}
+	for _, code := range energyCodes {
+		if slices.Contains(a, code) || slices.Contains(b, code) {
 			out = append(out, code)
 		}
 	}

@@ -9,12 +9,13 @@ import (
 	"strings"
 	"time"
 
+	"karkhana/analytics/timeline"
 	"karkhana/internal/spreadsheet"
 )
 
 // columns are the keys of the CSV's header, in order.
 var columns = []string{
-	"machine", "from", "to", "shift", "off_h", "idle_h", "run_h", "unknown_h", "energy_kwh", "energy_estimated",
+	"machine", "from", "to", "shift", "off_h", "idle_h", "run_h", "unknown_h", "energy_kwh", "energy_estimated", "energy_flags",
 	"calendar", "pot_h", "pbt_h", "apt_h", "aubt_h", "unattributed_h", "planned_unknown_h", "power_cut_h", "outside_run_h",
 	"coverage_pct", "availability_pct", "allocation_pct", "utilization_pct", "failures", "mtbf_h", "mttr_h",
 	"capacity_year_h", "capacity_h", "capacity_pct", "why",
@@ -32,6 +33,10 @@ func WriteCSV(w io.Writer, rows []MachineKPIs, lang string, zone *time.Location)
 	if _, err := io.WriteString(w, "\ufeff"); err != nil {
 		return fmt.Errorf("write the figures: %w", err)
 	}
+	flags, err := timeline.LoadFlagTexts(lang)
+	if err != nil {
+		return err
+	}
 	c := csv.NewWriter(w)
 	c.UseCRLF = true
 	header := make([]string, len(columns))
@@ -41,7 +46,7 @@ func WriteCSV(w io.Writer, rows []MachineKPIs, lang string, zone *time.Location)
 	out := [][]string{header}
 	for _, m := range rows {
 		for i := range m.KPIs {
-			out = append(out, m.KPIs[i].row(spreadsheet.Text(m.Machine.Name.In(lang, m.Machine.ID)), lang, t, zone))
+			out = append(out, m.KPIs[i].row(spreadsheet.Text(m.Machine.Name.In(lang, m.Machine.ID)), lang, t, flags, zone))
 		}
 	}
 	if err := c.WriteAll(out); err != nil {
@@ -50,7 +55,7 @@ func WriteCSV(w io.Writer, rows []MachineKPIs, lang string, zone *time.Location)
 	return nil
 }
 
-func (k *KPI) row(machine, lang string, t map[string]string, zone *time.Location) []string {
+func (k *KPI) row(machine, lang string, t map[string]string, flags timeline.FlagTexts, zone *time.Location) []string {
 	local := func(ms int64) string { return time.UnixMilli(ms).In(zone).Format("02-01-2006 15:04") }
 	hours := func(ms int64) string { return strconv.FormatFloat(float64(ms)/3_600_000, 'f', 3, 64) }
 	percent := func(v *float64) string {
@@ -75,7 +80,7 @@ func (k *KPI) row(machine, lang string, t map[string]string, zone *time.Location
 	energy := k.OffMilliWh + k.IdleMilliWh + k.RunMilliWh + k.UnknownMilliWh
 	return []string{
 		machine, local(k.FromMs), local(k.ToMs), shift, hours(k.OffMs), hours(k.IdleMs), hours(k.RunMs), hours(k.UnknownMs),
-		strconv.FormatFloat(float64(energy)/1e6, 'f', 3, 64), estimated,
+		strconv.FormatFloat(float64(energy)/1e6, 'f', 3, 64), estimated, flags.Join(k.EnergyFlags.Codes()),
 		t["calendar."+k.Calendar], hours(k.POTMs), hours(k.PBTMs), hours(k.APTMs()), hours(k.AUBTMs), hours(k.UnattributedMs),
 		hours(k.Planned.UnknownMs), hours(k.PowerCutMs), hours(k.OutsideRunMs),
 		percent(k.Coverage), percent(k.Availability), percent(k.AllocationEfficiency), percent(k.UtilizationEfficiency),

@@ -30,6 +30,7 @@ type KPI struct {
 	UnknownWh       float64        `json:"unknown_wh"`
 	EnergyWh        float64        `json:"energy_wh" doc:"Sum of the four"`
 	EnergyEstimated bool           `json:"energy_estimated"`
+	EnergyFlags     []string       `json:"energy_flags" nullable:"false" doc:"What is to be known of the energy; see docs/energy.md"`
 
 	Calendar     string  `json:"calendar" enum:"set,part,none" doc:"none: there is none, the whole period counts as planned; part: it was in force for some of the period"`
 	POTS         float64 `json:"pot_s" doc:"Planned operation time: shifts without holidays"`
@@ -215,6 +216,7 @@ func shownKPI(k *utilisation.KPI) KPI {
 		OffWh: wattHours(k.OffMilliWh), IdleWh: wattHours(k.IdleMilliWh), RunWh: wattHours(k.RunMilliWh), UnknownWh: wattHours(k.UnknownMilliWh),
 		EnergyWh:        wattHours(k.OffMilliWh + k.IdleMilliWh + k.RunMilliWh + k.UnknownMilliWh),
 		EnergyEstimated: k.EnergyEstimated,
+		EnergyFlags:     k.EnergyFlags.Codes(),
 
 		Calendar: k.Calendar, POTS: seconds(k.POTMs), PBTS: seconds(k.PBTMs),
 		BreakS: seconds(k.KindMs[calendar.KindBreak]), MaintenanceS: seconds(k.KindMs[calendar.KindMaintenance]),

@@ -5,6 +5,7 @@ import { useLive, useLoad, usePlace } from "../context";
 import { dateClock, energy, isoDay, joined, midnight, monthDays, number, percent, power, rupees, shiftDay } from "../format";
 import { useWords, type Key } from "../i18n";
 import { Cusum } from "../parts/cusum";
+import { Marks } from "../parts/flags";
 import { stateWord } from "../parts/state";
 import { Busy, Empty, Failed } from "../parts/status";
 
@@ -15,10 +16,6 @@ const spanWord: Record<SpanName, Key> = { today: "gap.today", week: "en.week", m
 const noteWord: Record<string, Key> = {
   "untariffed": "en.n.untariffed", "no-tariff": "en.n.notariff", "no-pf": "en.n.nopf", "no-rating": "en.n.norating", "low-coverage": "en.n.coverage",
   "factor-before": "en.n.factor", "no-factor": "en.n.nofactor", "demand-no-pf": "en.n.demand", "no-main-meter": "en.n.nomain",
-};
-const flagWord: Record<string, Key> = {
-  integrated: "en.f.integrated", interpolated: "en.f.interpolated", reset: "en.f.reset", wrap: "en.f.wrap", swap: "en.f.swap",
-  reversed: "en.f.reversed", disagree: "en.f.disagree", meter: "en.f.meter", split: "en.f.split",
 };
 
 const states = ["run", "idle", "off", "unknown"] as const;
@@ -62,15 +59,6 @@ function Page({ today: now, machines }: { today: number; machines: readonly Mach
       <Cusum machines={machines} today={today} />
     </div>
   );
-}
-
-/** ≈ before what is not read from a register alone, with the reasons on asking. */
-function Marks({ flags }: { flags: readonly string[] }) {
-  const { t } = useWords();
-  const known = flags.filter((f) => f !== "split").map((f) => flagWord[f]).filter((w) => w !== undefined);
-  if (known.length === 0) return null;
-  const words = known.map((w) => t(w)).join("; ");
-  return <abbr class="approx" title={words} aria-label={words}>≈</abbr>;
 }
 
 function Totals({ p }: { p: Schemas["SiteEnergy"] }) {

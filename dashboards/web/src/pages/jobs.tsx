@@ -5,6 +5,7 @@ import { useLoad, useLive, usePlace } from "../context";
 import { clock, dateClock, energy, joined, number } from "../format";
 import { useWords } from "../i18n";
 import { Cards, CorrectWork, correctionWord, Details, heatWord, useAct, Work, Wrong } from "../parts/jobforms";
+import { StarNote, star } from "../parts/flags";
 import { Busy, Empty, Failed } from "../parts/status";
 
 /** Jobs of the site, and a form to enter one. */
@@ -79,7 +80,9 @@ export function JobPage({ id }: { id: string }) {
       {s.wh_per_kg ? <p><b>{joined(energy(s.wh_per_kg))}</b> / kg</p> : null}
       {s.wh_per_piece ? <p><b>{joined(energy(s.wh_per_piece))}</b> / {t("jo.piece")}</p> : null}
       {s.heat ? <Heat heat={s.heat} /> : null}
-      {s.total.energy_estimated ? <p class="small">* {t("jo.estimated")} ({joined(energy(s.total.estimated_milliwh / 1000))})</p> : null}
+      <StarNote flags={s.total.energy_flags} />
+      {s.total.energy_estimated ? <p class="small">{t("jo.estimated")} {joined(energy(s.total.estimated_milliwh / 1000))}</p> : null}
+      {s.late.map((l) => <p key={l.machine + l.from} class="small flag">{t("jo.late", { machine: name(l.machine_name, l.machine), from: dateClock(Date.parse(l.from), s.zone), to: clock(Date.parse(l.to), s.zone), time: dateClock(Date.parse(l.filled), s.zone) })}</p>)}
       {s.factors.map((f) => <p key={f.used_for} class="small">{t(f.year === f.used_for ? "jo.factor" : "jo.factorbefore", { kg: f.micro_kg_per_kwh / 1e6, version: f.version, year: f.year, used: f.used_for })}</p>)}
       {s.total.unknown_ms > 0 ? <p class="small">{t("jo.unknown", { time: duration(s.total.unknown_ms / 1000) })}</p> : null}
       {s.corrections.length > 0 ? (
@@ -117,7 +120,7 @@ function Row({ job, x, zone, again }: { job: string; x: Schemas["JobStretch"]; z
         {x.register ? <small>{t("jo.register", { from: number(x.register.from_wh / 1000, 3), to: number(x.register.to_wh / 1000, 3) })}</small> : null}
         {x.open && x.id === 0 ? <small class="noprint">{t("jo.tapend")}</small> : null}
         {x.shared ? <small class="flag">⚠ {t("jo.shared")}</small> : null}
-        <details class="noprint"><summary>{t("st.evidence")}</summary><ul>{x.intervals.map((p) => <li key={p.from}>{t(p.state === "run" ? "state.run" : p.state === "idle" ? "state.idle" : p.state === "off" ? "state.off" : "state.unknown")} {clock(Date.parse(p.from), zone)}–{clock(Date.parse(p.to), zone)} · {joined(energy(p.energy_milliwh / 1000))}{p.energy_estimated ? "*" : ""}</li>)}</ul></details>
+        <details class="noprint"><summary>{t("st.evidence")}</summary><ul>{x.intervals.map((p) => <li key={p.from}>{t(p.state === "run" ? "state.run" : p.state === "idle" ? "state.idle" : p.state === "off" ? "state.off" : "state.unknown")} {clock(Date.parse(p.from), zone)}–{clock(Date.parse(p.to), zone)} · {joined(energy(p.energy_milliwh / 1000))}{star(p.energy_flags)}</li>)}</ul></details>
         <div class="buttons noprint">
           {x.open && x.id > 0 && may("manager", "accountant", "technician") ? <button type="button" disabled={busy} onClick={() => void act(() => post("/api/v1/sites/{site}/jobs/{job}/work/{id}/end", { site: site.id, job, id: x.id }, {}))}>{t("jo.end")}</button> : null}
           {may("manager", "accountant") ? <button type="button" aria-expanded={open} onClick={() => setOpen(!open)}>{t(open ? "se.close" : "se.correct")}</button> : null}
@@ -149,7 +152,7 @@ function Figures({ f }: { f: Schemas["JobFigures"] | Schemas["JobStretch"] }) {
   return (
     <>
       <td class="n" data-label={t("state.run")}>{billed(f.run_ms / 1000)}</td>
-      <td class="n" data-label={t("st.energy")}>{joined(energy(f.energy_milliwh / 1000))}{f.energy_estimated ? "*" : ""}</td>
+      <td class="n" data-label={t("st.energy")}>{joined(energy(f.energy_milliwh / 1000))}{star(f.energy_flags)}</td>
       <td class="n" data-label="CO₂">{f.co2_g === null ? "–" : `${number(f.co2_g / 1000, 2)} kg`}</td>
       <td class="n" data-label={t("jo.coverage")}>{f.coverage === null ? "–" : `${Math.floor(f.coverage * 1000) / 10} %`}</td>
     </>

@@ -9,6 +9,7 @@ import { Baselines } from "../parts/baselines";
 import { Chart } from "../parts/charts";
 import { Breakdowns } from "../parts/breakdowns";
 import { FigureBars } from "../parts/figures";
+import { StarNote, star } from "../parts/flags";
 import { GapCause } from "../parts/gap";
 import { Phases, phaseWord } from "../parts/phase";
 import { StateBar, StatePill, stateWord, states, Symbol } from "../parts/state";
@@ -116,7 +117,7 @@ function Day({ machine, day }: { machine: string; day: string }) {
                   <td>{clockSeconds(Date.parse(i.start), site.zone)}</td>
                   <td>{i.open ? t("machine.open") : clockSeconds(Date.parse(i.end), site.zone)}</td>
                   <td class="n">{duration(i.duration_s)}</td>
-                  <td class="n">{joined(energy(i.energy_wh))}{i.energy_estimated ? "*" : ""}</td>
+                  <td class="n">{joined(energy(i.energy_wh))}{star(i.energy_flags)}</td>
                   <td>{who(i)}</td>
                 </tr>
               ))}
@@ -124,7 +125,7 @@ function Day({ machine, day }: { machine: string; day: string }) {
           </table>
         </div>
         {shown.length < rows.length ? <button type="button" onClick={() => showAll(true)}>{t("machine.more", { n: rows.length })}</button> : null}
-        {rows.some((i) => i.energy_estimated) ? <p class="small">{t("machine.estimated.note")}</p> : null}
+        <StarNote flags={rows.flatMap((i) => i.energy_flags)} />
       </section>
     </>
   );
@@ -222,7 +223,7 @@ function KPIs({ machine, day, meter }: { machine: string; day: string; meter: bo
                   <tr key={k.from}>
                     <td>{period(k)}</td>
                     {meter ? null : [k.run_s, k.idle_s, k.off_s, k.unknown_s].map((s, i) => <td key={i} class="n">{s > 0 ? duration(s) : "–"}</td>)}
-                    <td class="n">{joined(energy(k.energy_wh))}{k.energy_estimated ? "*" : ""}</td>
+                    <td class="n">{joined(energy(k.energy_wh))}{star(k.energy_flags)}</td>
                     {meter ? null : (
                       <>
                         <td class="n" title={why("availability")}>{percent(k.availability)}</td>
@@ -238,6 +239,7 @@ function KPIs({ machine, day, meter }: { machine: string; day: string; meter: bo
           </table>
         </div>
       )}
+      <StarNote flags={rows.flatMap((k) => k.energy_flags)} />
       {meter ? null : <Breakdowns machine={machine} from={iso(month.first)} to={iso(month.next)} changed={whole.again} />}
     </section>
   );

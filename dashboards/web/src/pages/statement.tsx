@@ -5,6 +5,7 @@ import { get } from "../api";
 import { useLoad, usePlace } from "../context";
 import { clock, clockSeconds, date, dateClock, energy, hours, joined, monthName, rupees } from "../format";
 import { useWords, type Key } from "../i18n";
+import { StarNote, star } from "../parts/flags";
 import { Held } from "../parts/held";
 import { StateBar, StatePill } from "../parts/state";
 import type { State } from "../bar";
@@ -62,7 +63,7 @@ export function StatementPage({ id }: { id: number }) {
           <ul>{(s.training ?? []).map((l) => <li key={l.machine + l.from}>{name(l.machine_name, l.machine)} · <span class="nowrap">{date(Date.parse(l.from), s.zone)} {clock(Date.parse(l.from), s.zone)}–{clock(Date.parse(l.to), s.zone)}</span> · {billed(l.run_s)}</li>)}</ul>
         </section>
       ) : null}
-      {lines.some((l) => l.energy_estimated) ? <p class="small">{t("machine.estimated.note")}</p> : null}
+      <StarNote flags={lines.flatMap((l) => l.energy_flags ?? [])} />
     </article>
   );
 }
@@ -145,7 +146,7 @@ function LineRow({ line: l, zone, again }: { line: Schemas["Line"]; zone: string
         <td class="n" data-label={t("state.run")}>{billed(l.run_s)}</td>
         <td class={l.idle_s > 0 ? "n" : "n zero"} data-label={t("st.idle")}>{l.idle_s > 0 ? billed(l.idle_s) : "–"}</td>
         <td class={l.unknown_s > 0 ? "n" : "n zero"} data-label={t("st.unknown")}>{l.unknown_s > 0 ? billed(l.unknown_s) : "–"}</td>
-        <td class="n" data-label={t("st.energy")}>{joined(energy(l.energy_wh))}{l.energy_estimated ? "*" : ""}</td>
+        <td class="n" data-label={t("st.energy")}>{joined(energy(l.energy_wh))}{star(l.energy_flags)}</td>
         <td class="n" data-label={t("st.rate")}>{l.tariff ? rupees(l.tariff.paise_per_run_hour) : "–"}</td>
         <td class="n money" data-label={t("st.amount")}>{rupees(l.amount_paise)}</td>
       </tr>
