@@ -63,7 +63,7 @@ func (r *Report) balanceParts(w *words) []Part {
 }
 
 func (b *MainMeter) summary(w *words) Part {
-	p := w.part(w.t("meter.summary"), "figure", "#kwh", "#share-main", "#hours")
+	p := w.part(w.t("meter.summary"), "figure", "#kwh!", "#share-main!", "#hours")
 	t := b.Total
 	share := func(milliWh int64) cell { return percent(ratio(milliWh, t.MainMilliWh)) }
 	none := cell{"", ""}
@@ -73,7 +73,7 @@ func (b *MainMeter) summary(w *words) Part {
 		estimated += m.EstimatedMwh
 	}
 	p.row(same(w.t("meter.machines")), kWh(t.MachinesMilliWh, estimated > 0), share(t.MachinesMilliWh), none)
-	p.row(same(w.t("meter.unmetered")), kWh(t.UnmeteredMilliWh, false), share(t.UnmeteredMilliWh), count(int64(max(0, t.Hours-t.UnknownHours-t.EstimatedHours-t.OverHours))))
+	p.row(same(w.t("meter.unmetered")), kWh(t.UnmeteredMilliWh, false), share(t.UnmeteredMilliWh), none) // of hours with estimates as well
 	p.row(same(w.t("meter.unknown")), kWh(t.UnknownMilliWh, false), share(t.UnknownMilliWh), count(int64(t.UnknownHours)))
 	p.row(same(w.t("meter.estimated")), kWh(t.EstimatedMilliWh, false), share(t.EstimatedMilliWh), count(int64(t.EstimatedHours)))
 	p.row(same(w.t("meter.over")), kWh(-t.OverMilliWh, false), share(-t.OverMilliWh), count(int64(t.OverHours)))
@@ -93,7 +93,7 @@ func (b *MainMeter) summary(w *words) Part {
 }
 
 func (b *MainMeter) days(w *words) Part {
-	p := w.part(w.t("days"), "day", "#main", "#machines-kwh", "#gap", "#unmetered", "#unknown-kwh", "#estimated-kwh", "#over", "#silent")
+	p := w.part(w.t("days"), "day", "#main!", "#machines-kwh", "#gap!", "#unmetered", "#unknown-kwh", "#estimated-kwh", "#over", "#silent")
 	line := func(name string, x energy.MeterBalance) {
 		p.row(same(name), kWh(x.MainMilliWh, false), kWh(x.MachinesMilliWh, false), kWh(x.MainMilliWh-x.MachinesMilliWh, false), kWh(x.UnmeteredMilliWh, false),
 			kWh(x.UnknownMilliWh, false), kWh(x.EstimatedMilliWh, false), kWh(-x.OverMilliWh, false), kWh(-x.MainSilentMilliWh, false))
@@ -106,6 +106,7 @@ func (b *MainMeter) days(w *words) Part {
 			continue
 		}
 		line(w.date(d.From), d.MeterBalance)
+		p.link("#/energy")
 	}
 	none.say(&p)
 	line(w.t("total"), b.Total)
@@ -114,12 +115,13 @@ func (b *MainMeter) days(w *words) Part {
 }
 
 func (b *MainMeter) machines(w *words) Part {
-	p := w.part(w.t("machines"), "machine", "#kwh", "#share-main", "#est-kwh", "#unknown", "#known")
+	p := w.part(w.t("machines"), "machine", "#kwh!", "#share-main!", "#est-kwh", "#unknown", "#known")
 	line := func(name string, m MeterShare) {
 		p.row(same(name), kWh(m.EnergyMilliWh, m.EstimatedMwh > 0), percent(ratio(m.EnergyMilliWh, b.Total.MainMilliWh)), kWh(m.EstimatedMwh, false), hours(m.UnknownMs), coverage(m.Coverage))
 	}
 	for _, m := range b.Machines {
 		line(w.name(m.Name, m.ID), m)
+		p.link("#/machine/" + m.ID)
 	}
 	line(w.t("meter.main"), b.Main)
 	p.Total = true

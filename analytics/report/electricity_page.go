@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"karkhana/analytics/timeline"
+	"karkhana/internal/electricity"
 )
 
 // holeMark stands behind every cost that leaves energy or time without a tariff out.
@@ -66,19 +67,19 @@ func (e *Electricity) bandName(w *words, b BandCost) string {
 }
 
 func (e *Electricity) table(w *words) Part {
-	p := w.part(w.t("elec.title"), "machine", "#kwh")
+	p := w.part(w.t("elec.title"), "machine", "#kwh!")
 	for _, b := range e.Total.Bands {
-		p.Columns = append(p.Columns, Column{w.t("elec.in", e.bandName(w, b)), true})
+		p.Columns = append(p.Columns, Column{w.t("elec.in", e.bandName(w, b)), true, false})
 	}
 	holed := e.Total.UntariffedMwh > 0 && !e.unpriced()
 	if holed {
-		p.Columns = append(p.Columns, Column{w.t("elec.untariffed"), true})
+		p.Columns = append(p.Columns, Column{w.t("elec.untariffed"), true, false})
 	}
 	for _, c := range []string{"est-share", "energy-cost", "fixed-share", "cost", "co2"} {
-		p.Columns = append(p.Columns, Column{w.t("col." + c), true})
+		p.Columns = append(p.Columns, Column{w.t("col." + c), true, c == "cost"})
 	}
 	if holed {
-		p.Columns = append(p.Columns, Column{w.t("col.note"), false})
+		p.Columns = append(p.Columns, Column{w.t("col.note"), false, false})
 	}
 	line := func(name string, m *MachineElectricity) {
 		cells := []cell{same(name), kWh(m.EnergyMilliWh, m.EstimatedMwh > 0)}
@@ -161,7 +162,7 @@ func (e *Electricity) cost(w *words, r *Report) Part {
 	if r.Kind == KindMeter {
 		heading = w.t("elec.cost-main")
 	}
-	p := w.part(heading, "band", "#kwh", "#energy-charge", "#time-of-day", "#power-factor", "#surcharge", "#duty", "#cost")
+	p := w.part(heading, "band", "#kwh!", "#energy-charge", "#time-of-day", "#power-factor", "#surcharge", "#duty", "#cost!")
 	none := cell{"", ""}
 	for _, b := range e.Total.Bands {
 		p.row(same(e.bandName(w, b)), kWh(b.EnergyMilliWh, false), rupees(b.EnergyPaise), rupees(b.TimeOfDayPaise), rupees(b.PowerFactorPaise), rupees(b.SurchargePaise), rupees(b.DutyPaise), e.priced(b.Paise, false))
@@ -179,8 +180,16 @@ func (e *Electricity) cost(w *words, r *Report) Part {
 			text := w.t("elec.fixed", thousandths(f.BilledMill, "").text, w.t("elec.per."+f.Per), rupees(f.RatePaise).text, w.date(f.From), w.date(f.To.Add(-1)))
 			if f.DemandAt != nil {
 				text += " " + w.t("elec.demand", thousandths(f.DemandVA, "").text, w.moment(*f.DemandAt))
+				if f.Per == electricity.PerKVA && f.BilledMill > f.DemandVA {
+					text += " " + w.t("elec.least")
+				}
 			}
-			p.row(same(text), none, rupees(f.Paise), none, none, none, rupees(duty), e.priced(&sum, e.HoleUntil != nil))
+			p.Paragraphs = append(p.Paragraphs, text)
+			label := w.t("elec.fixed-charge")
+			if len(e.Fixed) > 1 {
+				label += " (" + w.t("elec.since", w.date(f.From)) + ")"
+			}
+			p.row(same(label), none, rupees(f.Paise), none, none, none, rupees(duty), e.priced(&sum, e.HoleUntil != nil))
 		}
 	}
 	if len(p.Rows) > 0 {
@@ -208,7 +217,7 @@ func (e *Electricity) phases(w *words) Part {
 		return Part{}
 	}
 	m := e.Machines[0]
-	p := w.part(w.t("phase.title"), "phase", "#phase-hours", "#kwh", "#share")
+	p := w.part(w.t("phase.title"), "phase", "#phase-hours!", "#kwh!", "#share!")
 	rest := m.EnergyMilliWh
 	for _, x := range m.Phases {
 		p.row(same(w.t("phase."+x.Phase)), hours(x.Ms), kWh(x.EnergyMilliWh, false), percent(ratio(x.EnergyMilliWh, m.EnergyMilliWh)))
@@ -223,7 +232,7 @@ func (e *Electricity) phases(w *words) Part {
 
 // jobs are the furnace jobs of the month with their efficiency, and that of all which have one.
 func (r *Report) jobs(w *words) Part {
-	p := w.part(w.t("heat.jobs"), "job", "#weight", "metal", "heated", "#furnace-kwh", "#useful-kwh", "#efficiency", "note")
+	p := w.part(w.t("heat.jobs"), "job", "#weight", "metal", "heated", "#furnace-kwh!", "#useful-kwh", "#efficiency!", "note")
 	var useful, drawn, grams int64
 	var estimated bool
 	for _, j := range r.Jobs {
@@ -244,6 +253,7 @@ func (r *Report) jobs(w *words) Part {
 			useful, drawn, grams, estimated = useful+*j.UsefulMilliWh, drawn+j.FurnaceMilliWh, grams+j.WeightG, estimated || j.EnergyEstimated
 		}
 		p.row(same(strings.TrimSpace(j.Number+" "+j.Title)), weight, metal, heated, kWh(j.FurnaceMilliWh, j.EnergyEstimated), heat, share, same(note))
+		p.link("#/job/" + j.Number)
 	}
 	if drawn > 0 {
 		p.row(same(w.t("heat.all")), thousandths(grams, ""), same(""), same(""), kWh(drawn, estimated), kWh(useful, false), percent(ratio(useful, drawn)), same(""))

@@ -12,6 +12,7 @@ import (
 	"karkhana/analytics/utilisation"
 	"karkhana/internal/electricity"
 	"karkhana/internal/registry"
+	"karkhana/internal/tsdb"
 )
 
 // work is a report under way.
@@ -163,6 +164,9 @@ func (w *work) readFigures(ctx context.Context) error {
 				w.r.Uncalendared++
 			}
 		}
+		if row.FirstHeard, err = w.firstHeard(ctx, m.ID); err != nil {
+			return err
+		}
 		w.r.Machines = append(w.r.Machines, row)
 		if !row.Meter || w.q.Machine != "" {
 			w.r.Total.add(row.Figures)
@@ -170,6 +174,29 @@ func (w *work) readFigures(ctx context.Context) error {
 	}
 	w.r.Total.close(w.r.MinCoverage)
 	return nil
+}
+
+// firstHeard is the hour of a machine's first sample ever, when it lies after the begin of what is reported.
+func (w *work) firstHeard(ctx context.Context, machine string) (*time.Time, error) {
+	begin := w.fromMs
+	if w.yearFromMs != 0 {
+		begin = w.yearFromMs
+	}
+	hours, err := w.hours.SiteHours(ctx, w.Store, w.q.Site, []string{machine}, begin, w.toMs)
+	if err != nil || len(hours[machine]) == 0 || hours[machine][0].StartMs <= begin {
+		return nil, err
+	}
+	first := at(hours[machine][0].StartMs)
+	before := tsdb.Query{Measurement: tsdb.MachineHour, Site: w.q.Site, Machine: machine, Fields: []string{timeline.FieldRunMs}, ToMs: begin, Limit: 1, Descending: true}
+	heard := false
+	err = w.Store.Read(ctx, before, func(tsdb.Row) error {
+		heard = true
+		return nil
+	})
+	if err != nil || heard { // it was silent for a while
+		return nil, err
+	}
+	return &first, nil
 }
 
 func (w *work) readDays(ctx context.Context) error {
@@ -219,13 +246,17 @@ func (w *work) readGroups(ctx context.Context) error {
 	}
 	for _, s := range drafts {
 		g := GroupMonth{
-			ID: s.Group, Name: s.GroupName, Usage: Usage{EnergyWh: s.Total.EnergyWh}, AmountPaise: s.Total.AmountPaise, Problems: problems(s),
+			ID: s.Group, Name: s.GroupName, Usage: Usage{EnergyWh: s.Total.EnergyWh}, AmountPaise: s.Total.AmountPaise, ToLookAt: toLookAt(s),
 			Members: membersAt(members, s.Group, w.untilMs),
 		}
 		sessions := map[string]bool{}
 		for _, l := range s.Lines {
 			g.RunMs += l.RunMs + l.HeldMs // used, though not billed yet
 			sessions[l.Machine+" "+l.SessionStart.String()] = true
+		}
+		for _, l := range s.Training {
+			w.r.Training.RunMs += l.RunMs + l.HeldMs
+			w.r.Training.EnergyWh += l.EnergyWh
 		}
 		g.Sessions = len(sessions)
 		w.r.Groups = append(w.r.Groups, g)
@@ -241,13 +272,19 @@ func (w *work) readGroups(ctx context.Context) error {
 	return nil
 }
 
-// problems counts the different things to look at in a draft.
-func problems(s billing.Statement) int {
-	different := map[billing.Problem]bool{}
+// toLookAt are the things to look at in a draft, each with its machines.
+func toLookAt(s billing.Statement) []Look {
+	out := []Look{}
 	for _, p := range s.Problems {
-		different[billing.Problem{Code: p.Code, Machine: p.Machine}] = true
+		i := slices.IndexFunc(out, func(l Look) bool { return l.Code == p.Code })
+		if i < 0 {
+			i, out = len(out), append(out, Look{Code: p.Code, Machines: []string{}})
+		}
+		if p.Machine != "" && !slices.Contains(out[i].Machines, p.Machine) {
+			out[i].Machines = append(out[i].Machines, p.Machine)
+		}
 	}
-	return len(different)
+	return out
 }
 
 // membersAt is the row in force just before untilMs; nil: none. rows of a group ascend.

@@ -21,7 +21,7 @@ func JobPage(s session.JobSheet, lang string) (*Page, error) {
 	}
 	title := w.t("job.title", s.Number)
 	p := &Page{
-		Lang: lang, Title: title, Subtitle: []string{w.name(s.SiteName, s.Site) + " (" + s.Site + ")", w.t("job.made", w.moment(s.Made), s.Zone)},
+		Lang: lang, Title: title, Subtitle: []string{w.name(s.SiteName, s.Site) + " (" + s.Site + ")", w.t("job.made", w.moment(s.Made), w.zoneName())},
 		footer: w.name(s.SiteName, s.Site) + " · " + title, pageWord: w.t("page"), tall: true,
 	}
 	j := jobPage{s, w}

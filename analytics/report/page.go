@@ -2,7 +2,9 @@ package report
 
 import (
 	"strings"
+	"time"
 
+	"karkhana/analytics/billing"
 	"karkhana/internal/registry"
 )
 
@@ -24,6 +26,8 @@ type Part struct {
 	Columns    []Column   `json:"columns" nullable:"false"`
 	Rows       [][]string `json:"rows" nullable:"false" doc:"As many cells as columns"`
 	Total      bool       `json:"total" doc:"The last row is a sum"`
+	Links      []string   `json:"links,omitempty" doc:"Of each row, the page of the web app that proves it; empty: none"`
+	Apart      bool       `json:"apart" doc:"What the figures were made with and what they mean: a small screen may fold it"`
 
 	raw       [][]string // the rows for spreadsheets: plain numbers
 	tableOnly bool       // the paper leaves the rows out
@@ -33,6 +37,7 @@ type Part struct {
 type Column struct {
 	Head   string `json:"head"`
 	Number bool   `json:"number" doc:"Stands at the right"`
+	Key    bool   `json:"key" doc:"Stays when a small screen folds the row"`
 }
 
 // Page puts a report into words; lang is hi or en.
@@ -47,7 +52,7 @@ func (r *Report) Page(lang string) (*Page, error) {
 	}
 	p := &Page{
 		Lang: lang, Title: title,
-		Subtitle: []string{w.name(r.SiteName, r.Site) + " (" + r.Site + ")", w.t("period", w.date(r.From), w.date(r.To.Add(-1)), r.Zone)},
+		Subtitle: []string{w.name(r.SiteName, r.Site) + " (" + r.Site + ")", w.t("period", w.date(r.From), w.date(r.To.Add(-1)), w.zoneName())},
 		footer:   w.name(r.SiteName, r.Site) + " · " + title, pageWord: w.t("page"),
 	}
 	if !r.Complete {
@@ -67,6 +72,12 @@ func (r *Report) Page(lang string) (*Page, error) {
 	if r.Kind != KindMeter {
 		parts = append(parts, r.unknown(w), r.settings(w), r.tariffs(w), r.definitions(w))
 	}
+	for i := range parts {
+		switch parts[i].Heading {
+		case w.t("settings"), w.t("tariffs"), w.t("definitions"):
+			parts[i].Apart = true
+		}
+	}
 	for _, part := range parts {
 		if part.Heading != "" {
 			p.Parts = append(p.Parts, part)
@@ -83,12 +94,14 @@ func (r *Report) one() *MachineMonth {
 	return nil
 }
 
-// part begins a part with a table of the columns; a name that begins with # is a column of numbers.
+// part begins a part with a table of the columns; a name that begins with # is a column of numbers, one that ends with ! stays
+// when a small screen folds the row.
 func (w *words) part(heading string, columns ...string) Part {
 	p := Part{Heading: heading, Paragraphs: []string{}, Columns: []Column{}, Rows: [][]string{}}
 	for _, c := range columns {
 		key, number := strings.CutPrefix(c, "#")
-		p.Columns = append(p.Columns, Column{w.t("col." + key), number})
+		key, stays := strings.CutSuffix(key, "!")
+		p.Columns = append(p.Columns, Column{w.t("col." + key), number, stays})
 	}
 	return p
 }
@@ -101,11 +114,19 @@ func (p *Part) row(cells ...cell) {
 	p.Rows, p.raw = append(p.Rows, shown), append(p.raw, raw)
 }
 
+// link says by which page of the web app the last row is proved.
+func (p *Part) link(page string) {
+	for len(p.Links) < len(p.Rows) {
+		p.Links = append(p.Links, "")
+	}
+	p.Links[len(p.Rows)-1] = page
+}
+
 // summary says the figures of the whole in lines of words, the two denominators side by side.
 func (r *Report) summary(w *words) Part {
-	p := w.part(w.t("summary"), "figure", "#month")
+	p := w.part(w.t("summary"), "figure", "#month!")
 	if r.Year != nil {
-		p.Columns = append(p.Columns, Column{w.t("col.year", w.date(*r.YearFrom), w.date(r.Until.Add(-1))), true})
+		p.Columns = append(p.Columns, Column{w.t("col.year", w.date(*r.YearFrom)), true, true})
 	}
 	line := func(key string, of func(f *Figures) cell) {
 		cells := []cell{same(w.t("sum."+key, grouped(itoa(r.HoursAYear)))), of(&r.Total)}
@@ -142,7 +163,38 @@ func (r *Report) summary(w *words) Part {
 	if r.Total.UnknownMs > 0 {
 		p.Paragraphs = append(p.Paragraphs, w.t("note.unknown", hours(r.Total.UnknownMs).text))
 	}
+	p.Paragraphs = append(p.Paragraphs, r.firstHeard(w)...)
 	return p
+}
+
+// firstHeard says of which machines the data begin within what is reported, by days.
+func (r *Report) firstHeard(w *words) []string {
+	late, machines := map[string][]string{}, 0
+	var days []string
+	for _, m := range r.Machines {
+		if m.Meter {
+			continue
+		}
+		machines++
+		if m.FirstHeard == nil {
+			continue
+		}
+		day := w.date(*m.FirstHeard)
+		if late[day] == nil {
+			days = append(days, day)
+		}
+		late[day] = append(late[day], w.name(m.Name, m.ID))
+	}
+	for i, day := range days {
+		if len(late[day]) == machines && machines > 1 {
+			late[day] = []string{w.t("all-machines")}
+		}
+		days[i] = day + " (" + strings.Join(late[day], ", ") + ")"
+	}
+	if len(days) == 0 {
+		return nil
+	}
+	return []string{w.t("note.first", strings.Join(days, ", "))}
 }
 
 // shown is a ratio, or why there is none.
@@ -155,7 +207,7 @@ func (r *Report) shown(w *words, f *Figures, v *float64) cell {
 }
 
 func (r *Report) machines(w *words) Part {
-	p := w.part(w.t("machines"), "machine", "#run", "#idle", "#off", "#unknown", "#kwh", "#idle-kwh", "#pbt", "#coverage", "#availability", "#allocation", "#utilization", "#outside", "#capacity")
+	p := w.part(w.t("machines"), "machine", "#run!", "#idle", "#off", "#unknown", "#kwh", "#idle-kwh", "#pbt", "#coverage", "#availability!", "#allocation", "#utilization", "#outside", "#capacity")
 	p.Columns[len(p.Columns)-1].Head = w.t("col.capacity", grouped(itoa(r.HoursAYear)))
 	line := func(name string, f *Figures) {
 		p.row(same(name), hours(f.RunMs), hours(f.IdleMs), hours(f.OffMs), hours(f.UnknownMs), kWh(f.EnergyMilliWh, f.EnergyEstimated), kWh(f.IdleMilliWh, f.EnergyEstimated),
@@ -164,6 +216,7 @@ func (r *Report) machines(w *words) Part {
 	for i, m := range r.Machines {
 		if !m.Meter {
 			line(w.name(m.Name, m.ID), &r.Machines[i].Figures)
+			p.link("#/reports/" + r.Month + "?machine=" + m.ID)
 			continue
 		}
 		if m.EnergyMilliWh > 0 {
@@ -190,7 +243,7 @@ func (r *Report) machines(w *words) Part {
 }
 
 func (r *Report) days(w *words) Part {
-	p := w.part(w.t("days"), "day", "#run", "#idle", "#off", "#unknown", "#kwh", "#idle-kwh", "#pbt", "#coverage", "#availability", "#allocation", "#utilization", "#outside")
+	p := w.part(w.t("days"), "day", "#run!", "#idle", "#off", "#unknown", "#kwh", "#idle-kwh", "#pbt", "#coverage", "#availability!", "#allocation", "#utilization", "#outside")
 	line := func(name string, f *Figures) {
 		p.row(same(name), hours(f.RunMs), hours(f.IdleMs), hours(f.OffMs), hours(f.UnknownMs), kWh(f.EnergyMilliWh, f.EnergyEstimated), kWh(f.IdleMilliWh, f.EnergyEstimated),
 			hours(f.PBTMs), coverage(f.Coverage), r.shown(w, f, f.Availability), r.shown(w, f, f.Allocation), r.shown(w, f, f.Utilization), hours(f.OutsideMs))
@@ -199,6 +252,7 @@ func (r *Report) days(w *words) Part {
 	for i, d := range r.Days {
 		f := &r.Days[i].Figures
 		line(w.date(d.From), f)
+		p.link("#/machine/" + r.one().ID + "?day=" + d.From.In(w.zone).Format(time.DateOnly))
 		if f.RunMs+f.IdleMs+f.OffMs+f.EnergyMilliWh == 0 {
 			none.add(&p, d.From)
 		}
@@ -213,15 +267,15 @@ func (r *Report) groups(w *words) Part {
 	if r.Kind == KindScheme {
 		return r.schemeGroups(w)
 	}
-	p := w.part(w.t("groups"), "group", "#sessions", "#run", "#kwh", "#amount", "note")
+	p := w.part(w.t("groups"), "group", "#sessions", "#run!", "#kwh", "#amount!", "note")
 	p.Paragraphs = append(p.Paragraphs, w.t("note.drafts"))
 	sum := r.sumGroups()
 	for _, g := range r.Groups {
-		note := ""
-		if g.Problems > 0 {
-			note = w.t("problems", g.Problems)
-		}
-		p.row(same(w.name(g.Name, g.ID)), count(int64(g.Sessions)), hours(g.RunMs), kWh(g.EnergyWh*1000, false), rupees(g.AmountPaise), same(note))
+		p.row(same(w.name(g.Name, g.ID)), count(int64(g.Sessions)), hours(g.RunMs), kWh(g.EnergyWh*1000, false), rupees(g.AmountPaise), same(r.problems(w, g)))
+		p.link("#/statements/" + r.Month)
+	}
+	if t := r.Training; t.RunMs+t.EnergyWh > 0 {
+		p.row(same(w.t("training")), cell{"–", ""}, hours(t.RunMs), kWh(t.EnergyWh*1000, false), cell{"–", ""}, same(w.t("note.training")))
 	}
 	p.row(same(w.t("unattributed")), cell{"–", ""}, hours(r.Unattributed.RunMs), kWh(r.Unattributed.EnergyWh*1000, false), cell{"–", ""}, same(w.t("note.unattributed")))
 	p.row(same(w.t("total")), count(int64(sum.Sessions)), hours(sum.RunMs), kWh(sum.EnergyWh*1000, false), rupees(sum.AmountPaise), same(""))
@@ -229,9 +283,33 @@ func (r *Report) groups(w *words) Part {
 	return p
 }
 
-// sumGroups are all groups and, in times and energy, what belongs to none.
+// problems says what is to be looked at in a draft, with the machines it is about. That the month is not over stands above.
+func (r *Report) problems(w *words, g GroupMonth) string {
+	names := map[string]registry.Name{}
+	for _, m := range r.Machines {
+		names[m.ID] = m.Name
+	}
+	var out []string
+	for _, p := range g.ToLookAt {
+		if p.Code == billing.ProblemMonthIsOpen {
+			continue
+		}
+		text := w.t("problem." + p.Code)
+		var machines []string
+		for _, id := range p.Machines {
+			machines = append(machines, w.name(names[id], id))
+		}
+		if len(machines) > 0 {
+			text += " (" + strings.Join(machines, ", ") + ")"
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, "; ")
+}
+
+// sumGroups are all groups and, in times and energy, training and what belongs to none.
 func (r *Report) sumGroups() GroupMonth {
-	sum := GroupMonth{Usage: r.Unattributed}
+	sum := GroupMonth{Usage: Usage{r.Unattributed.RunMs + r.Training.RunMs, r.Unattributed.EnergyWh + r.Training.EnergyWh}}
 	for _, g := range r.Groups {
 		sum.Sessions += g.Sessions
 		sum.RunMs += g.RunMs
@@ -242,7 +320,7 @@ func (r *Report) sumGroups() GroupMonth {
 }
 
 func (r *Report) schemeGroups(w *words) Part {
-	p := w.part(w.t("groups"), "group", "#members", "#women", "#sc", "#st", "since", "#sessions", "#run", "#kwh")
+	p := w.part(w.t("groups"), "group", "#members!", "#women!", "#sc", "#st", "since", "#sessions", "#run!", "#kwh")
 	given := func(n *int64) cell {
 		if n == nil {
 			return cell{w.t("not-given"), ""}
@@ -263,15 +341,31 @@ func (r *Report) schemeGroups(w *words) Part {
 		p.row(same(w.name(g.Name, g.ID)), members, given(m.Women), given(m.SC), given(m.ST), since, count(int64(g.Sessions)), hours(g.RunMs), kWh(g.EnergyWh*1000, false))
 	}
 	none := cell{"–", ""}
+	if t := r.Training; t.RunMs+t.EnergyWh > 0 {
+		p.row(same(w.t("training")), none, none, none, none, same(""), none, hours(t.RunMs), kWh(t.EnergyWh*1000, false))
+	}
 	p.row(same(w.t("unattributed")), none, none, none, none, same(""), none, hours(r.Unattributed.RunMs), kWh(r.Unattributed.EnergyWh*1000, false))
 	sum, all := r.sumGroups(), r.AllPeople
 	if all.partial() {
 		p.Paragraphs = append(p.Paragraphs, w.t("note.given"))
 	}
-	p.row(same(w.t("total")), count(all.Members), count(all.Women.Number), count(all.SC.Number), count(all.ST.Number), same(""),
+	p.row(same(w.t("total")), all.sum(w, all.Members, all.Given), all.sum(w, all.Women.Number, all.Women.Groups), all.sum(w, all.SC.Number, all.SC.Groups),
+		all.sum(w, all.ST.Number, all.ST.Groups), same(""),
 		count(int64(sum.Sessions)), hours(sum.RunMs), kWh(sum.EnergyWh*1000, false))
 	p.Total = true
 	return p
+}
+
+// sum is a number that so many of the groups give: with ≥ when not all do, never 0 when none does.
+func (p *People) sum(w *words, number int64, groups int) cell {
+	c := count(number)
+	switch {
+	case groups == 0:
+		return cell{w.t("not-given"), ""}
+	case groups < p.Groups:
+		c.text = "≥ " + c.text
+	}
+	return c
 }
 
 // partial reports whether some group does not give some number.
@@ -281,7 +375,7 @@ func (p *People) partial() bool {
 
 // people are the shares of women, SC and ST members, of the groups that used a machine and of all.
 func (r *Report) people(w *words) Part {
-	p := w.part(w.t("people"), "people", "#used", "#share", "#all", "#share")
+	p := w.part(w.t("people"), "people", "#used!", "#share!", "#all!", "#share!")
 	both := []*People{&r.People, &r.AllPeople}
 	line := func(key string, of func(*People) (number, groups int, share *float64)) {
 		cells := []cell{same(w.t("people." + key))}
@@ -323,14 +417,16 @@ func (r *Report) unknown(w *words) Part {
 		p.Paragraphs = append(p.Paragraphs, w.t("note.known"))
 		return p
 	}
-	columns := []string{"machine"}
-	for _, c := range causes {
-		columns = append(columns, "#cause."+c)
+	columns, there := []string{"machine"}, []string{}
+	for _, c := range causes { // those that there are
+		if r.Total.unknownOf(c) > 0 {
+			there, columns = append(there, c), append(columns, "#cause."+c)
+		}
 	}
-	p := w.part(w.t("unknown"), append(columns, "#unknown")...)
+	p := w.part(w.t("unknown"), append(columns, "#unknown!")...)
 	line := func(name string, f *Figures) {
 		cells := []cell{same(name)}
-		for _, c := range causes {
+		for _, c := range there {
 			cells = append(cells, hours(f.unknownOf(c)))
 		}
 		p.row(append(cells, hours(f.UnknownMs))...)
@@ -338,6 +434,9 @@ func (r *Report) unknown(w *words) Part {
 	for i, m := range r.Machines {
 		if m.UnknownMs > 0 && !m.Meter {
 			line(w.name(m.Name, m.ID), &r.Machines[i].Figures)
+			if r.one() == nil {
+				p.link("#/reports/" + r.Month + "?machine=" + m.ID) // by days
+			}
 		}
 	}
 	if r.one() == nil {
@@ -348,19 +447,20 @@ func (r *Report) unknown(w *words) Part {
 }
 
 func (r *Report) settings(w *words) Part {
-	p := w.part(w.t("settings"), "machine", "since", "signal", "#idle-above", "#run-above", "#hysteresis")
+	p := w.part(w.t("settings"), "machine", "since", "signal", "#idle-above", "#run-above!", "#hysteresis")
 	names := map[string]registry.Name{}
 	for _, m := range r.Machines {
 		names[m.ID] = m.Name
 	}
 	for _, s := range r.Settings {
-		p.row(same(w.name(names[s.Machine], s.Machine)), same(w.since(s.ValidFrom)), same(w.t("signal."+s.Signal)), same(number(s.IdleAbove)), same(number(s.RunAbove)), same(number(s.Hysteresis)))
+		p.row(same(w.name(names[s.Machine], s.Machine)), same(w.since(s.ValidFrom)), same(w.t("signal."+s.Signal)), unit(measured(s.IdleAbove), w.t("unit."+s.Signal)), unit(measured(s.RunAbove), w.t("unit."+s.Signal)),
+			measured(s.Hysteresis*100))
 	}
 	return p
 }
 
 func (r *Report) tariffs(w *words) Part {
-	p := w.part(w.t("tariffs"), "class", "since", "#rate")
+	p := w.part(w.t("tariffs"), "class", "since", "#rate!")
 	if len(r.Tariffs) == 0 {
 		p.Columns = []Column{}
 		p.Paragraphs = append(p.Paragraphs, w.t("note.notariffs"))
@@ -386,7 +486,7 @@ func (r *Report) definitions(w *words) Part {
 	default:
 		keys = append(keys, "elec")
 	}
-	for _, k := range append(keys, "dash", "rounding") {
+	for _, k := range append(keys, "evidence", "dash", "rounding") {
 		p.Paragraphs = append(p.Paragraphs, w.t("def."+k, number(r.MinCoverage*100), grouped(itoa(r.HoursAYear))))
 	}
 	return p

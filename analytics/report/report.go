@@ -67,6 +67,7 @@ type Report struct {
 
 	Groups       []GroupMonth `json:"groups" nullable:"false" doc:"Not for one machine"`
 	Unattributed Usage        `json:"unattributed" doc:"Run time that belongs to no group"`
+	Training     Usage        `json:"training" doc:"In training sessions of groups, which are not billed and in no group's row"`
 	People       People       `json:"people" doc:"Members of the groups that used a machine"`
 	AllPeople    People       `json:"all_people" doc:"Members of all groups of the site"`
 
@@ -93,7 +94,8 @@ type MachineMonth struct {
 	Class string        `json:"class"`
 	Meter bool          `json:"meter" doc:"A main meter: energy only, in no sum"`
 
-	Calendar string `json:"calendar" enum:"set,part,none" doc:"Without one all time counts as planned"`
+	Calendar   string     `json:"calendar" enum:"set,part,none" doc:"Without one all time counts as planned"`
+	FirstHeard *time.Time `json:"first_heard,omitempty" doc:"The hour of its first sample, when that lies after the begin of the month (scheme report: of the financial year)"`
 	Figures
 }
 
@@ -125,8 +127,14 @@ type GroupMonth struct {
 	Sessions int           `json:"sessions"`
 	Usage
 	AmountPaise int64    `json:"amount_paise" doc:"Of the draft, not a bill"`
-	Problems    int      `json:"problems" doc:"Of the draft: to be looked at before it is issued"`
+	ToLookAt    []Look   `json:"to_look_at" nullable:"false" doc:"What they are, in the order of the draft"`
 	Members     *Members `json:"members,omitempty" doc:"In force at the end; absent: not given"`
+}
+
+// Look is something to look at in a draft.
+type Look struct {
+	Code     string   `json:"code" doc:"month-open, no-tariff, open-session, bounded-time, unbalanced, correction: see docs of statements"`
+	Machines []string `json:"machines" nullable:"false" doc:"That it is about"`
 }
 
 // Members are the numbers of a group's members.

@@ -14,6 +14,7 @@ type silent struct {
 // add takes the last row of the part, which is of the day that begins at from, from the page.
 func (s *silent) add(p *Part, from time.Time) {
 	p.Rows = p.Rows[:len(p.Rows)-1]
+	p.Links = p.Links[:min(len(p.Links), len(p.Rows))]
 	if n := len(s.ranges); n > 0 && s.w.date(s.ranges[n-1][1].In(s.w.zone).AddDate(0, 0, 1)) == s.w.date(from) {
 		s.ranges[n-1][1] = from
 		return

@@ -123,8 +123,14 @@ func thousandths(n int64, of string) cell {
 // unit puts a unit behind a figure for people.
 func unit(c cell, of string) cell { return cell{c.text + " " + of, c.raw} }
 
-// hours shows milliseconds as hours.
-func hours(ms int64) cell { return hundredths(halfUp(ms, hourMs/100)) }
+// hours shows milliseconds as hours; what is there, but less than the last place shows, is not zero.
+func hours(ms int64) cell {
+	c := hundredths(halfUp(ms, hourMs/100))
+	if ms > 0 && halfUp(ms, hourMs/100) == 0 {
+		c.text = "<0.01"
+	}
+	return c
+}
 
 // kWh shows milliwatt-hours; an estimated figure has ~ before it.
 func kWh(milli int64, estimated bool) cell {
@@ -178,6 +184,24 @@ func grouped(digits string) string {
 		return "-" + digits
 	}
 	return digits
+}
+
+// measured is a number as it was set, with Indian grouping: 1,000.5.
+func measured(v float64) cell {
+	s := strconv.FormatFloat(math.Round(v*1e6)/1e6, 'f', -1, 64)
+	whole, rest, _ := strings.Cut(s, ".")
+	if rest != "" {
+		rest = "." + rest
+	}
+	return cell{grouped(whole) + rest, s}
+}
+
+// zoneName is the name of the site's zone: in words where there are some.
+func (w *words) zoneName() string {
+	if name, ok := w.text["zone."+w.zone.String()]; ok {
+		return name
+	}
+	return w.zone.String()
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -20,6 +20,7 @@ const (
 	smallSize   = 7.5
 	leading     = 1.42 // Devanagari stands higher than Latin
 	cellPad     = 3.0
+	gutter      = 9.0  // between numbers, which end at the right, and a text behind them
 	looseness   = 28.0 // room that a column gets beyond its texts at most, so that the eye finds the row
 	family      = "lohit"
 	allPages    = "{pages}"
@@ -134,16 +135,20 @@ func (p *press) table(t Table) {
 	for i, c := range t.Columns {
 		heads[i] = c.Head
 	}
-	head := p.row(heads, widths, size)
+	head := p.row(t, heads, widths, size)
 	for _, w := range widths {
 		head.width += w
 	}
 	p.room(head.height * 2)
 	p.put(head, t, widths, size, true, true)
 	for i, cells := range t.Rows {
-		r := p.row(cells, widths, size)
+		r := p.row(t, cells, widths, size)
 		r.width = head.width
-		if p.room(r.height) {
+		need := r.height
+		if i == len(t.Rows)-2 { // the last row is not alone on a page
+			need *= 2
+		}
+		if p.room(need) {
 			p.put(head, t, widths, size, true, true)
 		}
 		last := t.Total && i == len(t.Rows)-1
@@ -165,6 +170,9 @@ func (p *press) columns(t Table) (size float64, widths []float64) {
 		}
 	}
 	pads := 2 * cellPad * float64(len(t.Columns))
+	for i := range t.Columns {
+		pads += t.gutter(i)
+	}
 	var sumLongest, sumWhole float64
 	for i := range longest {
 		sumLongest, sumWhole = sumLongest+longest[i], sumWhole+whole[i]
@@ -186,9 +194,17 @@ func (p *press) columns(t Table) (size float64, widths []float64) {
 		case sumWhole > 0:
 			w += min(looseness, (space-sumWhole*size)/float64(len(t.Columns)))
 		}
-		widths[i] = w + 2*cellPad
+		widths[i] = w + 2*cellPad + t.gutter(i)
 	}
 	return size, widths
+}
+
+// gutter is the room before a column of text that stands behind numbers.
+func (t Table) gutter(column int) float64 {
+	if column > 0 && t.Columns[column-1].Right && !t.Columns[column].Right {
+		return gutter
+	}
+	return 0
 }
 
 // setRow is a row broken into lines.
@@ -197,12 +213,12 @@ type setRow struct {
 	width, height float64
 }
 
-func (p *press) row(cells []string, widths []float64, size float64) setRow {
+func (p *press) row(t Table, cells []string, widths []float64, size float64) setRow {
 	r := setRow{cells: make([][]line, len(widths))}
 	most := 1
 	for i := range widths {
 		if i < len(cells) {
-			r.cells[i] = p.s.lines(cells[i], (widths[i]-2*cellPad)/size)
+			r.cells[i] = p.s.lines(cells[i], (widths[i]-2*cellPad-t.gutter(i))/size)
 			most = max(most, len(r.cells[i]))
 		}
 	}
@@ -218,7 +234,7 @@ func (p *press) put(r setRow, t Table, widths []float64, size float64, bold, rul
 	x := margin
 	for i, ls := range r.cells {
 		for j, l := range ls {
-			left := x + cellPad
+			left := x + cellPad + t.gutter(i)
 			if t.Columns[i].Right {
 				left = x + widths[i] - cellPad - l.width*size
 			}

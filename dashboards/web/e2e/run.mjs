@@ -282,9 +282,25 @@ const steps = {
     for (const [name, hash] of [["scheme", "?kind=scheme"], ["meter", "?kind=meter"], ["furnace", "?machine=furnace-1"]]) {
       await go(`#/reports/2026-11${hash}`, ".report td.n");
       await sound(`reports-${name}-phone-hi`);
-      const silent = await page.locator("tbody tr").filter({ hasText: /^\d\d-\d\d-\d{4}(\s*–)+$/ }).count();
+      const silent = await page.locator("tbody tr").filter({ hasText: /^\d\d-\d\d-\d{4}▾?(\s*–)+$/ }).count();
       assert.equal(silent, 0, "days of which nothing is known are no rows");
+      const high = await page.evaluate(() => document.documentElement.scrollHeight);
+      assert.ok(high < 5500, `${name}: ${high} px high`);
+      for (const heading of await page.locator(".report h2").allInnerTexts()) assert.doesNotMatch(heading, /^[a-z.-]+$/, "a heading is words");
+      assert.doesNotMatch(await page.locator("main").innerText(), /NaN|undefined|null|\{\d\}/);
     }
+    // A day's row is folded to two figures; a tap shows the rest, its name leads to the day's states.
+    const day = page.locator("tr", { has: page.getByRole("link", { name: "19-11-2026" }) }).first();
+    assert.equal(await day.getByText("अज्ञात (घं)").count() + await day.locator("td:visible").count(), 2, "run and availability only");
+    await day.getByRole("button").click();
+    assert.ok(await day.locator("td:visible").count() > 8, "a tap shows all figures");
+    await sound("reports-row-phone-hi");
+    await day.getByRole("link").click();
+    await page.locator(".dayshown", { hasText: "19-11-2026" }).waitFor();
+    await page.locator("main h1", { hasText: "मफ़ल भट्ठी" }).waitFor();
+    await go("#/reports/2026-11", ".report td.n");
+    await page.getByRole("link", { name: "कटाई मशीन" }).first().click();
+    await page.getByRole("heading", { name: "मशीन की मासिक रिपोर्ट, नवंबर 2026: कटाई मशीन" }).waitFor();
   },
   async "energy: what the machines drew, bands, balance, baseline"() {
     for (const [name, viewport, lang, word] of [["energy-phone-hi", phone, "hi", /मुख्य मीटर और मशीनें/], ["energy-en", desk, "en", /Main meter and machines/]]) {

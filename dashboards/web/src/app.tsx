@@ -71,6 +71,7 @@ export function App() {
   const place: Place | undefined = me && site ? { me, site, live, may: (...roles) => me.role === "admin" || roles.includes(me.role) } : undefined;
   const again = () => setTurn((n) => n + 1);
 
+  const day = route.query.get("day");
   let body;
   if (route.page === "signin" || (me && me.role === "")) body = <SignIn me={me} token={route.query.get("token") ?? ""} done={again} />;
   else if (error) body = <Failed error={error} again={again} />;
@@ -82,7 +83,7 @@ export function App() {
   else if (!seesLive || route.page === "statements") body = route.page === "statement" ? <StatementPage id={Number(route.id)} /> : <Statements month={route.id} />;
   else if (route.page === "statement") body = <StatementPage id={Number(route.id)} />;
   else if (route.page === "reports") body = <Reports month={route.id} query={route.query} />;
-  else if (route.page === "machine") body = <MachinePage key={route.id} id={route.id} />;
+  else if (route.page === "machine") body = <MachinePage key={`${route.id} ${day}`} id={route.id} {...(day ? { at: day } : {})} />;
   else if (route.page === "thresholds") body = <Thresholds key={route.id} id={route.id} />;
   else if (route.page === "alarms") body = <Alarms />;
   else if (route.page === "figures") body = <Figures />;

@@ -27,12 +27,12 @@ const fieldOf: Record<string, keyof Schemas["Values"]> = {
 };
 
 /** One machine, one day: its states, its numbers, its curve. */
-export function MachinePage({ id }: { id: string }) {
+export function MachinePage({ id, at }: { id: string; at?: string }) {
   const { live, site, may } = usePlace();
   const words = useWords();
   const { t, name } = words;
   useLive(live);
-  const [chosen, choose] = useState<string>();
+  const [chosen, choose] = useState(at && /^\d{4}-\d\d-\d\d$/.test(at) ? at : undefined);
   if (!live) return null;
   if (!live.loaded) return live.error ? <Failed error={live.error} /> : <Busy />;
   const view = live.machines.find((v) => v.machine.id === id);

@@ -1,3 +1,4 @@
+import { useState } from "preact/hooks";
 import type { Schemas } from "../api";
 import { address, ApiError, get } from "../api";
 import { useLoad, usePlace } from "../context";
@@ -73,26 +74,47 @@ export function Reports({ month: asked, query }: { month: string; query: URLSear
   );
 }
 
-function Part({ part }: { part: Schemas["Part"] }) {
-  const row = (cells: string[] | null, i: number) => (
-    <tr key={i}>
-      {(cells ?? []).map((c, j) => (j === 0 ? <th scope="row">{c}</th> : c === "" ? <td class="zero" /> : <td class={part.columns[j]?.number ? "n" : ""} data-label={part.columns[j]?.head}>{c}</td>))}
+/** What a small screen shows of a row that is folded: its name and the key columns. The rest comes with a tap. */
+function Row({ part, cells, link }: { part: Schemas["Part"]; cells: string[]; link: string }) {
+  const { t } = useWords();
+  const [open, setOpen] = useState(false);
+  const folds = part.columns.some((c, j) => j > 0 && !c.key && cells[j] !== "");
+  const keys = part.columns.filter((c, j) => c.key && cells[j] !== "").length;
+  return (
+    <tr class={folds && !open ? "folded" : ""} style={{ "--keys": keys }}>
+      {cells.map((c, j) => {
+        const column = part.columns[j];
+        if (j > 0) return c === "" ? <td key={j} class="zero" /> : <td key={j} class={`${column?.number ? "n" : ""} ${column?.key ? "stays" : ""}`} data-label={column?.head}>{c}</td>;
+        return (
+          <th key={j} scope="row">
+            {link ? <a href={link}>{c}</a> : c}
+            {folds ? <button type="button" class="more noprint" aria-expanded={open} aria-label={`${c}: ${t(open ? "rep.less" : "rep.more")}`} onClick={() => setOpen(!open)}>{open ? "▴" : "▾"}</button> : null}
+          </th>
+        );
+      })}
     </tr>
   );
+}
+
+const small = matchMedia("(max-width: 40rem)");
+
+function Part({ part }: { part: Schemas["Part"] }) {
+  const row = (cells: string[] | null, i: number) => <Row key={cells?.[0] ?? i} part={part} cells={cells ?? []} link={part.links?.[i] ?? ""} />;
   const body = part.total ? part.rows.slice(0, -1) : part.rows;
-  return (
-    <section>
-      <h2>{part.heading}</h2>
+  const inside = (
+    <>
       {part.paragraphs.map((p) => <p key={p}>{p}</p>)}
       {part.columns.length > 0 ? (
         <div class="scroll" role="region" aria-label={part.heading} tabIndex={0}>
-          <table class={part.columns.length > 2 ? "stack" : ""}>
+          <table class={part.columns.length > 2 ? "stack rows" : ""}>
             <thead><tr>{part.columns.map((c, i) => <th key={i} scope="col" class={c.number ? "n" : ""}>{c.head}</th>)}</tr></thead>
             <tbody>{body.map(row)}</tbody>
-            {part.total ? <tfoot>{part.rows.slice(-1).map(row)}</tfoot> : null}
+            {part.total ? <tfoot>{row(part.rows[part.rows.length - 1] ?? [], part.rows.length - 1)}</tfoot> : null}
           </table>
         </div>
       ) : null}
-    </section>
+    </>
   );
+  if (part.apart) return <section><details open={!small.matches}><summary><h2>{part.heading}</h2></summary>{inside}</details></section>;
+  return <section><h2>{part.heading}</h2>{inside}</section>;
 }
