@@ -138,7 +138,8 @@ type FixedCharge struct {
 	ShareBy    string     `json:"share_by" enum:"rated-kw,run-hours,energy"`
 }
 
-type siteEnergyInput struct {
+// SiteEnergyInput asks for the energy of a site.
+type SiteEnergyInput struct {
 	SiteInput
 	Span
 	By string `query:"by" enum:"hour,day,month,all" default:"all" doc:"Length of the pieces, in the site's zone; all: one"`
@@ -173,7 +174,7 @@ func (a *API) energyDeps() energy.Deps {
 func (a *API) routeEnergy() {
 	huma.Register(a.huma, operation("get-energy", http.MethodGet, "/sites/{site}/energy", "Energy, cost and balance of a site",
 		"All machines, the main meter against them, fixed charges. At most 8 days by hour, 100 days by day, 400 days by month or as one."),
-		func(ctx context.Context, in *siteEnergyInput) (*siteEnergyOutput, error) {
+		func(ctx context.Context, in *SiteEnergyInput) (*siteEnergyOutput, error) {
 			periods, err := a.siteEnergy(ctx, in)
 			if err != nil {
 				return nil, err
@@ -210,7 +211,7 @@ func (a *API) routeEnergy() {
 	a.routeEnergyTable()
 }
 
-func (a *API) siteEnergy(ctx context.Context, in *siteEnergyInput) ([]energy.SiteUse, error) {
+func (a *API) siteEnergy(ctx context.Context, in *SiteEnergyInput) ([]energy.SiteUse, error) {
 	fromMs, toMs, err := in.check(longestEnergy[in.By])
 	if err != nil {
 		return nil, err

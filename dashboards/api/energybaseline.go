@@ -1,12 +1,9 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/csv"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -72,7 +69,8 @@ type EnergyBaselineDay struct {
 	InBase          bool      `json:"in_base"`
 }
 
-type baselineInput struct {
+// BaselineInput asks for a baseline and days against it.
+type BaselineInput struct {
 	SiteInput
 	Machine string `path:"machine" maxLength:"40" example:"furnace-1"`
 	Span
@@ -87,30 +85,33 @@ func (a *API) routeEnergyBaseline() {
 	huma.Register(a.huma, operation("get-energy-baseline", http.MethodGet, "/sites/{site}/machines/{machine}/baseline", "Energy baseline and CUSUM of a machine",
 		"Energy of a day = standing load + run-hours, kg and cold starts × their coefficients, by least squares over the whole days of the base period (ISO 50006), and the days of from–to against it. "+
 			"Variables that the data do not carry are left out, with the reason."),
-		func(ctx context.Context, in *baselineInput) (*baselineOutput, error) {
+		func(ctx context.Context, in *BaselineInput) (*baselineOutput, error) {
 			m, points, err := a.energyBaseline(ctx, in)
 			if err != nil {
 				return nil, err
 			}
 			return &baselineOutput{shownBaseline(&m, points)}, nil
 		})
-	table := operation("get-energy-baseline-csv", http.MethodGet, "/sites/{site}/machines/{machine}/baseline.csv", "Energy baseline and CUSUM of a machine as a table for spreadsheets",
+	csv := operation("get-energy-baseline-csv", http.MethodGet, "/sites/{site}/machines/{machine}/baseline.csv", "Energy baseline and CUSUM of a machine as a table for spreadsheets",
 		"A row for each day. Days are the site's.")
-	table = giving(table, "The table", "text/csv")
-	huma.Register(a.huma, table, func(ctx context.Context, in *baselineInput) (*fileOutput, error) {
-		_, points, err := a.energyBaseline(ctx, in)
+	huma.Register(a.huma, giving(csv, "The table", "text/csv"), func(ctx context.Context, in *struct {
+		BaselineInput
+		TableInput
+	}) (*fileOutput, error) {
+		_, points, err := a.energyBaseline(ctx, &in.BaselineInput)
 		if err != nil {
 			return nil, err
 		}
-		loc, err := a.zone(ctx, in.Site)
+		t, err := a.newTable(ctx, in.Site, in.Lang, "day", "run_hours", "kg", "cold_starts", "kwh", "estimated", "predicted_kwh", "saving_kwh", "cusum_kwh", "outside_base_range", "missing", "in_base")
 		if err != nil {
 			return nil, err
 		}
-		return file(csvType, in.Site+"-"+in.Machine+"-cusum.csv", baselineTable(points, loc)), nil
+		t.baseline(points)
+		return file(csvType, in.Site+"-"+in.Machine+"-cusum.csv", t.bytes()), nil
 	})
 }
 
-func (a *API) energyBaseline(ctx context.Context, in *baselineInput) (energy.Model, []energy.Point, error) {
+func (a *API) energyBaseline(ctx context.Context, in *BaselineInput) (energy.Model, []energy.Point, error) {
 	fail := func(err error) (energy.Model, []energy.Point, error) { return energy.Model{}, nil, err }
 	fromMs, toMs, err := in.check(400 * day)
 	if err != nil {
@@ -160,10 +161,8 @@ func shownBaseline(m *energy.Model, points []energy.Point) EnergyBaseline {
 	return out
 }
 
-// baselineTable is a day per row; what is not known is empty.
-func baselineTable(points []energy.Point, loc *time.Location) []byte {
-	var b bytes.Buffer
-	w := csv.NewWriter(&b)
+// baseline is a day per row; what is not known is empty.
+func (t *table) baseline(points []energy.Point) {
 	number := func(v *float64, decimals int) string {
 		if v == nil {
 			return ""
@@ -177,14 +176,9 @@ func baselineTable(points []energy.Point, loc *time.Location) []byte {
 		v := *wh / 1000
 		return number(&v, 3)
 	}
-	rows := [][]string{{"day", "run_hours", "kg", "cold_starts", "kwh", "estimated", "predicted_kwh", "saving_kwh", "cusum_kwh", "outside_base_range", "missing", "in_base"}}
 	for i := range points {
 		p := &points[i]
-		rows = append(rows, []string{
-			at(p.FromMs).In(loc).Format(time.DateOnly), number(&p.RunHours, 4), number(p.Kg, 3), number(p.ColdStarts, 0), kwh(&p.Wh), strconv.FormatBool(p.Estimated),
-			kwh(p.Predicted), kwh(p.Saving), kwh(p.Cusum), strings.Join(p.Outside, " "), strings.Join(p.Missing, " "), strconv.FormatBool(p.InBase),
-		})
+		t.row(t.time(at(p.FromMs), time.DateOnly), number(&p.RunHours, 4), number(p.Kg, 3), number(p.ColdStarts, 0), kwh(&p.Wh), t.yes(p.Estimated),
+			kwh(p.Predicted), kwh(p.Saving), kwh(p.Cusum), t.codes("variable.", p.Outside), t.codes("variable.", p.Missing), t.yes(p.InBase))
 	}
-	_ = w.WriteAll(rows) // a buffer does not fail
-	return b.Bytes()
 }

@@ -1,44 +1,44 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/csv"
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"karkhana/analytics/energy"
+	"karkhana/analytics/timeline"
+	"karkhana/internal/registry"
 	"karkhana/internal/spreadsheet"
 )
 
 func (a *API) routeEnergyTable() {
-	table := operation("get-energy-csv", http.MethodGet, "/sites/{site}/energy.csv", "The energy of a site as a table for spreadsheets",
+	csv := operation("get-energy-csv", http.MethodGet, "/sites/{site}/energy.csv", "The energy of a site as a table for spreadsheets",
 		"A row for each machine, period and tariff band, and one for what has no tariff. Times are the site's; rupees to the paisa.")
-	table = giving(table, "The table", "text/csv")
-	huma.Register(a.huma, table, func(ctx context.Context, in *siteEnergyInput) (*fileOutput, error) {
-		periods, err := a.siteEnergy(ctx, in)
+	huma.Register(a.huma, giving(csv, "The table", "text/csv"), func(ctx context.Context, in *struct {
+		SiteEnergyInput
+		TableInput
+	}) (*fileOutput, error) {
+		periods, err := a.siteEnergy(ctx, &in.SiteEnergyInput)
 		if err != nil {
 			return nil, err
 		}
-		loc, err := a.zone(ctx, in.Site)
+		t, err := a.newTable(ctx, in.Site, in.Lang, energyColumns...)
 		if err != nil {
 			return nil, err
 		}
-		return file(csvType, in.Site+"-energy.csv", energyTable(periods, loc)), nil
+		return file(csvType, in.Site+"-energy.csv", t.energy(periods)), nil
 	})
 }
 
-func energyTable(periods []energy.SiteUse, loc *time.Location) []byte {
-	var b bytes.Buffer
-	w := csv.NewWriter(&b)
-	rows := [][]string{{"machine", "from", "to", "tariff", "band", "kwh", "energy_rupees", "time_of_day_rupees", "power_factor_rupees", "surcharge_rupees",
-		"duty_rupees", "sum_rupees", "coverage", "flags", "notes"}}
-	const form = "2006-01-02 15:04"
+var energyColumns = []string{
+	"machine", "from", "to", "tariff", "band", "kwh", "energy_rupees", "time_of_day_rupees", "power_factor_rupees", "surcharge_rupees", "duty_rupees", "sum_rupees",
+	"coverage", "flags", "notes",
+}
+
+func (t *table) energy(periods []energy.SiteUse) []byte {
 	for _, p := range periods {
 		add := func(machine string, u *energy.Use) {
 			coverage := ""
@@ -46,33 +46,45 @@ func energyTable(periods []energy.SiteUse, loc *time.Location) []byte {
 				coverage = strconv.FormatFloat(*u.Coverage, 'f', 3, 64)
 			}
 			row := func(cells ...string) {
-				rows = append(rows, append(append([]string{machine, at(p.FromMs).In(loc).Format(form), at(p.ToMs).In(loc).Format(form)}, cells...),
-					coverage, strings.Join(u.Flags.Codes(), " "), strings.Join(u.Notes, " ")))
+				t.row(append(append([]string{machine, t.time(at(p.FromMs), minuteForm), t.time(at(p.ToMs), minuteForm)}, cells...),
+					coverage, t.flags(u.Flags), t.codes("note.", u.Notes))...)
 			}
 			for _, x := range u.Bands {
 				sum := ""
 				if x.Paise != nil {
 					sum = rupees(*x.Paise)
 				}
-				row(spreadsheet.Text(x.Tariff.Order), x.Tariff.Bands[x.Band].ID, kilowattHours(x.MilliWh), rupees(x.EnergyPaise), rupees(x.TimeOfDayPaise),
-					rupees(x.PowerFactorPaise), rupees(x.SurchargePaise), rupees(x.DutyPaise), sum)
+				band := x.Tariff.Bands[x.Band]
+				row(spreadsheet.Text(x.Tariff.Order), t.name(registry.Name{Hi: band.Hi, En: band.En}, band.ID), kilowattHours(x.MilliWh), rupees(x.EnergyPaise),
+					rupees(x.TimeOfDayPaise), rupees(x.PowerFactorPaise), rupees(x.SurchargePaise), rupees(x.DutyPaise), sum)
 			}
 			if u.UntariffedMwh > 0 || len(u.Bands) == 0 {
-				row("", "", kilowattHours(u.UntariffedMwh), "", "", "", "", "", "")
+				band := ""
+				if t.words != nil {
+					band = t.words["band.none"]
+				}
+				row("", band, kilowattHours(u.UntariffedMwh), "", "", "", "", "", "")
 			}
 			if u.FixedPaise != nil {
-				row("", "fixed", "", "", "", "", "", "", rupees(*u.FixedPaise))
+				row("", t.word("band.", "fixed"), "", "", "", "", "", "", rupees(*u.FixedPaise))
 			}
 		}
 		for i := range p.Machines {
-			add(p.Machines[i].Machine.ID, &p.Machines[i].Use)
+			add(t.machine(p.Machines[i].Machine.ID), &p.Machines[i].Use)
 		}
 		if p.Main != nil {
-			add("main", p.Main)
+			add(t.word("", "main"), p.Main)
 		}
 	}
-	_ = w.WriteAll(rows) // a buffer does not fail
-	return b.Bytes()
+	return t.bytes()
+}
+
+// flags are codes for programs, words for people.
+func (t *table) flags(f timeline.EnergyFlags) string {
+	if t.words == nil {
+		return t.codes("", f.Codes())
+	}
+	return t.flagWords.Join(f.Codes())
 }
 
 // rupees writes paise exactly: -12.05.

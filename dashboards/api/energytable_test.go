@@ -16,6 +16,7 @@ func TestEnergyTableCells(t *testing.T) {
 	require.Equal(t, "-0.000001", kilowattHours(-1))
 	require.Equal(t, "2.000003", kilowattHours(2_000_003))
 	order := electricity.Tariff{Order: "=HYPERLINK(1)", Bands: []electricity.Band{{ID: "day"}}}
-	table := energyTable([]energy.SiteUse{{Main: &energy.Use{Bands: []energy.BandUse{{Tariff: &order}}}}}, time.UTC)
-	require.Contains(t, string(table), ",'=HYPERLINK(1),day,")
+	programs, err := tableIn("", time.UTC, energyColumns...)
+	require.NoError(t, err)
+	require.Contains(t, string(programs.energy([]energy.SiteUse{{Main: &energy.Use{Bands: []energy.BandUse{{Tariff: &order}}}}})), ",'=HYPERLINK(1),day,")
 }

@@ -1,9 +1,7 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/csv"
 	"net/http"
 	"strconv"
 	"time"
@@ -30,7 +28,8 @@ type Gap struct {
 	Filled    *time.Time `json:"filled,omitempty" doc:"Late data has filled it, the last of it then: this time is no longer unknown"`
 }
 
-type gapsInput struct {
+// GapsInput asks for gaps of a site or a machine.
+type GapsInput struct {
 	SiteInput
 	Span
 	Machine string `query:"machine" maxLength:"40"`
@@ -45,7 +44,7 @@ type gapsOutput struct {
 func (a *API) routeGaps() {
 	huma.Register(a.huma, operation("list-gaps", http.MethodGet, "/sites/{site}/gaps", "Stretches without samples, and why",
 		"Gaps that overlap from–to, at most 100 days, with those that late data has filled since."),
-		func(ctx context.Context, in *gapsInput) (*gapsOutput, error) {
+		func(ctx context.Context, in *GapsInput) (*gapsOutput, error) {
 			gaps, err := a.askedGaps(ctx, in)
 			if err != nil {
 				return nil, err
@@ -54,41 +53,36 @@ func (a *API) routeGaps() {
 			out.Body.Gaps = gaps
 			return &out, nil
 		})
-	table := operation("get-gaps-csv", http.MethodGet, "/sites/{site}/gaps.csv", "The gaps as a table for spreadsheets", "Times are the site's.")
-	table = giving(table, "The table", "text/csv")
-	huma.Register(a.huma, table, func(ctx context.Context, in *gapsInput) (*fileOutput, error) {
-		gaps, err := a.askedGaps(ctx, in)
+	csv := operation("get-gaps-csv", http.MethodGet, "/sites/{site}/gaps.csv", "The gaps as a table for spreadsheets", "Times are the site's.")
+	huma.Register(a.huma, giving(csv, "The table", "text/csv"), func(ctx context.Context, in *struct {
+		GapsInput
+		TableInput
+	}) (*fileOutput, error) {
+		gaps, err := a.askedGaps(ctx, &in.GapsInput)
 		if err != nil {
 			return nil, err
 		}
-		loc, err := a.zone(ctx, in.Site)
+		t, err := a.newTable(ctx, in.Site, in.Lang, "machine", "gateway", "from", "to", "seconds", "open", "cause", "evidence", "fault", "filled")
 		if err != nil {
 			return nil, err
 		}
-		return file(csvType, in.Site+"-gaps.csv", gapsTable(gaps, loc)), nil
+		t.gaps(gaps)
+		return file(csvType, in.Site+"-gaps.csv", t.bytes()), nil
 	})
 }
 
-func gapsTable(gaps []Gap, loc *time.Location) []byte {
-	var b bytes.Buffer
-	w := csv.NewWriter(&b)
-	const form = "2006-01-02 15:04:05"
-	rows := [][]string{{"machine", "gateway", "from", "to", "seconds", "open", "cause", "evidence", "fault", "filled"}}
+func (t *table) gaps(gaps []Gap) {
 	for _, g := range gaps {
 		filled := ""
 		if g.Filled != nil {
-			filled = g.Filled.In(loc).Format(form)
+			filled = t.time(*g.Filled, time.DateTime)
 		}
-		rows = append(rows, []string{
-			g.Machine, g.Gateway, g.Start.In(loc).Format(form), g.End.In(loc).Format(form), strconv.FormatFloat(g.DurationS, 'f', 0, 64),
-			strconv.FormatBool(g.Open), g.Cause, g.Evidence, spreadsheet.Text(g.Fault), filled,
-		})
+		t.row(t.machine(g.Machine), g.Gateway, t.time(g.Start, time.DateTime), t.time(g.End, time.DateTime), strconv.FormatFloat(g.DurationS, 'f', 0, 64),
+			t.yes(g.Open), t.word("cause.", g.Cause), t.word("evidence.", g.Evidence), spreadsheet.Text(t.word("fault.", g.Fault)), filled)
 	}
-	_ = w.WriteAll(rows) // a buffer does not fail
-	return b.Bytes()
 }
 
-func (a *API) askedGaps(ctx context.Context, in *gapsInput) ([]Gap, error) {
+func (a *API) askedGaps(ctx context.Context, in *GapsInput) ([]Gap, error) {
 	fromMs, toMs, err := in.check(100 * day)
 	if err != nil {
 		return nil, err

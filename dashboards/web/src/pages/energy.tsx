@@ -32,7 +32,7 @@ export function Energy() {
 
 function Page({ today: now, machines }: { today: number; machines: readonly Machine[] }) {
   const { site } = usePlace();
-  const { t } = useWords();
+  const { t, lang } = useWords();
   const [span, setSpan] = useState<SpanName>("month");
   const today = isoDay(now, site.zone);
   const first = span === "month" ? monthDays(today.slice(0, 7)).first : shiftDay(today, span === "today" ? 0 : span === "week" ? -6 : -30);
@@ -46,7 +46,7 @@ function Page({ today: now, machines }: { today: number; machines: readonly Mach
         <div class="choice" role="group" aria-label={t("gap.span")}>
           {spans.map((s) => <button key={s} type="button" aria-pressed={span === s} onClick={() => setSpan(s)}>{t(spanWord[s])}</button>)}
         </div>
-        <a class="button" href={address("/api/v1/sites/{site}/energy.csv", { ...asked, by: "day" })} download>{t("gap.csv")}</a>
+        <a class="button" href={address("/api/v1/sites/{site}/energy.csv", { ...asked, by: "day", lang })} download>{t("gap.csv")}</a>
       </div>
       {loaded.error ? <Failed error={loaded.error} again={loaded.again} /> : !loaded.data ? <Busy /> : !p ? <Empty>{t("machine.empty")}</Empty> : (
         <>

@@ -28,7 +28,7 @@ function together(rows: readonly Schemas["Gap"][]): Same[] {
 export function Gaps() {
   const { live, site, may } = usePlace();
   useLive(live);
-  const { t, name, duration } = useWords();
+  const { t, lang, name, duration } = useWords();
   const [days, setDays] = useState<number>(7);
   const [machine, setMachine] = useState("");
   const today = isoDay(live?.now() ?? Date.now(), site.zone);
@@ -58,7 +58,7 @@ export function Gaps() {
             {machines.map((m) => <option key={m.id} value={m.id}>{name(m.name, m.id)}</option>)}
           </select>
         </label>
-        <a class="button" href={address("/api/v1/sites/{site}/gaps.csv", span)} download>{t("gap.csv")}</a>
+        <a class="button" href={address("/api/v1/sites/{site}/gaps.csv", { ...span, lang })} download>{t("gap.csv")}</a>
         {may("manager", "technician") ? <a class="button" href="#/quarantine">{t("qu.title")}</a> : null}
       </div>
       {loaded.error ? <Failed error={loaded.error} again={loaded.again} /> : !loaded.data ? <Busy /> : rows.length === 0 ? <Empty>{t("gap.none")}</Empty> : (

@@ -21,7 +21,7 @@ const whyWord: Record<Schemas["OmittedVariable"]["why"], Key> = {
 /** A machine's days against its own baseline: the curve falls while it draws more than it used to for the same work. */
 export function Cusum({ machines, today }: { machines: readonly Machine[]; today: string }) {
   const { site } = usePlace();
-  const { t, name } = useWords();
+  const { t, lang, name } = useWords();
   const [chosen, choose] = useState("");
   const [from, setFrom] = useState(shiftDay(today, -31));
   const [until, setUntil] = useState(shiftDay(today, -7));
@@ -52,7 +52,7 @@ export function Cusum({ machines, today }: { machines: readonly Machine[]; today
               onChange={() => setWithout(wanted.includes(v) ? [...without, v] : without.filter((x) => x !== v))} /> {t(variableWord[v])}</label>
           ))}
         </fieldset>
-        {b && !b.refused ? <a class="button" href={address("/api/v1/sites/{site}/machines/{machine}/baseline.csv", asked)} download>{t("gap.csv")}</a> : null}
+        {b && !b.refused ? <a class="button" href={address("/api/v1/sites/{site}/machines/{machine}/baseline.csv", { ...asked, lang })} download>{t("gap.csv")}</a> : null}
       </div>
       {loaded.error ? <Failed error={loaded.error} again={loaded.again} /> : !right ? <p class="warn">{t("en.c.dates")}</p> : !b ? <Busy /> : b.refused ? (
         <>
