@@ -33,9 +33,10 @@ type brokerCmd struct {
 	brokerListen
 }
 
-// brokerMemory is what the broker alone may use before it collects garbage more often: the messages that wait for
-// ingest (broker.Options.MaxMemory) and as much again.
-const brokerMemory = 128 << 20
+// brokerMemory is what the broker alone may use before it collects garbage more often: four times the messages that wait
+// for ingest (broker.Options.MaxMemory). A full broker has more than twice of them alive; with less room than that it
+// does little but collect, while gateways send again what it refuses.
+const brokerMemory = 256 << 20
 
 // Run serves gateways and ingest until it is stopped.
 func (c brokerCmd) Run(e *env) error {
