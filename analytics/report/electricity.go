@@ -30,6 +30,7 @@ type MachineElectricity struct {
 	EnergyMilliWh   int64         `json:"energy_milliwh"`
 	EstimatedMwh    int64         `json:"estimated_milliwh" doc:"Of the hours with an estimate in them: at most so much is estimated"`
 	EnergyFlags     []string      `json:"energy_flags" nullable:"false" doc:"What is to be known of the energy; see docs/energy.md"`
+	Coverage        *float64      `json:"coverage,omitempty" doc:"Known share of the time; absent of sums"`
 	Bands           []BandCost    `json:"bands" nullable:"false" doc:"With untariffed_milliwh they add up to energy_milliwh"`
 	UntariffedMwh   int64         `json:"untariffed_milliwh" doc:"Drawn while no tariff was in force: without price"`
 	EnergyPaise     *int64        `json:"energy_paise,omitempty" doc:"Of all bands; without untariffed energy. Absent: no tariff, or it needs a power factor that is not measured"`
@@ -148,7 +149,7 @@ func orders(config electricity.Config, fromMs, toMs int64) []Order {
 
 func machineElectricity(m registry.Machine, u *energy.Use) MachineElectricity {
 	out := MachineElectricity{
-		ID: m.ID, Name: m.Name, EnergyMilliWh: u.MilliWh(), EstimatedMwh: u.EstimatedMilliWh, EnergyFlags: u.Flags.Codes(), Bands: []BandCost{}, UntariffedMwh: u.UntariffedMwh,
+		ID: m.ID, Name: m.Name, EnergyMilliWh: u.MilliWh(), EstimatedMwh: u.EstimatedMilliWh, EnergyFlags: u.Flags.Codes(), Coverage: u.Coverage, Bands: []BandCost{}, UntariffedMwh: u.UntariffedMwh,
 		EnergyPaise: u.EnergyPaise, FixedPaise: u.FixedPaise, CO2Grams: u.CO2Grams, CO2UnknownMwh: u.CO2UnknownMwh, PowerFactorMill: u.Apparent.Mill(), Notes: append([]string{}, u.Notes...),
 	}
 	for _, b := range u.Bands {

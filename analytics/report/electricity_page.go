@@ -81,7 +81,19 @@ func (e *Electricity) table(w *words) Part {
 	if holed {
 		p.Columns = append(p.Columns, Column{w.t("col.note"), false, false})
 	}
-	line := func(name string, m *MachineElectricity) {
+	line := func(name string, m *MachineElectricity, silent bool) {
+		if silent { // its share of the fixed charge it bears all the same
+			cells := []cell{same(name)}
+			for _, c := range p.Columns[1:] {
+				if c.Head == w.t("col.fixed-share") {
+					cells = append(cells, e.priced(m.FixedPaise, e.HoleUntil != nil))
+				} else {
+					cells = append(cells, cell{"–", ""})
+				}
+			}
+			p.row(cells...)
+			return
+		}
 		cells := []cell{same(name), kWh(m.EnergyMilliWh, m.EstimatedMwh > 0)}
 		for _, b := range e.Total.Bands {
 			var milliWh int64
@@ -104,12 +116,34 @@ func (e *Electricity) table(w *words) Part {
 		p.row(cells...)
 	}
 	for i, m := range e.Machines {
-		line(w.name(m.Name, m.ID), &e.Machines[i])
+		line(w.name(m.Name, m.ID), &e.Machines[i], m.silent())
 	}
-	line(w.t("total"), &e.Total)
+	line(w.t("total"), &e.Total, e.silent())
 	p.Total = true
 	p.Paragraphs = append(p.Paragraphs, e.notes(w)...)
 	return p
+}
+
+// sum is what all of it costs: of one machine with its share of the fixed charge, of the site with all of it, shared out or not.
+func (e *Electricity) sum(one bool) *int64 {
+	if one || e.Total.EnergyPaise == nil {
+		return e.Total.whole()
+	}
+	v := *e.Total.EnergyPaise
+	for _, f := range e.Fixed {
+		v += f.Paise + f.DutyPaise
+	}
+	return &v
+}
+
+// silent reports whether nothing was heard of any machine.
+func (e *Electricity) silent() bool {
+	return e.Total.silent() && !slices.ContainsFunc(e.Machines, func(m MachineElectricity) bool { return !m.silent() })
+}
+
+// silent reports whether nothing was heard of the machine.
+func (m MachineElectricity) silent() bool {
+	return m.EnergyMilliWh == 0 && (m.Coverage == nil || *m.Coverage == 0)
 }
 
 // co2 is kg with a mark when energy without a factor is left out.
@@ -148,6 +182,15 @@ func (e *Electricity) notes(w *words) []string {
 			out = append(out, w.flagged(m.Name, m.ID, split)...)
 		}
 	}
+	var little []string
+	for _, m := range e.Machines {
+		if slices.Contains(m.Notes, "low-coverage") {
+			little = append(little, w.t("elec.known", w.name(m.Name, m.ID), coverage(m.Coverage).text))
+		}
+	}
+	if len(little) > 0 {
+		out = append(out, w.t("elec.little", strings.Join(little, ", ")))
+	}
 	for _, n := range []string{"no-tariff", "no-pf", "no-rating", "demand-no-pf", "no-main-meter"} {
 		if slices.Contains(e.Total.Notes, n) || slices.Contains(e.Notes, n) {
 			out = append(out, w.t("elec.note."+n))
@@ -168,7 +211,7 @@ func (e *Electricity) cost(w *words, r *Report) Part {
 		p.row(same(e.bandName(w, b)), kWh(b.EnergyMilliWh, false), rupees(b.EnergyPaise), rupees(b.TimeOfDayPaise), rupees(b.PowerFactorPaise), rupees(b.SurchargePaise), rupees(b.DutyPaise), e.priced(b.Paise, false))
 	}
 	if e.Total.UntariffedMwh > 0 && !e.unpriced() {
-		p.row(same(w.t("elec.untariffed")), kWh(e.Total.UntariffedMwh, false), none, none, none, none, none, cell{w.t("elec.noprice"), ""})
+		p.row(same(w.t("elec.no-tariff")), kWh(e.Total.UntariffedMwh, false), none, none, none, none, none, cell{w.t("elec.noprice"), ""})
 	}
 	if r.one() != nil {
 		if e.Total.FixedPaise != nil {
@@ -194,7 +237,11 @@ func (e *Electricity) cost(w *words, r *Report) Part {
 	}
 	if len(p.Rows) > 0 {
 		holed := e.HoleUntil != nil || e.Total.UntariffedMwh > 0
-		p.row(same(w.t("total")), kWh(e.Total.EnergyMilliWh, e.Total.EstimatedMwh > 0), none, none, none, none, none, e.priced(e.Total.whole(), holed))
+		energy := kWh(e.Total.EnergyMilliWh, e.Total.EstimatedMwh > 0)
+		if e.silent() {
+			energy = cell{"–", ""}
+		}
+		p.row(same(w.t("total")), energy, none, none, none, none, none, e.priced(e.sum(r.one() != nil), holed))
 		p.Total = true
 	} else {
 		p.Columns = []Column{}

@@ -78,7 +78,7 @@ func TestElectricity(t *testing.T) {
 	shown := words(t, r, "en")
 	require.Contains(t, shown, "₹1,489.42 †", "a cost that leaves energy out says so")
 	require.Contains(t, shown, "No tariff is in force before 11-10-2026: 95.00 kWh")
-	require.Contains(t, shown, "No tariff (kWh)|95.00|||||")
+	require.Contains(t, shown, "No tariff|95.00|||||")
 	require.Contains(t, shown, "† without 95.00 kWh", "in the table for spreadsheets as well")
 	words(t, r, "hi")
 	one := words(t, rig.make(t, report.KindMonth, "cutting-0"), "en")

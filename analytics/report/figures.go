@@ -92,6 +92,24 @@ func (f *Figures) addUnknown(c UnknownCause) {
 	f.Unknown[i].Ms += c.Ms
 }
 
+// silent reports whether nothing was heard at all: energy is then not known, which is not zero.
+func (f *Figures) silent() bool { return f.RunMs+f.IdleMs+f.OffMs == 0 && f.EnergyMilliWh == 0 }
+
+// energy and idleEnergy are cells of kWh.
+func (f *Figures) energy() cell {
+	if f.silent() {
+		return cell{"–", ""}
+	}
+	return kWh(f.EnergyMilliWh, f.EnergyEstimated)
+}
+
+func (f *Figures) idleEnergy() cell {
+	if f.silent() {
+		return cell{"–", ""}
+	}
+	return kWh(f.IdleMilliWh, f.EnergyEstimated)
+}
+
 // close makes the ratios of a sum: the sums divided, not a mean of ratios.
 func (f *Figures) close(minCoverage float64) {
 	f.Coverage = ratio(f.KnownMs, f.PBTMs)

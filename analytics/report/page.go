@@ -139,15 +139,17 @@ func (r *Report) summary(w *words) Part {
 	line("idle", func(f *Figures) cell { return hours(f.IdleMs) })
 	line("off", func(f *Figures) cell { return hours(f.OffMs) })
 	line("unknown", func(f *Figures) cell { return hours(f.UnknownMs) })
-	line("energy", func(f *Figures) cell { return kWh(f.EnergyMilliWh, f.EnergyEstimated) })
-	line("idle-energy", func(f *Figures) cell { return kWh(f.IdleMilliWh, f.EnergyEstimated) })
+	line("energy", func(f *Figures) cell { return f.energy() })
+	line("idle-energy", func(f *Figures) cell { return f.idleEnergy() })
 	line("pbt", func(f *Figures) cell { return hours(f.PBTMs) })
 	line("coverage", func(f *Figures) cell { return coverage(f.Coverage) })
 	line("availability", func(f *Figures) cell { return r.shown(w, f, f.Availability) })
 	line("outside", func(f *Figures) cell { return hours(f.OutsideMs) })
 	line("capacity-hours", func(f *Figures) cell { return hours(f.CapacityMs) })
 	line("capacity", func(f *Figures) cell { return r.shown(w, f, f.Capacity) })
-	if c := r.CO2; c == nil {
+	if c := r.CO2; r.Total.silent() {
+		p.Paragraphs = append(p.Paragraphs, w.t("note.silent"))
+	} else if c == nil {
 		p.Paragraphs = append(p.Paragraphs, w.t("note.noco2"))
 	} else {
 		key := "note.co2"
@@ -210,7 +212,7 @@ func (r *Report) machines(w *words) Part {
 	p := w.part(w.t("machines"), "machine", "#run!", "#idle", "#off", "#unknown", "#kwh", "#idle-kwh", "#pbt", "#coverage", "#availability!", "#allocation", "#utilization", "#outside", "#capacity")
 	p.Columns[len(p.Columns)-1].Head = w.t("col.capacity", grouped(itoa(r.HoursAYear)))
 	line := func(name string, f *Figures) {
-		p.row(same(name), hours(f.RunMs), hours(f.IdleMs), hours(f.OffMs), hours(f.UnknownMs), kWh(f.EnergyMilliWh, f.EnergyEstimated), kWh(f.IdleMilliWh, f.EnergyEstimated),
+		p.row(same(name), hours(f.RunMs), hours(f.IdleMs), hours(f.OffMs), hours(f.UnknownMs), f.energy(), f.idleEnergy(),
 			hours(f.PBTMs), coverage(f.Coverage), r.shown(w, f, f.Availability), r.shown(w, f, f.Allocation), r.shown(w, f, f.Utilization), hours(f.OutsideMs), r.shown(w, f, f.Capacity))
 	}
 	for i, m := range r.Machines {
@@ -245,7 +247,7 @@ func (r *Report) machines(w *words) Part {
 func (r *Report) days(w *words) Part {
 	p := w.part(w.t("days"), "day", "#run!", "#idle", "#off", "#unknown", "#kwh", "#idle-kwh", "#pbt", "#coverage", "#availability!", "#allocation", "#utilization", "#outside")
 	line := func(name string, f *Figures) {
-		p.row(same(name), hours(f.RunMs), hours(f.IdleMs), hours(f.OffMs), hours(f.UnknownMs), kWh(f.EnergyMilliWh, f.EnergyEstimated), kWh(f.IdleMilliWh, f.EnergyEstimated),
+		p.row(same(name), hours(f.RunMs), hours(f.IdleMs), hours(f.OffMs), hours(f.UnknownMs), f.energy(), f.idleEnergy(),
 			hours(f.PBTMs), coverage(f.Coverage), r.shown(w, f, f.Availability), r.shown(w, f, f.Allocation), r.shown(w, f, f.Utilization), hours(f.OutsideMs))
 	}
 	none := silent{w: w}
@@ -253,7 +255,7 @@ func (r *Report) days(w *words) Part {
 		f := &r.Days[i].Figures
 		line(w.date(d.From), f)
 		p.link("#/machine/" + r.one().ID + "?day=" + d.From.In(w.zone).Format(time.DateOnly))
-		if f.RunMs+f.IdleMs+f.OffMs+f.EnergyMilliWh == 0 {
+		if f.silent() {
 			none.add(&p, d.From)
 		}
 	}
