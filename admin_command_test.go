@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"karkhana/internal/registry"
+	"karkhana/internal/registry/registrytest"
 	"karkhana/internal/syncbuf"
 	"karkhana/internal/wire"
 )
@@ -20,9 +21,7 @@ import (
 func siteWithGateway(t *testing.T) (data string, db *registry.DB) {
 	t.Helper()
 	data = t.TempDir()
-	db, err := registry.Open(t.Context(), "sqlite://"+filepath.Join(data, "registry.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = db.Close() })
+	db = registrytest.OpenAt(t, "sqlite://"+filepath.Join(data, "registry.db"))
 	name := registry.Name{Hi: "क", En: "K"}
 	require.NoError(t, db.Apply(t.Context(), registry.SiteDefinition{
 		Site: registry.Site{ID: "s", Name: name, Zone: "Asia/Kolkata"}, Gateways: []string{"gw-1"},

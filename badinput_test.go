@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"karkhana/internal/registry"
+	"karkhana/internal/registry/registrytest"
 	"karkhana/internal/secret"
 	"karkhana/internal/sitefile"
 	"karkhana/internal/tsdb"
@@ -288,9 +289,7 @@ unit.yaml:7: machines[0].every: expected a duration such as 5s, 15m or 720h, got
 	broken := strings.NewReplacer("en: Press 1", "en: Press One", "id: press-3", "id: press 3").Replace(string(faults))
 	out, code = command(t, nil, serverBinary(t), "admin", "apply", "--file", file("half.yaml", broken), "--data", data)
 	require.Equal(t, 1, code, out)
-	db, err := registry.Open(t.Context(), "sqlite://"+filepath.Join(data, "registry.db"))
-	require.NoError(t, err)
-	defer db.Close()
+	db := registrytest.OpenAt(t, "sqlite://"+filepath.Join(data, "registry.db"))
 	machines, err := db.Machines(t.Context(), faultsSite)
 	require.NoError(t, err)
 	require.Len(t, machines, 3)

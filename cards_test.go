@@ -27,6 +27,7 @@ import (
 	"karkhana/ingest"
 	"karkhana/internal/broker/brokertest"
 	"karkhana/internal/registry"
+	"karkhana/internal/registry/registrytest"
 	"karkhana/internal/tsdb"
 	"karkhana/internal/wire"
 )
@@ -75,9 +76,7 @@ func (r *reader) Line(l meter.Line) (meter.Registers, error) { return meter.NewC
 func TestCardsAreAnsweredWithoutAServer(t *testing.T) {
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	b := brokertest.Mosquitto(t, uplinktest.Users())
-	db, err := registry.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "registry.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = db.Close() })
+	db := registrytest.Open(t)
 	salt, uid := "a-salt", []byte{0x04, 0xA1, 0xB2, 0xC3}
 	hash := wire.CardHash([]byte(salt), "04A1B2C3")
 	name := registry.Name{Hi: "क", En: "K"}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"karkhana/internal/influxd/influxdtest"
 	"karkhana/internal/tsdb"
 )
 
@@ -21,7 +22,7 @@ import (
 // has delivered, and what it had not is delivered under the same key by the one that takes over.
 func TestAlarmsAreNotifiedOnce(t *testing.T) {
 	dir := t.TempDir()
-	influx := startInflux(t, filepath.Join(dir, "influxdb"))
+	influx := influxdtest.Start(t, filepath.Join(dir, "influxdb"))
 	store, err := tsdb.NewInflux(tsdb.InfluxOptions{URL: influx.URL(), Token: influx.Token(), Bucket: "karkhana/autogen"})
 	require.NoError(t, err)
 	t.Cleanup(store.Close)

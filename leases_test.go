@@ -14,7 +14,9 @@ import (
 
 	"karkhana/analytics"
 	"karkhana/analytics/timeline"
+	"karkhana/internal/influxd/influxdtest"
 	"karkhana/internal/registry"
+	"karkhana/internal/registry/registrytest"
 	"karkhana/internal/tsdb"
 )
 
@@ -22,7 +24,7 @@ import (
 // while in the middle of its work: its sites move within ten seconds, and in the end the states are those of one fold.
 func TestAnalyticsShareSites(t *testing.T) {
 	dir := t.TempDir()
-	influx := startInflux(t, filepath.Join(dir, "influxdb"))
+	influx := influxdtest.Start(t, filepath.Join(dir, "influxdb"))
 	store, err := tsdb.NewInflux(tsdb.InfluxOptions{URL: influx.URL(), Token: influx.Token(), Bucket: "karkhana/autogen"})
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
@@ -69,9 +71,7 @@ var sharedSiteIDs = []string{"s1", "s2", "s3", "s4"}
 // sharedSites opens a registry with four sites of one machine.
 func sharedSites(t *testing.T, url string) *registry.DB {
 	t.Helper()
-	db, err := registry.Open(t.Context(), url)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	db := registrytest.OpenAt(t, url)
 	for _, site := range sharedSiteIDs {
 		require.NoError(t, db.Apply(t.Context(), registry.SiteDefinition{
 			Site: registry.Site{ID: site, Name: registry.Name{Hi: site, En: site}, Zone: "Asia/Kolkata"},

@@ -5,13 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"karkhana/internal/influxd"
+	"karkhana/internal/lowport"
 	"karkhana/internal/secret"
 	"karkhana/internal/tsdb"
 )
@@ -146,7 +145,9 @@ func influxEnv(t *testing.T) []string {
 // newUpServer prepares a data folder with a site through the command line. Nothing runs yet.
 func newUpServer(t *testing.T, siteFile string) *upServer {
 	t.Helper()
-	u := &upServer{data: filepath.Join(t.TempDir(), "data"), mqtt: freeAddress(t)}
+	mqtt, err := lowport.Address() // it is started several times
+	require.NoError(t, err)
+	u := &upServer{data: filepath.Join(t.TempDir(), "data"), mqtt: mqtt}
 	out, code := command(t, nil, serverBinary(t), "admin", "apply", "--file", siteFile, "--data", u.data)
 	require.Zero(t, code, out)
 	out, code = command(t, nil, serverBinary(t), "admin", "token", "--role", "manager", "--data", u.data)
@@ -206,21 +207,6 @@ func get(t *testing.T, base, token, path string) string {
 func getJSON(t *testing.T, base, token, path string, out any) {
 	t.Helper()
 	require.NoError(t, json.Unmarshal([]byte(get(t, base, token, path)), out))
-}
-
-// freeAddress returns a loopback address for a server that is started several times. Its port lies below those the
-// kernel gives to outgoing connections, so that nobody gets it by chance while the server is down.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	for port := 12_000 + os.Getpid()%4000; port < 20_000; port++ {
-		addr := "127.0.0.1:" + strconv.Itoa(port)
-		if l, err := net.Listen("tcp", addr); err == nil {
-			require.NoError(t, l.Close())
-			return addr
-		}
-	}
-	require.Fail(t, "no free port")
-	return ""
 }
 
 // gatewayFiles writes a gateway's folder, its key made by the command line, and returns the configuration's path.

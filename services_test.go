@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"net/url"
 	"os"
@@ -14,7 +13,7 @@ import (
 
 	"karkhana/internal/broker"
 	"karkhana/internal/broker/brokertest"
-	"karkhana/internal/influxd"
+	"karkhana/internal/influxd/influxdtest"
 	"karkhana/internal/pgtest"
 )
 
@@ -32,7 +31,7 @@ func TestServicesApart(t *testing.T) {
 		ingestUser:           {Password: "a-password-for-ingest", Rights: broker.IngestRights()},
 		site + "." + gateway: {Password: key, Rights: broker.GatewayRights(site, gateway)},
 	})
-	influx := startInflux(t, filepath.Join(dir, "influxdb"))
+	influx := influxdtest.Start(t, filepath.Join(dir, "influxdb"))
 	stores := []string{
 		"--data", filepath.Join(dir, "data"), "--database", pgtest.URL(t),
 		"--influx-url", influx.URL(), "--influx-token-file", secretFile("influx.token", influx.Token()),
@@ -98,22 +97,4 @@ machines:
 	require.Equal(t, start.Add(20*time.Minute), ran.Start)
 	require.Equal(t, start.Add(50*time.Minute), ran.End)
 	require.InDelta(t, 500, ran.EnergyWh, 0.001)
-}
-
-// startInflux runs an influxd of its own until the end of the test.
-func startInflux(t *testing.T, dir string) *influxd.Server {
-	t.Helper()
-	binary, err := influxd.Find()
-	require.NoError(t, err)
-	s, err := influxd.New(influxd.Options{Binary: binary, DataDir: dir})
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		<-done
-	})
-	require.NoError(t, s.WaitReady(ctx))
-	return s
 }

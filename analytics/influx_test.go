@@ -1,39 +1,14 @@
 package analytics
 
 import (
-	"context"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"karkhana/internal/influxd"
+	"karkhana/internal/influxd/influxdtest"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
 )
-
-// openInflux starts an InfluxDB of its own for the test.
-func openInflux(t testing.TB) tsdb.Store {
-	t.Helper()
-	binary, err := influxd.Find()
-	require.NoError(t, err)
-	server, err := influxd.New(influxd.Options{Binary: binary, DataDir: t.TempDir()})
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- server.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-ended)
-	})
-	wait, done := context.WithTimeout(ctx, 30*time.Second)
-	defer done()
-	require.NoError(t, server.WaitReady(wait))
-	store, err := tsdb.NewInflux(tsdb.InfluxOptions{URL: server.URL(), Token: server.Token(), Bucket: influxd.Bucket})
-	require.NoError(t, err)
-	t.Cleanup(store.Close)
-	return store
-}
 
 // The same deliveries, late and twice, end in the same content in InfluxDB as in memory.
 func TestInflux(t *testing.T) {
@@ -42,7 +17,7 @@ func TestInflux(t *testing.T) {
 	memory.deliver(all...)
 	memory.mustBuild()
 
-	influx := newRig(t, openInflux(t), settings)
+	influx := newRig(t, influxdtest.Store(t), settings)
 	for _, part := range [][]tsdb.Point{all[5000:9000], all[:100], all[100:4000], all[3500:5100], all[9000:10000], all[10000:]} {
 		require.NoError(t, influx.store.Write(t.Context(), part))
 		require.NoError(t, influx.registry.Touch(t.Context(), []registry.Touched{
@@ -55,7 +30,7 @@ func TestInflux(t *testing.T) {
 
 // BenchmarkInfluxRebuildMonth folds a month of 1 s samples (power and register) from InfluxDB.
 func BenchmarkInfluxRebuildMonth(b *testing.B) {
-	store := openInflux(b)
+	store := influxdtest.Store(b)
 	const n = 30 * 24 * 3600
 	batch := make([]tsdb.Point, 0, 20_000)
 	for i := range int64(n) {
@@ -79,7 +54,7 @@ func TestInfluxCopies(t *testing.T) {
 	for i := range all {
 		all[i] = point("lathe", all[i].TimeMs, float64(i/60%2*2000)+float64(i%97)*0.137, 1e6+float64(i)/7)
 	}
-	r := newRig(t, openInflux(t), settings)
+	r := newRig(t, influxdtest.Store(t), settings)
 	require.NoError(t, r.store.Write(t.Context(), all))
 	require.NoError(t, r.registry.Touch(t.Context(), []registry.Touched{{Site: "cfc", Machine: "lathe", FromMs: all[0].TimeMs, ToMs: all[len(all)-1].TimeMs}}))
 	r.mustBuild()

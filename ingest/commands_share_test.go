@@ -12,6 +12,7 @@ import (
 
 	"karkhana/internal/pgtest"
 	"karkhana/internal/registry"
+	"karkhana/internal/registry/registrytest"
 	"karkhana/internal/wire"
 )
 
@@ -56,9 +57,7 @@ func TestSeveralIngestsSendACommandOnce(t *testing.T) {
 			p := newPostAt(t, at)
 			workers := make([]*worker, 3)
 			for i := range workers {
-				db, err := registry.Open(t.Context(), at)
-				require.NoError(t, err)
-				t.Cleanup(func() { require.NoError(t, db.Close()) })
+				db := registrytest.OpenAt(t, at)
 				w := &worker{}
 				w.c = newCommander(db, func(string, []byte) bool {
 					if !w.down {

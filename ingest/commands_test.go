@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"karkhana/internal/registry"
+	"karkhana/internal/registry/registrytest"
 	"karkhana/internal/wire"
 )
 
@@ -37,11 +38,10 @@ func newPost(t *testing.T) *post {
 
 func newPostAt(t *testing.T, url string) *post {
 	t.Helper()
-	db, err := registry.Open(t.Context(), url)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	db := registrytest.OpenAt(t, url)
 	p := &post{t: t, db: db, at: time.UnixMilli(1_795_000_000_000)}
 	p.apply()
+	var err error
 	p.key, err = db.SigningKey(t.Context(), postSite)
 	require.NoError(t, err)
 	p.c = newCommander(db, func(topic string, payload []byte) bool {

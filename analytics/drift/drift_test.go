@@ -2,7 +2,6 @@ package drift_test
 
 import (
 	"math/rand/v2"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"karkhana/analytics/drift"
 	"karkhana/analytics/learn"
 	"karkhana/internal/registry"
+	"karkhana/internal/registry/registrytest"
 	"karkhana/internal/tsdb"
 )
 
@@ -30,9 +30,7 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	db, err := registry.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "r.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	db := registrytest.Open(t)
 	def := registry.SiteDefinition{
 		Site: registry.Site{ID: site, Name: registry.Name{Hi: "स", En: "S"}, Zone: "Asia/Kolkata"},
 		Machines: []registry.MachineDefinition{{

@@ -3,7 +3,6 @@ package maintenance
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"karkhana/internal/registry"
+	"karkhana/internal/registry/registrytest"
 	"karkhana/internal/tsdb"
 )
 
@@ -48,10 +48,7 @@ var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 // newRig has a furnace (limit 900 °C) and a lathe (vibration 2.5 × baseline), silent after 120 s, one gateway online.
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	ctx := context.Background()
-	db, err := registry.Open(ctx, "sqlite:///"+filepath.Join(t.TempDir(), "registry.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	db := registrytest.Open(t)
 	r := &rig{t: t, store: tsdb.NewMemory(), db: &faulty{DB: db}, now: noon}
 	r.apply(func(*registry.SiteDefinition) {})
 	r.gateway("gw-1", true)

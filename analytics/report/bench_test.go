@@ -2,42 +2,19 @@ package report_test
 
 import (
 	"bytes"
-	"context"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"karkhana/analytics/report"
-	"karkhana/internal/influxd"
-	"karkhana/internal/tsdb"
+	"karkhana/internal/influxd/influxdtest"
 )
-
-func openInflux(t testing.TB) tsdb.Store {
-	binary, err := influxd.Find()
-	require.NoError(t, err)
-	server, err := influxd.New(influxd.Options{Binary: binary, DataDir: t.TempDir()})
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- server.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-ended)
-	})
-	wait, done := context.WithTimeout(ctx, 60*time.Second)
-	defer done()
-	require.NoError(t, server.WaitReady(wait))
-	store, err := tsdb.NewInflux(tsdb.InfluxOptions{URL: server.URL(), Token: server.Token(), Bucket: influxd.Bucket})
-	require.NoError(t, err)
-	t.Cleanup(store.Close)
-	return store
-}
 
 // BenchmarkMonthPDF makes the month of 40 machines, from InfluxDB and SQLite to the file. Run by make bench-reports.
 func BenchmarkMonthPDF(b *testing.B) {
 	began := time.Now()
-	rig := newRigIn(b, openInflux(b), 40, late())
+	rig := newRigIn(b, influxdtest.Store(b), 40, late())
 	b.Logf("a centre of 40 machines with 40 days is stored (%.1f s)", time.Since(began).Seconds())
 	make1 := func(kind, machine, lang string) *report.Page {
 		p, err := rig.make(b, kind, machine).Page(lang)

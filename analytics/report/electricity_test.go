@@ -12,6 +12,7 @@ import (
 	"karkhana/analytics/timeline"
 	"karkhana/internal/electricity"
 	"karkhana/internal/registry"
+	"karkhana/internal/registry/registrytest"
 	"karkhana/internal/tsdb"
 )
 
@@ -135,9 +136,7 @@ func TestMeterReport(t *testing.T) {
 	require.Contains(t, shown, "no price")
 	words(t, r, "hi")
 
-	empty, err := registry.Open(t.Context(), "sqlite://"+t.TempDir()+"/r.db")
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, empty.Close()) })
+	empty := registrytest.Open(t)
 	def := registry.SiteDefinition{Site: registry.Site{ID: site, Zone: "Asia/Kolkata"}, Machines: []registry.MachineDefinition{{Machine: registry.Machine{ID: "m", Class: "kiln"}}}}
 	require.NoError(t, empty.Apply(t.Context(), def, "test", november))
 	bare, err := report.Make(t.Context(), report.Deps{Store: tsdb.NewMemory(), Registry: empty}, report.Asked{Kind: report.KindMeter, Site: site, Month: "2026-10", NowMs: november})

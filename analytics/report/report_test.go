@@ -19,6 +19,7 @@ import (
 	"karkhana/analytics/timeline"
 	"karkhana/internal/electricity"
 	"karkhana/internal/registry"
+	"karkhana/internal/registry/registrytest"
 	"karkhana/internal/tsdb"
 )
 
@@ -60,9 +61,7 @@ func newRigWith(t testing.TB, machines int, tariffs []electricity.Tariff) rig {
 
 func newRigIn(t testing.TB, store tsdb.Store, machines int, tariffs []electricity.Tariff) rig {
 	ctx := t.Context()
-	db, err := registry.Open(ctx, "sqlite://"+filepath.Join(t.TempDir(), "r.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	db := registrytest.Open(t)
 	def := registry.SiteDefinition{
 		Site: registry.Site{ID: site, Name: registry.Name{Hi: "जोधपुर साझा सुविधा केंद्र", En: "Jodhpur common facility centre"}, Zone: "Asia/Kolkata"},
 		Groups: []registry.GroupDefinition{
@@ -235,9 +234,7 @@ func TestRefusals(t *testing.T) {
 
 // TestEmptySite: no groups, no samples, one machine.
 func TestEmptySite(t *testing.T) {
-	db, err := registry.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "r.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	db := registrytest.Open(t)
 	def := registry.SiteDefinition{Site: registry.Site{ID: site, Zone: "Asia/Kolkata"}, Machines: []registry.MachineDefinition{{Machine: registry.Machine{ID: "m", Class: "kiln"}}}}
 	require.NoError(t, db.Apply(t.Context(), def, "test", november))
 	rig := rig{report.Deps{Store: tsdb.NewMemory(), Registry: db}, db}

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,6 +9,7 @@ import (
 	"karkhana/internal/electricity"
 	"karkhana/internal/quantity"
 	"karkhana/internal/registry"
+	"karkhana/internal/registry/registrytest"
 	"karkhana/internal/tsdb"
 )
 
@@ -17,9 +17,7 @@ import (
 // 18 kW, the second at 6 kW, told as one long piece of run.
 func jobRig(t *testing.T) (JobDeps, *registry.DB, int64) {
 	ctx := t.Context()
-	db, err := registry.Open(ctx, "sqlite://"+filepath.Join(t.TempDir(), "r.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	db := registrytest.Open(t)
 	const from = int64(1_792_000_800_000) // some hour's edge in October 2026
 	def := registry.SiteDefinition{
 		Site: registry.Site{ID: "s", Zone: "Asia/Kolkata"},

@@ -4,38 +4,15 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"karkhana/analytics/timeline"
 	"karkhana/analytics/utilisation"
-	"karkhana/internal/influxd"
+	"karkhana/internal/influxd/influxdtest"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
 )
-
-func openInflux(t testing.TB) tsdb.Store {
-	t.Helper()
-	binary, err := influxd.Find()
-	require.NoError(t, err)
-	server, err := influxd.New(influxd.Options{Binary: binary, DataDir: t.TempDir()})
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- server.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-ended)
-	})
-	wait, done := context.WithTimeout(ctx, 60*time.Second)
-	defer done()
-	require.NoError(t, server.WaitReady(wait))
-	store, err := tsdb.NewInflux(tsdb.InfluxOptions{URL: server.URL(), Token: server.Token(), Bucket: influxd.Bucket})
-	require.NoError(t, err)
-	t.Cleanup(store.Close)
-	return store
-}
 
 // fill writes so many days of states of machines that change every 13 minutes by day, with three sessions a day, and
 // returns the registry that knows them.
@@ -85,7 +62,7 @@ func fill(t testing.TB, store tsdb.Store, machines int, days int64) *fakeRegistr
 
 // InfluxDB and memory give the same figures, of all machines at once and of one alone.
 func TestInflux(t *testing.T) {
-	memory, influx := tsdb.NewMemory(), openInflux(t)
+	memory, influx := tsdb.NewMemory(), influxdtest.Store(t)
 	reg := fill(t, memory, 3, 4)
 	fill(t, influx, 3, 4)
 	for _, by := range []string{utilisation.ByShift, utilisation.ByDay, utilisation.ByMonth} {
@@ -105,7 +82,7 @@ func TestInflux(t *testing.T) {
 
 // BenchmarkMonthOfASite is a month of 40 machines from InfluxDB, with a calendar and three sessions a day.
 func BenchmarkMonthOfASite(b *testing.B) {
-	store := openInflux(b)
+	store := influxdtest.Store(b)
 	reg := fill(b, store, 40, 30)
 	q := utilisation.Asked{Site: "cfc", FromMs: midnight, ToMs: midnight + 30*day, By: utilisation.ByMonth, NowMs: midnight + 40*day}
 	for b.Loop() {

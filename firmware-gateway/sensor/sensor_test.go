@@ -232,7 +232,7 @@ func TestCards(t *testing.T) {
 	chip.Place(other)
 	require.NotEqual(t, tap.Text, until(t, src, "card", func(wire.Sample) bool { return true }).Text, "takeover")
 	chip.Place()
-	require.Never(t, func() bool { return len(sense(t, src)) > 0 }, cardAway+500*time.Millisecond, 50*time.Millisecond)
+	require.Never(t, func() bool { return len(sense(t, src)) > 0 }, cardAway+2*time.Second, 50*time.Millisecond)
 	chip.Place(other)
 	until(t, src, "card", func(s wire.Sample) bool { return s.Text != tap.Text })
 }

@@ -61,7 +61,7 @@ func TestSerialLine(t *testing.T) {
 func TestSerialFaults(t *testing.T) {
 	p := profile(t, "pzem004t")
 	slave := supply(t, p, 1)
-	line, client := rtu(t, 300*time.Millisecond, slave, supply(t, p, 2))
+	line, client := rtu(t, time.Second, slave, supply(t, p, 2))
 	r, err := meter.New(client, meter.Opts{Profile: p, Unit: 1})
 	require.NoError(t, err)
 	good := func(t *testing.T) {
@@ -134,7 +134,7 @@ func TestSerialFaults(t *testing.T) {
 		require.Eventually(t, func() bool {
 			values, err := r.Sense(t.Context(), nil)
 			return err == nil && numbers(values)["voltage"] == 235
-		}, 5*time.Second, time.Millisecond)
+		}, 30*time.Second, time.Millisecond)
 	})
 	t.Run("every answer twice", func(t *testing.T) {
 		line.Spoil(func(_ byte, f []byte) []byte { return append(slices.Clone(f), f...) })

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"math"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"karkhana/hardware/chip/max31855"
 	"karkhana/hardware/meter"
+	"karkhana/internal/lowport"
 	"karkhana/internal/quantity"
 	"karkhana/internal/wire"
 
@@ -289,19 +289,12 @@ func TestMainMeterIsTheSum(t *testing.T) {
 func TestMeterOverModbusTCP(t *testing.T) {
 	m := machine(t, 1, Furnace)
 	want := sense(t, m, time.Hour)
-	var server *modbus.ModbusServer
-	var url string
-	for range 20 { // the server does not tell its port, so one is borrowed; somebody may take it in between
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		url = "tcp://" + l.Addr().String()
-		require.NoError(t, l.Close())
-		server, err = modbus.NewServer(&modbus.ServerConfiguration{URL: url, Logger: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)}, m.Meter())
-		require.NoError(t, err)
-		if server.Start() == nil {
-			break
-		}
-	}
+	at, err := lowport.Address() // the server does not tell its port
+	require.NoError(t, err)
+	url := "tcp://" + at
+	server, err := modbus.NewServer(&modbus.ServerConfiguration{URL: url, Logger: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)}, m.Meter())
+	require.NoError(t, err)
+	require.NoError(t, server.Start())
 	defer func() { _ = server.Stop() }()
 	line, err := meter.NewClient(meter.Line{URL: url})
 	require.NoError(t, err)

@@ -20,6 +20,7 @@ import (
 
 	"karkhana/internal/broker"
 	"karkhana/internal/broker/brokertest"
+	"karkhana/internal/lowport"
 	"karkhana/internal/wire"
 )
 
@@ -191,10 +192,8 @@ func TestSessionsEndWithTheEmbeddedBroker(t *testing.T) {
 // A client that knocks while the streams are being made waits; what it sends then is kept for the readers that Prepare
 // made consumers for.
 func TestPreparedBeforeTheFirstClient(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a free port
+	listen, err := lowport.Address()
 	require.NoError(t, err)
-	listen := l.Addr().String()
-	require.NoError(t, l.Close())
 	var asked atomic.Bool
 	connected := make(chan mqtt.Client)
 	b, err := broker.New(broker.Options{

@@ -3,8 +3,6 @@ package influxd
 import (
 	"bytes"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"path/filepath"
 	"strconv"
 )
@@ -73,24 +71,4 @@ bind-address = "127.0.0.1:0"
   suppress-logo = true
 `, p("meta"), p("data"), p("wal"), port)
 	return b.Bytes()
-}
-
-// The ports to choose from lie below those the kernel gives to outgoing connections (from 32768 on Linux): while
-// influxd is down between two starts, no other program can be given its port by chance.
-const (
-	firstPort = 20000
-	lastPort  = 32000
-)
-
-// freePort returns a loopback port nobody listens on now.
-func freePort() (int, error) {
-	var err error
-	for range 100 {
-		port := firstPort + rand.IntN(lastPort-firstPort)
-		var l net.Listener
-		if l, err = net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port)); err == nil {
-			return port, l.Close()
-		}
-	}
-	return 0, err
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"karkhana/internal/lowport"
 	"karkhana/internal/supervise"
 )
 
@@ -132,9 +133,9 @@ func (s *Server) prepare(o Options) error {
 		return err
 	}
 	s.secret = secret
-	port, err := freePort()
+	port, err := lowport.Free()
 	if err != nil {
-		return fmt.Errorf("find a free loopback port for influxd: %w", err)
+		return fmt.Errorf("a port for influxd: %w", err)
 	}
 	s.url = fmt.Sprintf("http://127.0.0.1:%d", port)
 	conf := filepath.Join(s.dir, "influxd.conf")

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"karkhana/internal/lowport"
 )
 
 const startTimeout = time.Minute
@@ -90,7 +92,7 @@ func startOnce(bin string, owner *syscall.Credential) (string, error) {
 		return fail(fmt.Errorf("%s: %w\n%s", initdb.Path, err, out))
 	}
 
-	port, err := freePort()
+	port, err := lowport.Free()
 	if err != nil {
 		return fail(err)
 	}
@@ -198,13 +200,4 @@ func notRoot() (*syscall.Credential, error) {
 		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 	}
 	return nil, errors.New("PostgreSQL does not run as root, and there is neither user postgres nor nobody to run it as")
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	return port, l.Close()
 }

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,6 +22,7 @@ import (
 	"karkhana/internal/broker/brokertest"
 	"karkhana/internal/faultlink"
 	"karkhana/internal/influxd"
+	"karkhana/internal/lowport"
 	"karkhana/internal/pgtest"
 	"karkhana/internal/registry"
 	"karkhana/internal/secret"
@@ -270,7 +270,9 @@ func (l *line) startBroker(t *testing.T) {
 	var mqtt, forIngest string
 	if l.setup == mosquitto {
 		require.NoError(t, os.MkdirAll(l.brokerData, 0o700))
-		mqtt = freeAddress(t)
+		var err error
+		mqtt, err = lowport.Address()
+		require.NoError(t, err)
 		l.broker.path = brokertest.MosquittoFiles(t, l.brokerData, mqtt, l.brokerUsers)
 		l.broker.start(t)
 		waitFor(t, "mosquitto does not listen", func() bool {
@@ -296,21 +298,6 @@ func (l *line) startBroker(t *testing.T) {
 	for _, g := range l.gateways {
 		g.link.To(mqtt)
 	}
-}
-
-// freeAddress returns a loopback address that nobody else gets by chance: its port lies below those that the kernel
-// gives to outgoing connections.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	for range 1000 {
-		addr := "127.0.0.1:" + strconv.Itoa(20_000+rand.IntN(10_000))
-		if l, err := net.Listen("tcp", addr); err == nil {
-			require.NoError(t, l.Close())
-			return addr
-		}
-	}
-	require.Fail(t, "no free port")
-	return ""
 }
 
 // startServices starts ingest and analytics, which stand alone.

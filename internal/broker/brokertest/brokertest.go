@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"karkhana/internal/broker"
+	"karkhana/internal/lowport"
 )
 
 // User is who may connect.
@@ -44,7 +45,7 @@ var Kinds = map[string]func(t *testing.T, users map[string]User) Broker{
 // Embedded starts the product's own broker.
 func Embedded(t *testing.T, users map[string]User) Broker {
 	t.Helper()
-	e := &embedded{dir: t.TempDir(), listen: freePort(t), users: users}
+	e := &embedded{dir: t.TempDir(), listen: freeAddress(t), users: users}
 	e.Start(t)
 	t.Cleanup(func() { e.Stop(t) })
 	return e
@@ -83,7 +84,7 @@ func (e *embedded) Stop(t *testing.T) {
 // Mosquitto starts the mosquitto of the Debian package on a free port with password and access files of its own.
 func Mosquitto(t *testing.T, users map[string]User) Broker {
 	t.Helper()
-	m := &mosquitto{dir: t.TempDir(), listen: freePort(t)}
+	m := &mosquitto{dir: t.TempDir(), listen: freeAddress(t)}
 	m.path = MosquittoFiles(t, m.dir, m.listen, users)
 	m.Start(t)
 	t.Cleanup(func() { m.Stop(t) })
@@ -170,13 +171,11 @@ func (m *mosquitto) Stop(t *testing.T) {
 	}
 }
 
-func freePort(t *testing.T) string {
+func freeAddress(t *testing.T) string {
 	t.Helper()
-	var lc net.ListenConfig
-	l, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	listen, err := lowport.Address()
 	require.NoError(t, err)
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return listen
 }
 
 // ClientOptions are those of a test's MQTT client: clean session, no reconnecting.

@@ -2,8 +2,6 @@ package brokertest
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/url"
 	"strings"
 	"testing"
@@ -12,6 +10,8 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/stretchr/testify/require"
+
+	"karkhana/internal/lowport"
 )
 
 // Cluster starts three stock NATS servers in this process as a cluster with MQTT and JetStream: streams have three
@@ -27,7 +27,9 @@ func Cluster(t *testing.T, users map[string]User) Broker {
 	}
 	ports := make([]int, 9) // for NATS, MQTT and the cluster, of each server
 	for i := range ports {
-		ports[i] = lowPort(t)
+		var err error
+		ports[i], err = lowport.Free() // the servers must know each other's before they start
+		require.NoError(t, err)
 	}
 	var routes []*url.URL
 	for i := range 3 {
@@ -119,18 +121,4 @@ func (c *cluster) wait(t *testing.T) {
 		}
 		return leader
 	}, time.Minute, 50*time.Millisecond, "the cluster did not come together")
-}
-
-// lowPort is a free port below those that the kernel gives to outgoing connections: the servers must know each
-// other's ports before they start, and nothing else should take one meanwhile.
-func lowPort(t *testing.T) int {
-	t.Helper()
-	for {
-		port := 10_000 + rand.IntN(20_000)
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)) //nolint:noctx // a moment
-		if err == nil {
-			require.NoError(t, l.Close())
-			return port
-		}
-	}
 }
