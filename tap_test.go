@@ -43,6 +43,7 @@ import (
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
 	"karkhana/internal/wire"
+	"karkhana/internal/influxd/influxdtest"
 )
 
 // tapWorld is a lathe with its meter, its card reader and their time, which goes on as far as the test lets it: a reading of
@@ -221,7 +222,7 @@ func TestFromTheTapToTheJobSheet(t *testing.T) {
 	// The server: its own broker, ingest, a real InfluxDB, analytics, API.
 	b := brokertest.Embedded(t, uplinktest.Users())
 	link := uplinktest.NewProxy(t, b.URL())
-	influx := startInflux(t, filepath.Join(t.TempDir(), "influxdb"))
+	influx := influxdtest.Start(t, filepath.Join(t.TempDir(), "influxdb"))
 	store, err := tsdb.NewInflux(tsdb.InfluxOptions{URL: influx.URL(), Token: influx.Token(), Bucket: "karkhana/autogen"})
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
