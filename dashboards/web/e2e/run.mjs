@@ -314,6 +314,32 @@ const steps = {
       await sound(name);
     }
   },
+  async "energy baseline by run-hours, kg and cold starts"() {
+    for (const [name, viewport, lang, words] of [
+      ["baseline-phone-hi", phone, "hi", ["1 चालू घंटा", "1 kg वज़न", "1 ठंडी शुरुआत"]], ["baseline-drivers-en", desk, "en", ["1 run-hour", "1 kg of weight", "1 cold start"]],
+    ]) {
+      await open(viewport, { lang, token: "manager" });
+      await go("#/energy", "svg.cusum");
+      const part = page.locator("section", { has: page.locator("svg.cusum") }).last();
+      await part.locator("input[type=date]").nth(0).fill("2026-09-21");
+      await part.locator("input[type=date]").nth(1).fill("2026-11-01");
+      await part.getByText(/ 40 (days|दिन)/).waitFor(); // the answer for both dates
+      // The made-up furnace takes 6 kWh a run-hour, 250 Wh a kg and 9 kWh a cold start.
+      for (const [row, least, most] of [[words[0], 5.7, 6.3], [words[1], 0.22, 0.28], [words[2], 8, 10]]) {
+        const cell = part.locator("tbody tr", { has: page.getByRole("rowheader", { name: row, exact: true }) }).locator("td").first();
+        await cell.waitFor();
+        const [, value, unit] = /([\d.]+)\s(k?Wh)/.exec(await cell.innerText()) ?? [];
+        const kwh = unit === "Wh" ? value / 1000 : Number(value);
+        assert.ok(kwh >= least && kwh <= most, `${row}: ${value} ${unit}`);
+      }
+      const box = await part.getByRole("checkbox").first().boundingBox();
+      const word = await part.locator("fieldset label").first().boundingBox();
+      assert.ok(Math.abs(box.y + box.height / 2 - word.y - word.height / 2) < 4, "a box stands beside its word");
+      await sound(name);
+      const file = await page.request.get(base + (await part.getByRole("link", { name: /CSV/ }).getAttribute("href")));
+      assert.ok((await file.text()).includes(lang === "hi" ? "दिन,चालू घंटे,वज़न (kg),ठंडी शुरुआत" : "Day,Run-hours,Weight (kg),Cold starts"), "the table's headings are words");
+    }
+  },
   async "phone and wall"() {
     await open(phone);
     await go("#/live", ".card");

@@ -50,6 +50,9 @@ func serve(ctx context.Context, listen string) error {
 	if err := refuse(ctx, world); err != nil {
 		return err
 	}
+	if err := world.Drivers(ctx); err != nil {
+		return err
+	}
 	pages, err := web.FS()
 	if err != nil {
 		return err

@@ -150,7 +150,7 @@ export function CorrectWork({ job, stretch: x, done }: { job: string; stretch: S
         <>
           <Machines value={machine} set={setMachine} />
           <label>{t("jo.from")} <input type="datetime-local" required value={from} onInput={(e) => setFrom(e.currentTarget.value)} /></label>
-          <label>{t("jo.to")} <input type="datetime-local" required={x.id === 0 && !x.open} value={to} onInput={(e) => setTo(e.currentTarget.value)} /></label>
+          <label>{t(x.id === 0 && !x.open ? "jo.until" : "jo.to")} <input type="datetime-local" required={x.id === 0 && !x.open} value={to} onInput={(e) => setTo(e.currentTarget.value)} /></label>
         </>
       )}
       <label>{t("se.reason")} <input required maxLength={500} value={why} onInput={(e) => setWhy(e.currentTarget.value)} /></label>
