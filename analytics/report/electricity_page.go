@@ -177,11 +177,13 @@ func (e *Electricity) notes(w *words) []string {
 	if e.Total.EstimatedMwh > 0 {
 		out = append(out, w.t("elec.estimated", percent(ratio(e.Total.EstimatedMwh, e.Total.EnergyMilliWh)).text))
 	}
+	var cut flagged
 	for _, m := range e.Machines {
 		if split := timeline.EnergySplit.Codes(); len(m.Bands) > 0 && slices.Contains(m.EnergyFlags, split[0]) { // the rest stands with the machines
-			out = append(out, w.flagged(m.Name, m.ID, split)...)
+			cut.add(w, m.Name, m.ID, split)
 		}
 	}
+	out = append(out, cut.say(w)...)
 	var little []string
 	for _, m := range e.Machines {
 		if slices.Contains(m.Notes, "low-coverage") {

@@ -122,7 +122,7 @@ func (j jobPage) efficiency() cell {
 
 // flagged says of each machine what is to be known of its energy.
 func (j jobPage) flagged() []string {
-	var out, machines []string
+	var machines []string
 	flags := map[string][]string{}
 	names := map[string]registry.Name{}
 	for _, x := range j.Stretches {
@@ -131,10 +131,11 @@ func (j jobPage) flagged() []string {
 		}
 		flags[x.Machine], names[x.Machine] = timeline.JoinCodes(flags[x.Machine], x.EnergyFlags), x.MachineName
 	}
+	var notes flagged
 	for _, m := range machines {
-		out = append(out, j.w.flagged(names[m], m, flags[m])...)
+		notes.add(j.w, names[m], m, flags[m])
 	}
-	return out
+	return notes.say(j.w)
 }
 
 // who says where a stretch comes from, and what is to be known of it.

@@ -238,9 +238,11 @@ func (r *Report) machines(w *words) Part {
 	if len(estimated) > 0 {
 		p.Paragraphs = append(p.Paragraphs, w.t("note.estimated", strings.Join(estimated, ", ")))
 	}
+	var notes flagged
 	for _, m := range r.Machines {
-		p.Paragraphs = append(p.Paragraphs, w.flagged(m.Name, m.ID, m.EnergyFlags)...)
+		notes.add(w, m.Name, m.ID, m.EnergyFlags)
 	}
+	p.Paragraphs = append(p.Paragraphs, notes.say(w)...)
 	return p
 }
 

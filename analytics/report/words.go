@@ -60,12 +60,33 @@ func (w *words) t(key string, fill ...any) string {
 	return s
 }
 
-// flagged is a note on the energy of a machine; none when there is nothing to be known of it.
-func (w *words) flagged(n registry.Name, id string, flags []string) []string {
+// flagged are notes on the energy of machines: those of which the same is to be known stand together.
+type flagged struct {
+	texts    []string
+	machines map[string][]string // by text
+}
+
+// add notes what is to be known of a machine's energy, if there is something.
+func (f *flagged) add(w *words, n registry.Name, id string, flags []string) {
 	if len(flags) == 0 {
-		return nil
+		return
 	}
-	return []string{w.t("note.flags", w.name(n, id), w.flags.Join(flags))}
+	text := w.flags.Join(flags)
+	if f.machines == nil {
+		f.machines = map[string][]string{}
+	}
+	if f.machines[text] == nil {
+		f.texts = append(f.texts, text)
+	}
+	f.machines[text] = append(f.machines[text], w.name(n, id))
+}
+
+func (f *flagged) say(w *words) []string {
+	var out []string
+	for _, text := range f.texts {
+		out = append(out, w.t("note.flags", strings.Join(f.machines[text], ", "), text))
+	}
+	return out
 }
 
 // name is in the language of the paper, else in the other one, else the id.

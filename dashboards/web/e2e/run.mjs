@@ -106,6 +106,9 @@ const steps = {
     const later = async () => assert.equal((await page.request.post(`${base}/test/later`)).status(), 200);
     await open(phone, { token: "technician" });
     await go("#/jobs", "form.correct");
+    assert.equal(await page.locator("main .gap").count(), 12, "the newest jobs only, so that the form is near");
+    await page.getByRole("button", { name: /सब \d+ काम दिखाएँ/ }).click();
+    assert.ok(await page.locator("main .gap").count() > 30);
     await page.getByLabel("काम संख्या").fill("E-17");
     await page.getByLabel("क्या बनता है").fill("पीतल के दीये");
     await page.getByLabel("वज़न (kg)").fill("12.5");

@@ -8,10 +8,13 @@ import { Cards, CorrectWork, correctionWord, Details, heatWord, useAct, Work, Wr
 import { StarNote, star } from "../parts/flags";
 import { Busy, Empty, Failed } from "../parts/status";
 
+const newest = 12; // jobs that stand above the form; the rest comes with a tap
+
 /** Jobs of the site, and a form to enter one. */
 export function Jobs() {
   const { site, may } = usePlace();
   const { t, name } = useWords();
+  const [all, showAll] = useState(false);
   const loaded = useLoad(async (signal) => {
     const [j, g] = await Promise.all([get("/api/v1/sites/{site}/jobs", { site: site.id }, signal), get("/api/v1/sites/{site}/groups", { site: site.id }, signal)]);
     return { ...j, groups: g.groups };
@@ -25,8 +28,9 @@ export function Jobs() {
       <h1>{t("jo.title")}</h1>
       <p class="small">{t("jo.intro")}</p>
       {jobs.length === 0 ? <Empty>{t("jo.none")}</Empty> : (
-        <ul class="gaplist">{jobs.map((j) => <li key={j.number} class="gap"><h2><a href={`#/job/${j.number}`}>{j.number}</a> {j.title}</h2><p class="small">{[j.buyer, j.group ? name(groups.find((g) => g.id === j.group)?.name, j.group) : ""].filter(Boolean).join(" · ")}</p></li>)}</ul>
+        <ul class="gaplist">{(all ? jobs : jobs.slice(0, newest)).map((j) => <li key={j.number} class="gap"><h2><a href={`#/job/${j.number}`}>{j.number}</a> {j.title}</h2><p class="small">{[j.buyer, j.group ? name(groups.find((g) => g.id === j.group)?.name, j.group) : ""].filter(Boolean).join(" · ")}</p></li>)}</ul>
       )}
+      {jobs.length > newest && !all ? <button type="button" onClick={() => showAll(true)}>{t("jo.all", { n: jobs.length })}</button> : null}
       {may("manager", "accountant", "technician") ? (
         <section>
           <h2>{t("jo.new")}</h2>
