@@ -192,10 +192,10 @@ func dump(s tsdb.Store, machine string) string {
 		measurement string
 		fields      []string
 	}{
-		{tsdb.State, []string{"state", "end_ms", "energy_milliwh", "energy_estimated", "open", "cause"}},
+		{tsdb.State, []string{"state", "end_ms", "energy_milliwh", "energy_estimated", "open", "cause", "energy_flags", "phase", "door_dips"}},
 		{tsdb.MachineHour, []string{
 			"off_ms", "idle_ms", "run_ms", "unknown_ms", "off_milliwh", "idle_milliwh", "run_milliwh", "unknown_milliwh",
-			"estimated", "checkpoint",
+			"estimated", "checkpoint", "energy_flags", "quarter0_milliwh", "quarter1_milliwh", "quarter2_milliwh", "quarter3_milliwh", "parts",
 		}},
 	} {
 		err := s.Read(context.Background(), tsdb.Query{
