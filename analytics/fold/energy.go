@@ -39,7 +39,7 @@ type energy struct {
 	hasReg bool
 	regMs  int64 // newest register reading
 	reg    int64 // milliWh
-	booked int64 // milliWh booked beyond reg: taken back from the next increment
+	booked int64 // milliWh booked beyond reg: taken back from the next increment; below 0: so much did the newest reading count back
 
 	// integrating: the register is not waited for, power is booked as it comes. Else w is what power says since
 	// regMs: it decides how the register's increment is shared out.
@@ -138,7 +138,7 @@ func (e *energy) wait(f *Fold, t, limit int64) {
 		f.sig.known, f.sig.c = true, e.c+f.sig.w
 	}
 	e.c += e.w
-	e.booked += e.w
+	e.booked = max(0, e.booked) + e.w
 	e.knownMs, e.open, e.seen = t, e.seen|timeline.EnergyIntegrated, 0
 	e.compared = comparison{}
 	e.w, e.measured, e.cover, e.integrating = 0, 0, 0, true
@@ -150,14 +150,20 @@ func (e *energy) register(f *Fold, t, r, drawn, power, limit int64, has Has) {
 	if has&EnergyIsEstimated != 0 {
 		flags |= timeline.EnergyMeter
 	}
-	if e.integrating || e.booked != 0 {
+	if e.integrating || e.booked > 0 {
 		flags |= timeline.EnergyIntegrated
 	}
 	booked := e.w + drawn
 	if e.hasReg {
 		increment, doubt, believed := e.increment(r, t-e.regMs, power)
-		if doubt != 0 {
+		if e.booked < 0 && believed && doubt == 0 && increment >= -e.booked { // back again where it was: two clocks or two meters in one machine's data
+			increment, doubt = increment+e.booked, timeline.EnergyReversed
+		}
+		if doubt != 0 || e.booked < 0 {
 			e.booked = 0
+		}
+		if doubt == timeline.EnergyReversed && !believed {
+			e.booked = r - e.reg
 		}
 		if flags|doubt == 0 && e.measured*10 >= (t-e.regMs)*9 {
 			e.compared.add(increment, booked, t-e.regMs)

@@ -10,7 +10,7 @@ import (
 
 // version changes whenever the fold would give something else for the same samples, so that old checkpoints no longer
 // fit and everything is rebuilt.
-const version = 4
+const version = 5
 
 // defaultGapLimitMs holds where there is no rule (domain: max(3 × report interval, 180 s)).
 const defaultGapLimitMs = 180_000
