@@ -1,12 +1,16 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"karkhana/analytics/kits"
 	"karkhana/analytics/service"
+	"karkhana/internal/config"
 	"karkhana/internal/registry"
 	"karkhana/internal/secret"
 	"karkhana/internal/wire"
@@ -30,23 +34,28 @@ type tokenCmd struct {
 	storeFlags
 	Role  registry.Role `help:"admin, manager, accountant, technician, group or viewer." required:"" enum:"admin,manager,accountant,technician,group,viewer"`
 	Group string        `help:"Which producer group (role group only)."`
-	Name  string        `help:"What the token is for." default:"made on the command line"`
+	Name  string        `help:"Whose it is: stands beside all that is entered with it. Default: the role."`
 	For   time.Duration `help:"How long it is valid; 0 is for ever." default:"0"`
 }
 
 // Run makes the token. Only its hash is kept.
 func (c tokenCmd) Run(e *env) error {
 	if (c.Role == registry.RoleGroup) != (c.Group != "") {
-		return errors.New("--group goes with --role group, and only with it")
+		return errors.New("--role group needs --group with the id of the producer group, and no other role takes one")
 	}
 	db, err := c.openRegistry(e.ctx)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
+	if c.Group != "" {
+		if err := knownGroup(e.ctx, db, c.Group); err != nil {
+			return err
+		}
+	}
 	secret := secret.New()
 	now := time.Now()
-	t := registry.Token{Hash: registry.HashSecret(secret), Name: c.Name, Role: c.Role, Group: c.Group, CreatedMs: now.UnixMilli()}
+	t := registry.Token{Hash: registry.HashSecret(secret), Name: cmp.Or(c.Name, string(c.Role)), Role: c.Role, Group: c.Group, CreatedMs: now.UnixMilli()}
 	if c.For > 0 {
 		t.ExpiresMs = now.Add(c.For).UnixMilli()
 	}
@@ -55,6 +64,28 @@ func (c tokenCmd) Run(e *env) error {
 	}
 	_, err = fmt.Fprintln(e.out, secret)
 	return err
+}
+
+// knownGroup refuses a group that no site has: its token would show nothing and say nothing.
+func knownGroup(ctx context.Context, db *registry.DB, id string) error {
+	sites, err := db.Sites(ctx)
+	if err != nil {
+		return err
+	}
+	var ids []string
+	for _, s := range sites {
+		groups, err := db.Groups(ctx, s.ID)
+		if err != nil {
+			return err
+		}
+		for _, g := range groups {
+			ids = append(ids, g.ID)
+		}
+	}
+	if slices.Contains(ids, id) {
+		return nil
+	}
+	return fmt.Errorf("group %q is in no site file that was applied%s", id, config.DidYouMean(id, ids))
 }
 
 type gatewayKeyCmd struct {

@@ -29,6 +29,26 @@ func siteWithGateway(t *testing.T) (data string, db *registry.DB) {
 	return data, db
 }
 
+// A token of a group that is not there would show nothing and say nothing.
+func TestAdminTokenOfAGroup(t *testing.T) {
+	data, db := siteWithGateway(t)
+	out := &syncbuf.Buffer{}
+	e := &env{ctx: t.Context(), log: slog.New(slog.DiscardHandler), out: out}
+	token := tokenCmd{storeFlags: storeFlags{Data: data}, Role: registry.RoleGroup}
+	require.ErrorContains(t, token.Run(e), "needs --group")
+	name := registry.Name{Hi: "क", En: "K"}
+	require.NoError(t, db.Apply(t.Context(), registry.SiteDefinition{
+		Site: registry.Site{ID: "s", Name: name, Zone: "Asia/Kolkata"}, Groups: []registry.GroupDefinition{{Group: registry.Group{ID: "pg-1", Name: name}}},
+	}, "test", 2))
+	token.Group = "pg1"
+	require.ErrorContains(t, token.Run(e), `did you mean "pg-1"?`)
+	token.Group = "pg-1"
+	require.NoError(t, token.Run(e))
+	made, err := db.TokenByHash(t.Context(), registry.HashSecret(strings.TrimSpace(out.String())))
+	require.NoError(t, err)
+	require.Equal(t, "group", made.Name, "what it enters says who it was")
+}
+
 func TestAdminSigningKey(t *testing.T) {
 	data, db := siteWithGateway(t)
 	out := &syncbuf.Buffer{}

@@ -81,6 +81,10 @@ func (c upCmd) Run(e *env) error {
 	}
 	fmt.Fprintf(e.out, "karkhana %s\n  pages     http://%s\n  gateways  %s\n  data      %s\nStop with Ctrl-C.\n",
 		version, s.pages.Addr(), s.broker.URL(), c.Data)
+	if sites, err := s.db.Sites(e.ctx); err == nil && len(sites) == 0 {
+		fmt.Fprintf(e.out, "\nNo site yet. Write one (docs/site.example.yaml shows every key), then beside this:\n"+
+			"  karkhana admin apply --file site.yaml --data %[1]s\n  karkhana admin token --role manager --data %[1]s     prints what to sign in with\n", c.Data)
+	}
 	return s.run(e.ctx)
 }
 

@@ -159,6 +159,7 @@ func (a *API) routes() error {
 	a.routeCalendar()
 	a.routeBreakdowns()
 	a.routeSeries()
+	a.routeSamples()
 	a.routeSessions()
 	a.routeCorrections()
 	a.routeJobs()

@@ -37,6 +37,7 @@ var access = map[string][]registry.Role{
 	"get-calendar":            {viewer, manager, technician, accountant},
 	"list-breakdowns":         {viewer, manager, technician, accountant},
 	"get-series":              {viewer, manager, technician, accountant},
+	"get-samples-csv":         {viewer, manager, technician, accountant},
 	"get-energy":              {viewer, manager, technician, accountant},
 	"get-energy-csv":          {viewer, manager, technician, accountant},
 	"get-machine-energy":      {viewer, manager, technician, accountant},

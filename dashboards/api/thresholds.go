@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -26,6 +27,16 @@ type suggestionInput struct {
 	SiteInput
 	Machine string `path:"machine" maxLength:"40" example:"cutting-1"`
 	Span
+	Signal string `query:"signal" enum:"power,power_max,power_min,current,speed" doc:"What tells the states; left out: that of the settings in force"`
+}
+
+// ThresholdRow is a dated row of a machine's settings, with the person who confirmed it.
+type ThresholdRow struct {
+	From time.Time `json:"from" doc:"Holds from here on until the next row; the first one also before"`
+	Threshold
+	Signal    string     `json:"signal"`
+	Author    string     `json:"author,omitempty" doc:"Who confirmed it; absent: it came with the site file"`
+	Confirmed *time.Time `json:"confirmed,omitempty"`
 }
 
 type suggestionOutput struct {
@@ -42,6 +53,7 @@ type suggestionOutput struct {
 		Classes    []learn.Class  `json:"classes" nullable:"false" doc:"Ascending"`
 		Separation []float64      `json:"separation" nullable:"false" doc:"Of each class from the one below, in spreads; 3 are needed"`
 		Histogram  []learn.Bin    `json:"histogram" nullable:"false" doc:"Bars of equal width of log10(value + 1)"`
+		Settings   []ThresholdRow `json:"settings" nullable:"false" doc:"All dated rows, newest first"`
 		Drift      *DriftFound    `json:"drift,omitempty" doc:"While an alarm of drift stands: from, to and all figures are then those of the newest working days"`
 	}
 }
@@ -60,6 +72,7 @@ type confirmInput struct {
 	Machine string `path:"machine" maxLength:"40" example:"cutting-1"`
 	Body    struct {
 		Threshold
+		Signal     string        `json:"signal,omitempty" enum:"power,power_max,power_min,current,speed" doc:"What tells the states from then on; left out: as in force at that time"`
 		Keep       bool          `json:"keep,omitempty" doc:"Confirm the settings in force once more, as they are; thresholds and valid_from are not looked at"`
 		ValidFrom  time.Time     `json:"valid_from" doc:"From here on; the past after it is rebuilt"`
 		LearntFrom time.Time     `json:"learnt_from" doc:"The stretch of the suggestion"`
@@ -101,12 +114,20 @@ func (a *API) suggestThresholds(ctx context.Context, in *suggestionInput) (*sugg
 	if _, _, err := a.machine(ctx, in.Site, in.Machine); err != nil {
 		return nil, err
 	}
+	rows, err := a.thresholdRows(ctx, in.Site, in.Machine)
+	if err != nil {
+		return nil, err
+	}
 	present, known, err := a.settingsAt(ctx, in.Site, in.Machine, a.now().UnixMilli())
 	if err != nil {
 		return nil, err
 	}
 	if present.Signal == "" {
 		present.Signal = quantity.Power
+	}
+	other := in.Signal != "" && in.Signal != present.Signal
+	if other && present.HasThresholds() {
+		present.Signal, known = in.Signal, false // its thresholds are of another signal
 	}
 	s, knownMs, err := learn.Machine(ctx, a.store, in.Site, in.Machine, present, fromMs, toMs)
 	if errors.Is(err, learn.ErrNoThresholds) {
@@ -115,9 +136,12 @@ func (a *API) suggestThresholds(ctx context.Context, in *suggestionInput) (*sugg
 	if err != nil {
 		return nil, a.fail(ctx, "learn thresholds", err)
 	}
-	judged, found, err := a.driftOf(ctx, in.Site, in.Machine)
-	if err != nil {
-		return nil, err
+	var judged learn.Judgement
+	var found *DriftFound
+	if !other {
+		if judged, found, err = a.driftOf(ctx, in.Site, in.Machine); err != nil {
+			return nil, err
+		}
 	}
 	if found != nil {
 		states := 3
@@ -130,7 +154,7 @@ func (a *API) suggestThresholds(ctx context.Context, in *suggestionInput) (*sugg
 	}
 	var out suggestionOutput
 	b := &out.Body
-	b.Drift = found
+	b.Drift, b.Settings = found, rows
 	b.Signal, b.From, b.To, b.KnownS = present.Signal, at(fromMs), at(toMs), seconds(knownMs)
 	if q, ok := quantity.Get(present.Signal); ok {
 		b.Unit = q.Unit
@@ -155,6 +179,27 @@ func (a *API) suggestThresholds(ctx context.Context, in *suggestionInput) (*sugg
 		b.Histogram = []learn.Bin{}
 	}
 	return &out, nil
+}
+
+// thresholdRows are the dated rows of a machine's settings, newest first.
+func (a *API) thresholdRows(ctx context.Context, site, machine string) ([]ThresholdRow, error) {
+	rows, err := a.reg.SettingsAt(ctx, site, machine)
+	if err != nil {
+		return nil, a.fail(ctx, "read the settings", err)
+	}
+	confirmed, err := a.reg.ConfirmedThresholds(ctx, site, machine)
+	if err != nil {
+		return nil, a.fail(ctx, "read who confirmed the settings", err)
+	}
+	out := []ThresholdRow{}
+	for _, s := range slices.Backward(rows) {
+		row := ThresholdRow{From: at(s.ValidFromMs), Threshold: Threshold{s.IdleAbove, s.RunAbove, seconds(s.PulseMs)}, Signal: cmp.Or(s.Signal, quantity.Power)}
+		if i := slices.IndexFunc(confirmed, func(c registry.Confirmed) bool { return c.ValidFromMs == s.ValidFromMs }); i >= 0 {
+			row.Author, row.Confirmed = confirmed[i].Author, atOrNil(confirmed[i].ConfirmedMs)
+		}
+		out = append(out, row)
+	}
+	return out, nil
 }
 
 // driftOf is the drift of a machine with its days, as long as an alarm of it stands and the days still show it.
@@ -194,6 +239,9 @@ func (a *API) confirmThresholds(ctx context.Context, in *confirmInput) (*confirm
 		return nil, problem(http.StatusConflict, "%v", learn.ErrNoThresholds)
 	}
 	s := learn.Row(rows, b.ValidFrom.UnixMilli(), b.IdleAbove, b.RunAbove, int64(b.PulseS*1000))
+	if b.Signal != "" {
+		s.Signal = b.Signal
+	}
 	if b.Keep {
 		s = learn.InForce(rows, now.UnixMilli())
 	}

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -39,7 +40,28 @@ func TestThresholds(t *testing.T) {
 	want.ValidFromMs, want.IdleAbove, want.RunAbove, want.PulseMs = rows[1].ValidFromMs, 200, 900, 15_000
 	require.Equal(t, want, rows[1])
 
-	refused(t, r.call(http.MethodPost, path+"settings", `{"idle_above":900,"run_above":200,"pulse_s":0,"valid_from":"2026-11-10T00:00:00+05:30","learnt_from":"2026-11-07T00:00:00+05:30","learnt_to":"2026-11-21T00:00:00+05:30","classes":[]}`, technician),
+	type suggested struct {
+		Signal   string
+		Unit     string
+		Present  *api.Threshold
+		Settings []api.ThresholdRow
+	}
+	now := get[suggested](r, registry.RoleTechnician, path+"threshold-suggestion?"+span("2026-11-07T00:00:00+05:30", "2026-11-21T00:00:00+05:30"))
+	require.Len(t, now.Settings, 2, "what held before stays to be seen")
+	require.Equal(t, "technician one", now.Settings[0].Author)
+	require.InDelta(t, 200, now.Settings[0].IdleAbove, 0)
+	require.Empty(t, now.Settings[1].Author, "from the site file")
+
+	// Another signal is looked at, then chosen, from a day on.
+	most := get[suggested](r, registry.RoleTechnician, path+"threshold-suggestion?signal=power_max&"+span("2026-11-07T00:00:00+05:30", "2026-11-21T00:00:00+05:30"))
+	require.Equal(t, "power_max", most.Signal)
+	require.Nil(t, most.Present, "thresholds of another signal say nothing here")
+	require.Equal(t, http.StatusOK, r.call(http.MethodPost, path+"settings", strings.Replace(strings.Replace(body, "11-10T", "11-12T", 1), "{", `{"signal":"power_max",`, 1), technician).Code)
+	rows, err = r.Registry.SettingsAt(t.Context(), apitest.Site, "polishing-1")
+	require.NoError(t, err)
+	require.Equal(t, []string{"power", "power", "power_max"}, []string{rows[0].Signal, rows[1].Signal, rows[2].Signal})
+
+	refused(t, r.call(http.MethodPost, path+"settings", `{"idle_above":900,"run_above":200,"pulse_s":0,"valid_from":"2026-11-12T00:00:00+05:30","learnt_from":"2026-11-07T00:00:00+05:30","learnt_to":"2026-11-21T00:00:00+05:30","classes":[]}`, technician),
 		http.StatusUnprocessableEntity, "lies above")
 	refused(t, r.call(http.MethodPost, base+"/machines/nobody/settings", body, technician), http.StatusNotFound)
 }

@@ -182,6 +182,79 @@ const steps = {
     await page.getByText("अभी कोई काम नहीं").waitFor(); // it is no group's job
     assert.equal(await page.locator("form").count(), 0, "people of a group enter nothing");
   },
+  async "thresholds: what holds since when, set by hand, refused with the reason"() {
+    await open(phone, { token: "technician" });
+    await go("#/machine/cutting-1", ".chart");
+    await page.getByRole("link", { name: "चालू–बंद की सीमाएँ" }).click();
+    await page.locator(".histogram .axis text").first().waitFor();
+    assert.equal(await page.locator("[data-settings]").count(), 1);
+    assert.match(await page.locator("[data-settings]").innerText(), /साइट फ़ाइल से/);
+    const run = page.getByLabel("काम पर, इससे ऊपर", { exact: false });
+    const before = await run.inputValue();
+    await run.fill("1");
+    await page.getByRole("button", { name: "पक्का करें" }).click();
+    await page.locator('[role="alert"].wrong', { hasText: "सीमा" }).waitFor();
+    await run.fill(String(Number(before) + 10));
+    assert.match(await page.locator("[data-effect]").innerText(), /चालू \d+\s%/);
+    await page.getByRole("button", { name: "पक्का करें" }).click();
+    await page.locator("[data-settings]").nth(1).waitFor();
+    assert.match(await page.locator("[data-settings]").first().innerText(), /technician one ने पक्का किया/);
+    await sound("thresholds-phone-hi");
+    await page.locator("main select").first().selectOption("power_max");
+    await page.locator(".histogram").waitFor();
+    await open(desk, { token: "manager", lang: "en" });
+    await go("#/thresholds/cutting-1", ".histogram");
+    await sound("thresholds-en");
+  },
+  async "from a month's figure down to the readings"() {
+    await open(phone);
+    await go("#/figures", ".bars");
+    await page.locator("details.meaning summary").click();
+    assert.match(await page.locator("details.meaning").innerText(), /APT ÷ PBT/);
+    await sound("figures-meaning-phone-hi");
+    await page.getByRole("link", { name: "कटाई मशीन" }).click();
+    await page.getByRole("button", { name: "19-11-2026" }).click();
+    await page.locator(".dayshown", { hasText: "19-11-2026" }).waitFor();
+    await page.locator("td button.linklike", { hasText: /^\d\d:\d\d:\d\d$/ }).last().click();
+    await page.locator(".curve h2", { hasText: /\d\d:\d\d:\d\d – \d\d:\d\d:\d\d/ }).waitFor();
+    await page.locator(".curve .chart").waitFor();
+    await sound("readings-phone-hi");
+    const file = await page.request.get(base + (await page.getByRole("link", { name: "सारी रीडिंग (CSV)" }).getAttribute("href")));
+    assert.match(await file.text(), /^time,.*power \[W\].*quality\n2026-11-19T/);
+    await page.getByRole("button", { name: "पूरा दिन" }).click();
+    await page.locator(".curve h2", { hasText: /^चार्ट$/ }).waitFor();
+  },
+  async "a technician finds jobs and sessions, a viewer no bills"() {
+    await open(phone, { token: "technician" });
+    await go("#/live", ".card");
+    await page.locator("nav").getByRole("link", { name: "काम", exact: true }).click();
+    await page.locator("form.correct").waitFor();
+    await page.getByRole("link", { name: "सत्र" }).click();
+    await page.locator("[data-session]").first().waitFor();
+    const all = await page.locator("[data-session]").count();
+    await page.locator("main select").first().selectOption("cutting-1");
+    await page.waitForFunction(() => [...document.querySelectorAll("[data-session]")].every((e) => e.dataset.session === "cutting-1"));
+    assert.ok((await page.locator("[data-session]").count()) < all);
+    await sound("sessions-technician-phone-hi");
+    await page.getByRole("link", { name: "← काम" }).click();
+    await page.locator("form.correct").waitFor();
+    await open(phone, { token: "viewer" });
+    await go("#/live", ".card");
+    assert.equal(await page.locator("nav").getByText("हिसाब").count(), 0, "no tab that leads to a refusal");
+  },
+  async "a machine never heard is not called complete"() {
+    await open(phone);
+    await page.route("**/api/v1/sites/*/gaps?*", (route) => route.fulfill({ json: { gaps: [] } }));
+    await page.route("**/api/v1/sites/*/machines", async (route) => {
+      const got = await (await route.fetch()).json();
+      Object.assign(got.machines.find((m) => m.id === "incomer").live, { why: "never", state: "unknown" });
+      await route.fulfill({ json: got });
+    });
+    await go("#/gaps", '[data-gap="never"]');
+    const text = await page.locator("main").innerText();
+    assert.match(text, /अब तक कोई डेटा नहीं आया/);
+    assert.ok(!text.includes("पूरी जानकारी मिली"), text);
+  },
   async "utilisation: figures with coverage and reasons, in both languages"() {
     await open(phone);
     await go("#/figures", ".bars");
@@ -313,6 +386,10 @@ const steps = {
       const text = await page.locator("main").innerText();
       assert.match(text, word);
       assert.match(text, /CEA v21\.0, Nov 2025/);
+      await page.locator("main select").first().selectOption("2026-10");
+      await page.getByText(lang === "hi" ? "इस समय किसी मशीन से डेटा नहीं आया।" : "No machine sent data in this time.").or(page.locator(".usebars li").first()).first().waitFor();
+      await page.locator("main select").first().selectOption("2026-11");
+      await page.locator("details.meaning summary").click();
       assert.equal(await page.locator(".usebars").first().locator("li").count(), 6);
       await sound(name);
     }

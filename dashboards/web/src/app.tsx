@@ -76,7 +76,7 @@ export function App() {
   if (route.page === "signin" || (me && me.role === "")) body = <SignIn me={me} token={route.query.get("token") ?? ""} done={again} />;
   else if (error) body = <Failed error={error} again={again} />;
   else if (!me) body = <Busy />;
-  else if (!place) body = <p class="empty">{words.t("live.empty")}</p>;
+  else if (!place) body = <p class="empty">{words.t(me.role === "admin" || me.role === "manager" ? "live.empty.what" : "live.empty")}</p>;
   else if (route.page === "sessions") body = <Sessions day={route.id} />;
   else if (route.page === "jobs") body = <Jobs />;
   else if (route.page === "job") body = <JobPage key={route.id} id={route.id} />;
@@ -154,6 +154,8 @@ function Person({ me, signOut }: { me: Me | undefined; signOut: () => void }) {
 function Nav({ page, place }: { page: string; place: Place }) {
   const { t } = useWords();
   useLive(place.live);
+  useEffect(() => document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [page]);
+  const bills = place.may("manager", "accountant", "group");
   const open = [...(place.live?.alarms.values() ?? [])].filter((a) => a.state === "open" && !(a.shelved_until && Date.parse(a.shelved_until) > (place.live?.now() ?? 0))).length;
   const item = (to: string, word: Key, pages: string[], badge = 0) => (
     <a href={`#/${to}`} aria-current={pages.includes(page) ? "page" : undefined}>
@@ -168,7 +170,8 @@ function Nav({ page, place }: { page: string; place: Place }) {
       {place.live ? item("figures", "nav.figures", ["figures", "calendar"]) : null}
       {place.live ? item("energy", "nav.energy", ["energy"]) : null}
       {place.live ? item("gaps", "nav.gaps", ["gaps", "quarantine"]) : null}
-      {item("statements", "nav.statements", ["statements", "statement", "sessions", "jobs", "job"])}
+      {bills || !place.me.signed_in ? item("statements", "nav.statements", ["statements", "statement", "sessions", "jobs", "job"]) : null}
+      {!bills && place.may("technician") ? item("jobs", "jo.title", ["sessions", "jobs", "job"]) : null}
       {place.may("manager", "accountant") ? item("reports", "nav.reports", ["reports"]) : null}
       <span class="grow" />
       {place.live ? <a class="towall" href="?wall#/live">{t("wall.on")}</a> : null}

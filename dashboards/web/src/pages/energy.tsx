@@ -2,16 +2,21 @@ import { useState } from "preact/hooks";
 import type { Machine, Schemas } from "../api";
 import { address, get } from "../api";
 import { useLive, useLoad, usePlace } from "../context";
-import { dateClock, energy, isoDay, joined, midnight, monthDays, number, percent, power, rupees, shiftDay } from "../format";
+import { dateClock, energy, isoDay, joined, lastMonths, midnight, monthDays, monthName, number, percent, power, rupees, shiftDay } from "../format";
 import { useWords, type Key } from "../i18n";
 import { Cusum } from "../parts/cusum";
 import { Marks } from "../parts/flags";
 import { stateWord } from "../parts/state";
+import { Meaning } from "../parts/figures";
 import { Busy, Empty, Failed } from "../parts/status";
 
-const spans = ["today", "week", "month", "31"] as const;
+const spans = ["today", "week", "31"] as const;
 type SpanName = (typeof spans)[number];
-const spanWord: Record<SpanName, Key> = { today: "gap.today", week: "en.week", month: "en.month", 31: "en.31" };
+const spanWord: Record<SpanName, Key> = { today: "gap.today", week: "en.week", 31: "en.31" };
+const meant: readonly (readonly [Key, Key])[] = [
+  ["en.d.idle", "en.m.idle"], ["en.d.perhour", "en.m.perhour"], ["en.d.nosession", "en.m.nosession"], ["en.d.loadfactor", "en.m.loadfactor"], ["en.d.pf", "en.m.pf"],
+  ["en.d.loading", "en.m.loading"], ["en.d.cost", "en.m.cost"], ["en.d.estimated", "en.m.estimated"],
+];
 
 const noteWord: Record<string, Key> = {
   "untariffed": "en.n.untariffed", "no-tariff": "en.n.notariff", "no-pf": "en.n.nopf", "no-rating": "en.n.norating", "low-coverage": "en.n.coverage",
@@ -33,10 +38,12 @@ export function Energy() {
 function Page({ today: now, machines }: { today: number; machines: readonly Machine[] }) {
   const { site } = usePlace();
   const { t, lang } = useWords();
-  const [span, setSpan] = useState<SpanName>("month");
   const today = isoDay(now, site.zone);
-  const first = span === "month" ? monthDays(today.slice(0, 7)).first : shiftDay(today, span === "today" ? 0 : span === "week" ? -6 : -30);
-  const asked = { site: site.id, from: new Date(midnight(first, site.zone)).toISOString(), to: new Date(midnight(shiftDay(today, 1), site.zone)).toISOString() };
+  const [span, setSpan] = useState<string>(today.slice(0, 7)); // a name of spans, or a month
+  const month = /^\d{4}-\d{2}$/.test(span) ? monthDays(span) : undefined;
+  const first = month ? month.first : shiftDay(today, span === "today" ? 0 : span === "week" ? -6 : -30);
+  const next = month && month.next < today ? month.next : shiftDay(today, 1);
+  const asked = { site: site.id, from: new Date(midnight(first, site.zone)).toISOString(), to: new Date(midnight(next, site.zone)).toISOString() };
   const loaded = useLoad(async (signal) => (await get("/api/v1/sites/{site}/energy", asked, signal)).periods, [site.id, span, today]);
   const p = loaded.data?.[0];
   return (
@@ -46,19 +53,31 @@ function Page({ today: now, machines }: { today: number; machines: readonly Mach
         <div class="choice" role="group" aria-label={t("gap.span")}>
           {spans.map((s) => <button key={s} type="button" aria-pressed={span === s} onClick={() => setSpan(s)}>{t(spanWord[s])}</button>)}
         </div>
+        <label>{t("fig.month")}{" "}
+          <select value={month ? span : ""} onChange={(e) => e.currentTarget.value && setSpan(e.currentTarget.value)}>
+            {month ? null : <option value="">–</option>}
+            {lastMonths(now, site.zone, 13).map((m) => <option key={m} value={m}>{monthName(m, lang)}</option>)}
+          </select>
+        </label>
         <a class="button" href={address("/api/v1/sites/{site}/energy.csv", { ...asked, by: "day", lang })} download>{t("gap.csv")}</a>
       </div>
-      {loaded.error ? <Failed error={loaded.error} again={loaded.again} /> : !loaded.data ? <Busy /> : !p ? <Empty>{t("machine.empty")}</Empty> : (
+      {loaded.error ? <Failed error={loaded.error} again={loaded.again} /> : !loaded.data ? <Busy /> : !p || silent(p) ? <Empty>{t("en.silent")}</Empty> : (
         <>
           <Totals p={p} />
           <Machines p={p} />
           <Bands p={p} />
           <Balance p={p} />
+          <Meaning words={meant} />
         </>
       )}
       <Cusum machines={machines} today={today} />
     </div>
   );
+}
+
+/** Nothing was heard of any machine: zeros would be a guess. */
+function silent(p: Schemas["SiteEnergy"]): boolean {
+  return [...p.machines, ...(p.main ? [p.main] : [])].every((u) => !u.coverage && u.energy_wh === 0);
 }
 
 function Totals({ p }: { p: Schemas["SiteEnergy"] }) {
@@ -77,11 +96,12 @@ function Totals({ p }: { p: Schemas["SiteEnergy"] }) {
   return (
     <section>
       <ul class="bigsums">
-        <li><b>{kWh(wh)}</b><span>{all ? t("en.main") : t("en.sum")} <Marks flags={all?.energy_flags ?? p.machines.flatMap((m) => m.energy_flags)} /></span></li>
+        <li><b>{kWh(wh)}</b><span>{all ? t("en.main") : t("en.sum")} <Marks flags={all?.energy_flags ?? p.machines.flatMap((m) => m.energy_flags)} />{all?.coverage !== undefined && all.coverage < 0.995 ? ` · ${t("en.coverage", { v: percent(all.coverage) })}` : ""}</span></li>
         <li><b>{paise === undefined ? "–" : rupees(paise)}</b><span>{t("en.cost")}</span></li>
         {fixed > 0 ? <li><b>{rupees(fixed)}</b><span>{t("en.fixed")}</span></li> : null}
         <li><b>{percent(machines > 0 ? sum((m) => m.idle_wh) / machines : undefined)}</b><span>{t("en.idle")}</span></li>
         <li><b>{number(co2, 0)}{"\u00a0"}kg</b><span>CO₂ · {[...factors.values()].map((c) => `${c.kg_per_kwh} kg/kWh, ${c.version}${c.factor_year === c.year ? "" : ` (${t("en.factorof", { year: c.factor_year })})`}`).join("; ") || t("en.n.nofactor")}</span></li>
+        {all?.power_factor === undefined ? null : <li><b>{number(all.power_factor, 2)}</b><span>{t("en.d.pf")}</span></li>}
         {demand ? <li><b>{joined(power(demand.demand_w))}</b><span>{t("en.demand", { at: demand.demand_at ? dateClock(Date.parse(demand.demand_at), site.zone) : "–" })}</span></li> : null}
       </ul>
       {notes.map((n) => (noteWord[n] ? <p key={n} class="small warn">{t(noteWord[n])}</p> : null))}
@@ -120,6 +140,8 @@ function Machines({ p }: { p: Schemas["SiteEnergy"] }) {
                 {m.energy_paise === undefined ? "" : ` · ${rupees(m.energy_paise)}`}
                 {m.fixed_paise ? ` + ${t("en.fixedpart", { r: rupees(m.fixed_paise) })}` : ""}
                 {m.load_factor === undefined ? "" : ` · ${t("en.loadfactor", { v: percent(m.load_factor) })}`}
+                {m.power_factor === undefined ? "" : ` · ${t("en.pf", { v: number(m.power_factor, 2) })}`}
+                {m.loading === undefined ? "" : ` · ${t("en.loading", { v: percent(m.loading) })}`}
                 {m.coverage !== undefined && m.coverage < 0.995 ? ` · ${t("en.coverage", { v: percent(m.coverage) })}` : ""}
               </small>
             </li>

@@ -3,7 +3,7 @@ import { address, get } from "../api";
 import { useLoad, usePlace } from "../context";
 import { isoDay, lastMonths, midnight, monthDays, monthName } from "../format";
 import { useWords } from "../i18n";
-import { FigureBars } from "../parts/figures";
+import { FigureBars, Meaning } from "../parts/figures";
 import { Busy, Empty, Failed } from "../parts/status";
 
 /** All machines of the site, one month: their figures beside each other. */
@@ -28,6 +28,7 @@ export function Figures() {
         <a class="button" href={address("/api/v1/sites/{site}/kpis.csv", { ...span, lang })} download>{t("fig.csv")}</a>
         <a class="button" href="#/calendar">{t("nav.calendar")}</a>
       </div>
+      <Meaning />
       {loaded.error ? <Failed error={loaded.error} again={loaded.again} /> : !loaded.data ? <Busy /> : (
         <ul class="figurelist">
           {loaded.data.machines.map((m) => (

@@ -37,7 +37,8 @@ export function Gaps() {
     from: new Date(midnight(shiftDay(today, 1 - days), site.zone)).toISOString(), to: new Date(midnight(shiftDay(today, 1), site.zone)).toISOString(),
   };
   const loaded = useLoad(async (signal) => (await get("/api/v1/sites/{site}/gaps", span, signal)).gaps, [site.id, machine, days, today]);
-  const machines = (live?.machines ?? []).filter((v) => !v.machine.meter).map((v) => v.machine);
+  const machines = (live?.machines ?? []).map((v) => v.machine);
+  const never = machines.filter((m) => m.live.why === "never" && (machine === "" || m.id === machine));
   const rows = [...(loaded.data ?? [])].reverse();
   const end = (g: Schemas["Gap"]) => {
     if (g.open) return <b class="hot">{t("machine.open")}</b>;
@@ -61,8 +62,15 @@ export function Gaps() {
         <a class="button" href={address("/api/v1/sites/{site}/gaps.csv", { ...span, lang })} download>{t("gap.csv")}</a>
         {may("manager", "technician") ? <a class="button" href="#/quarantine">{t("qu.title")}</a> : null}
       </div>
-      {loaded.error ? <Failed error={loaded.error} again={loaded.again} /> : !loaded.data ? <Busy /> : rows.length === 0 ? <Empty>{t("gap.none")}</Empty> : (
+      {loaded.error ? <Failed error={loaded.error} again={loaded.again} /> : !loaded.data ? <Busy /> : rows.length === 0 && never.length === 0 ? <Empty>{t("gap.none")}</Empty> : (
         <ul class="gaplist">
+          {never.length > 0 ? (
+            <li class="gap g-unknown" data-gap="never">
+              <h2>{never.map((m, i) => <>{i > 0 ? ", " : ""}<a href={`#/machine/${m.id}`}>{name(m.name, m.id)}</a></>)}</h2>
+              <p><b>{t("live.never")}</b></p>
+              <p class="do"><b>{t("al.do")}:</b> {t("gap.never")}</p>
+            </li>
+          ) : null}
           {together(rows).map(([g, ...others]) => (
             <li key={`${g.machine}${g.start}`} class={`gap g-${g.filled ? "filled" : g.cause}`} data-gap={g.cause}>
               <h2>{[g, ...others].map((x, i) => <>{i > 0 ? ", " : ""}<a href={`#/machine/${x.machine}`}>{name(machines.find((m) => m.id === x.machine)?.name, x.machine)}</a></>)}</h2>

@@ -24,8 +24,9 @@ export function Jobs() {
   const { jobs, metals, groups } = loaded.data;
   return (
     <div class="sheet wide">
-      <a class="back noprint" href="#/statements">← {t("st.title")}</a>
+      {may("manager", "accountant", "group") ? <a class="back noprint" href="#/statements">← {t("st.title")}</a> : null}
       <h1>{t("jo.title")}</h1>
+      {may("technician") ? <div class="tools noprint"><a class="button" href="#/sessions">{t("se.title")}</a></div> : null}
       <p class="small">{t("jo.intro")}</p>
       {jobs.length === 0 ? <Empty>{t("jo.none")}</Empty> : (
         <ul class="gaplist">{(all ? jobs : jobs.slice(0, newest)).map((j) => <li key={j.number} class="gap"><h2><a href={`#/job/${j.number}`}>{j.number}</a> {j.title}</h2><p class="small">{[j.buyer, j.group ? name(groups.find((g) => g.id === j.group)?.name, j.group) : ""].filter(Boolean).join(" · ")}</p></li>)}</ul>

@@ -15,7 +15,7 @@ const waitsLongS = 60;
 export const dayMarks = ["00", "06", "12", "18", "24"];
 
 export function Live() {
-  const { live } = usePlace();
+  const { live, may } = usePlace();
   const { t } = useWords();
   useLive(live);
   if (!live) return null;
@@ -26,7 +26,7 @@ export function Live() {
     <div class={live.link === "lost" || live.link === "blind" ? "old" : undefined}>
       <h1 class="hidden">{t("live.title")}</h1>
       <Summary machines={machines} meters={meters} />
-      {live.machines.length === 0 ? <Empty>{t("live.empty")}</Empty> : null}
+      {live.machines.length === 0 ? <Empty>{t(may("manager") ? "live.empty.what" : "live.empty")}</Empty> : null}
       <ul class="cards">
         {machines.map((v) => <Card key={v.machine.id} view={v} />)}
         {meters.map((v) => <Card key={v.machine.id} view={v} />)}
@@ -99,9 +99,9 @@ function Card({ view }: { view: View }) {
       </div>
       <Extras view={view} />
       {m.meter ? null : <StateBar pieces={day} from={view.dayFrom} to={midnight(shiftDay(isoDay(view.dayFrom, site.zone), 1), site.zone)} marks={dayMarks} now={now} />}
-      <p class="today">
+      {l.why === "never" ? null : <p class="today">
         <span>{t("live.today")}: {m.meter ? null : <>{t("state.run")} <b>{duration(s.run)}</b> · </>}<b title={m.today.energy_estimated ? t("machine.estimated") : undefined}>{joined(e)}{m.today.energy_estimated ? "*" : ""}</b></span>
-      </p>
+      </p>}
       <p class="fresh">
         <span>{freshness(view, now, site.zone, words)}</span>
         {l.alarms > 0 ? <a class="alarmflag" href="#/alarms">⚠ {t("live.alarmcount", { n: l.alarms })}</a> : null}

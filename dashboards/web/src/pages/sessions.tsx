@@ -33,31 +33,42 @@ export function Sessions({ day: asked }: { day: string }) {
     ]);
     return { sessions: s.sessions, corrections: c.corrections, groups: g.groups };
   }, [site.id, day, sees]);
+  const [machine, setMachine] = useState("");
+  const of = <T extends { machine: string }>(all: readonly T[]) => all.filter((x) => machine === "" || x.machine === machine);
+  const held = [...new Set([...(loaded.data?.sessions ?? []), ...(loaded.data?.corrections ?? [])].map((s) => s.machine))].sort();
   const groupName = (id: string) => (id ? name(loaded.data?.groups.find((g) => g.id === id)?.name, id) : t("live.unknowncard"));
   const machineName = (id: string) => name(live?.machines.find((v) => v.machine.id === id)?.machine.name, id);
   return (
     <div class="sheet wide">
-      <a class="back noprint" href="#/statements">← {t("st.title")}</a>
+      {sees ? <a class="back noprint" href="#/statements">← {t("st.title")}</a> : <a class="back noprint" href="#/jobs">← {t("jo.title")}</a>}
       <h1>{t("se.title")}</h1>
       <div class="tools noprint">
         <a class="button" href={`#/sessions/${shiftDay(day, -1)}`} aria-label={t("se.before")}>‹</a>
         <label>{t("se.day")}{" "}<input type="date" value={day} max={today} onChange={(e) => { if (e.currentTarget.value) location.hash = `#/sessions/${e.currentTarget.value}`; }} /></label>
         {day < today ? <a class="button" href={`#/sessions/${shiftDay(day, 1)}`} aria-label={t("se.after")}>›</a> : null}
+        {held.length > 1 || machine ? (
+          <label>{t("gap.machine")}{" "}
+            <select value={machine} onChange={(e) => setMachine(e.currentTarget.value)}>
+              <option value="">{t("gap.all")}</option>
+              {[...new Set([...held, ...(machine ? [machine] : [])])].map((m) => <option key={m} value={m}>{machineName(m)}</option>)}
+            </select>
+          </label>
+        ) : null}
       </div>
       {loaded.error ? <Failed error={loaded.error} again={loaded.again} /> : !loaded.data ? <Busy /> : (
         <>
-          {loaded.data.sessions.length === 0 ? <Empty>{t("se.none")}</Empty> : (
+          {of(loaded.data.sessions).length === 0 ? <Empty>{t("se.none")}</Empty> : (
             <ul class="gaplist">
-              {loaded.data.sessions.map((s) => (
+              {of(loaded.data.sessions).map((s) => (
                 <Item key={`${s.machine}${s.start}`} session={s} groups={loaded.data?.groups ?? []} groupName={groupName} machineName={machineName}
                   corrections={(loaded.data?.corrections ?? []).filter((c) => s.corrections.includes(c.id))} again={loaded.again} />
               ))}
             </ul>
           )}
-          {loaded.data.corrections.length > 0 ? (
+          {of(loaded.data.corrections).length > 0 ? (
             <section>
               <h2>{t("se.corrections")}</h2>
-              <ul class="gaplist">{loaded.data.corrections.map((c) => <Said key={c.id} correction={c} title={machineName(c.machine)} groupName={groupName} again={loaded.again} />)}</ul>
+              <ul class="gaplist">{of(loaded.data.corrections).map((c) => <Said key={c.id} correction={c} title={machineName(c.machine)} groupName={groupName} again={loaded.again} />)}</ul>
             </section>
           ) : null}
         </>

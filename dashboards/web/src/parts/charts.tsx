@@ -52,6 +52,9 @@ export function ticks(min: number, max: number, wanted: number): number[] {
   return out;
 }
 
+/** A machine that does nothing is read once a minute or less: only a longer silence breaks the line, ms. */
+const apart = 180_000;
+
 /** A quantity over time: line of means in a band from smallest to largest. Missing pieces break the line. */
 export function Chart({ points, from, to, step, zone, label }: { points: readonly ChartPoint[]; from: number; to: number; step: number; zone: string; label: string }) {
   const W = Math.min(1040, Math.max(280, document.documentElement.clientWidth - 60)); // one unit is about one pixel
@@ -68,7 +71,7 @@ export function Chart({ points, from, to, step, zone, label }: { points: readonl
   const runs: ChartPoint[][] = [];
   points.forEach((p, i) => {
     const before = points[i - 1];
-    if (before && p.t - before.t <= step * 1.5) runs[runs.length - 1]?.push(p);
+    if (before && p.t - before.t <= Math.max(step * 1.5, apart)) runs[runs.length - 1]?.push(p);
     else runs.push([p]);
   });
   const daily = to - from <= 26 * 3600_000;
@@ -82,11 +85,13 @@ export function Chart({ points, from, to, step, zone, label }: { points: readonl
         </g>
       ))}
       {times.map((ms, i) => (
-        <text key={ms} x={x(ms)} y={H - 6} text-anchor={i === 0 ? "start" : i === 4 ? "end" : "middle"}>{daily ? (i === 4 ? "24:00" : clock(ms, zone)) : date(ms, zone).slice(0, 5)}</text>
+        <text key={ms} x={x(ms)} y={H - 6} text-anchor={i === 0 ? "start" : i === 4 ? "end" : "middle"}>{daily ? (i === 4 && to - from > 20 * 3600_000 ? "24:00" : clock(ms, zone)) : date(ms, zone).slice(0, 5)}</text>
       ))}
       {runs.map((r) => {
         const mid = (p: ChartPoint) => x(Math.min(p.t + step / 2, to));
         const band = [...r.map((p) => `${mid(p).toFixed(1)},${y(p.max).toFixed(1)}`), ...[...r].reverse().map((p) => `${mid(p).toFixed(1)},${y(p.min).toFixed(1)}`)].join(" ");
+        const alone = r.length === 1 ? r[0] : undefined;
+        if (alone) return <circle key={alone.t} class="spot" cx={mid(alone)} cy={y(alone.mean)} r="2" />;
         return (
           <g key={r[0]?.t}>
             <polygon class="band" points={band} />

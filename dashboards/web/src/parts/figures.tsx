@@ -81,6 +81,23 @@ export function FigureBars({ kpi: k, reasons }: { kpi: KPI; reasons: Reasons }) 
   );
 }
 
+const meant: readonly (readonly [Key, Key])[] = [
+  ["fig.d.planned", "fig.m.planned"], ["machine.coverage", "fig.m.coverage"], ["fig.availability", "fig.m.availability"], ["fig.allocation", "fig.m.allocation"],
+  ["fig.utilization", "fig.m.utilization"], ["fig.d.capacity", "fig.m.capacity"], ["fig.outside.short", "fig.m.outside"], ["fig.d.mtbf", "fig.m.mtbf"],
+];
+
+/** How the figures are counted, and where the way leads down to the samples. */
+export function Meaning({ words = meant }: { words?: readonly (readonly [Key, Key])[] }) {
+  const { t } = useWords();
+  return (
+    <details class="meaning noprint">
+      <summary>{t("fig.means")}</summary>
+      <dl>{words.map(([what, is]) => <div key={what}><dt>{t(what)}</dt><dd>{t(is)}</dd></div>)}</dl>
+      <p class="small">{t("fig.m.down")}</p>
+    </details>
+  );
+}
+
 /** A share as a bar; beyond the whole it is full and striped. */
 function Bar({ value, label }: { value: number; label: string }) {
   return (

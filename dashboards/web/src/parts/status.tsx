@@ -1,4 +1,5 @@
 // Loading, failing and being empty look the same everywhere.
+import { useEffect, useState } from "preact/hooks";
 import type { ApiError } from "../api";
 import type { Key } from "../i18n";
 import { useWords } from "../i18n";
@@ -9,11 +10,17 @@ export function reason(e: ApiError): Key {
   return reasons[e.status] ?? "error.other";
 }
 
+/** Says that it loads, and after a while that it takes longer than it should. */
 export function Busy() {
   const { t } = useWords();
+  const [slow, late] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => late(true), 8000);
+    return () => clearTimeout(timer);
+  }, []);
   return (
     <p class="busy" role="status">
-      {t("loading")}
+      {t(slow ? "loading.slow" : "loading")}
     </p>
   );
 }
