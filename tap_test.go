@@ -39,11 +39,11 @@ import (
 	"karkhana/ingest"
 	"karkhana/internal/broker/brokertest"
 	"karkhana/internal/electricity"
+	"karkhana/internal/influxd/influxdtest"
 	"karkhana/internal/quantity"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
 	"karkhana/internal/wire"
-	"karkhana/internal/influxd/influxdtest"
 )
 
 // tapWorld is a lathe with its meter, its card reader and their time, which goes on as far as the test lets it: a reading of
