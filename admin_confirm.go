@@ -34,7 +34,7 @@ func (c confirmCmd) Run(e *env) error {
 		return err
 	}
 	defer db.Close()
-	store, err := c.openInflux()
+	store, err := c.openInfluxOfServer()
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ type suggestCmd struct {
 // Run prints the histogram of the machine's signal, the thresholds that it suggests or why there are none, and the lines
 // for the site file. It changes nothing.
 func (c suggestCmd) Run(e *env) error {
-	store, err := c.openInflux()
+	store, err := c.openInfluxOfServer()
 	if err != nil {
 		return err
 	}

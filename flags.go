@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"karkhana/internal/influxd"
 	"karkhana/internal/registry"
 	"karkhana/internal/secret"
 	"karkhana/internal/tsdb"
@@ -61,6 +62,22 @@ func (f storeFlags) openInflux() (tsdb.Store, error) {
 		}
 	}
 	return tsdb.NewInflux(tsdb.InfluxOptions{URL: f.InfluxURL, Token: token, Org: f.InfluxOrg, Bucket: f.InfluxBucket})
+}
+
+// openInfluxOfServer connects to the InfluxDB given by URL, or to the one that a running server keeps in the data folder: for
+// commands that are given beside it.
+func (f storeFlags) openInfluxOfServer() (tsdb.Store, error) {
+	if f.InfluxURL != "" {
+		return f.openInflux()
+	}
+	url, token, err := influxd.Running(filepath.Join(f.Data, "influxdb"))
+	if errors.Is(err, influxd.ErrNotRunning) {
+		return nil, fmt.Errorf("%w (%s): start it first (karkhana up --data %[2]s), name the right folder with --data, or give --influx-url", err, f.Data)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return tsdb.NewInflux(tsdb.InfluxOptions{URL: url, Token: token, Bucket: f.InfluxBucket})
 }
 
 // brokerFlags say how ingest reaches the broker.
