@@ -25,8 +25,9 @@ import (
 const perSite = 20
 
 func main() {
-	days := flag.Int("days", 365, "days of 1 Hz samples to rebuild; a machine-year is measured with 365 only, 0 leaves it out")
+	days := flag.Int("days", 365, "days of 1 Hz samples to rebuild; a machine-year is measured with 365 only")
 	nation := flag.String("nation", "100,1000,5000,20000", "numbers of machines at 1 Hz")
+	parts := flag.String("parts", "year,month,takeover,nation", "what to measure besides the fold; the result line says not_measured of what is left out")
 	span := flag.Duration("for", 30*time.Second, "how long each number is measured, after the states of all machines are there")
 	child := flag.String("child", "", "internal: URL of InfluxDB to build from; its token comes on standard input")
 	db := flag.String("db", "", "internal: registry of the child")
@@ -34,7 +35,7 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	run := func() error { return bench(ctx, *days, *nation, *span, *profile) }
+	run := func() error { return bench(ctx, *parts, *days, *nation, *span, *profile) }
 	if *child != "" {
 		run = func() error { return build(ctx, *child, *db, *profile) }
 	}
@@ -46,7 +47,7 @@ func main() {
 
 var zone = time.FixedZone("IST", 19_800)
 
-func bench(ctx context.Context, days int, nation string, span time.Duration, profile string) error {
+func bench(ctx context.Context, parts string, days int, nation string, span time.Duration, profile string) error {
 	dir, err := os.MkdirTemp("", "karkhana-bench-")
 	if err != nil {
 		return err
@@ -66,24 +67,27 @@ func bench(ctx context.Context, days int, nation string, span time.Duration, pro
 	fmt.Printf("%d cores, load %s", runtime.NumCPU(), load)
 	speed := foldSpeed()
 	fmt.Printf("fold alone, one goroutine: %.1f million samples/s\n", speed)
-	year := "not_measured"
-	if days > 0 {
-		if year, err = machineYear(ctx, server, store, dir, days); err != nil {
+	year, month, core, rss := "not_measured", "not_measured", "not_measured", "not_measured"
+	for part := range strings.SplitSeq(parts, ",") {
+		begun := time.Now()
+		switch part {
+		case "year":
+			year, err = machineYear(ctx, server, store, dir, days)
+		case "month":
+			month, err = monthKPIs(ctx, dir)
+		case "takeover":
+			err = takeover(ctx, store, dir, 1000)
+		case "nation":
+			core, rss, err = nationTable(ctx, server, store, dir, nation, span, profile)
+		default:
+			err = fmt.Errorf("-parts %q: give year, month, takeover and nation with commas", part)
+		}
+		if err != nil {
 			return err
 		}
+		fmt.Printf("(%s: %.0f s)\n", part, time.Since(begun).Seconds())
 	}
-	month, err := monthKPIs(ctx, dir)
-	if err != nil {
-		return err
-	}
-	if err := takeover(ctx, store, dir, 1000); err != nil {
-		return err
-	}
-	core, rss, err := nationTable(ctx, server, store, dir, nation, span, profile)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("result: fold_msamples_per_s=%.1f machine_year_s=%s month_kpis_ms=%.0f nation_core_pct=%s nation_rss_mb=%s\n", speed, year, month, core, rss)
+	fmt.Printf("result: fold_msamples_per_s=%.1f machine_year_s=%s month_kpis_ms=%s nation_core_pct=%s nation_rss_mb=%s\n", speed, year, month, core, rss)
 	return nil
 }
 
