@@ -196,23 +196,30 @@ func (t *tip) changes() []tsdb.Point {
 	return append(points, t.out.take()...)
 }
 
-// differing is a sink for the tip's provisional part: it lets through what is not stored yet.
+// differing is a sink for the tip's provisional part: it lets through what is not stored yet. What tip remembers as stored is:
+// after a write that failed the tip is forgotten, and a rebuild stores everything whole.
 type differing struct{ t *tip }
 
 // Piece implements fold.Sink.
 func (d *differing) Piece(p timeline.Interval) {
 	d.t.newestPiece = pieceID{p.StartMs, p.State}
-	if stored, ok := d.t.pieces[p.StartMs]; !ok || stored != p {
-		d.t.pieces[p.StartMs] = p
-		d.t.out.Piece(p)
+	stored, ok := d.t.pieces[p.StartMs]
+	d.t.pieces[p.StartMs] = p
+	if out := d.t.out; !ok {
+		out.Piece(p)
+	} else if stored != p {
+		out.change(stored.Point(out.site, out.machine), p.Point(out.site, out.machine))
 	}
 }
 
 // Hour implements fold.Sink.
 func (d *differing) Hour(h timeline.Hour) {
-	if stored, ok := d.t.hours[h.StartMs]; !ok || stored != h {
-		d.t.hours[h.StartMs] = h
-		d.t.out.Hour(h)
+	stored, ok := d.t.hours[h.StartMs]
+	d.t.hours[h.StartMs] = h
+	if out := d.t.out; !ok {
+		out.Hour(h)
+	} else if stored != h {
+		out.change(stored.Point(out.site, out.machine), h.Point(out.site, out.machine))
 	}
 }
 

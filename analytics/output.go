@@ -16,6 +16,7 @@ type output struct {
 	site, machine string
 	pieces        []timeline.Interval
 	hours         []timeline.Hour
+	changed       []tsdb.Point // what differs in pieces and hours that are stored
 	checkpoints   []checkpoint
 }
 
@@ -35,16 +36,31 @@ func (o *output) Checkpoint(hourMs int64, state string) {
 	o.checkpoints = append(o.checkpoints, checkpoint{hourMs, state})
 }
 
+// change takes what differs between a stored point and what it is to be. Of a machine that simply goes on that is a quarter of the
+// fields of its piece and hour, and with many machines the rest would be most of what the store has to write.
+func (o *output) change(stored, now tsdb.Point) {
+	fields := make([]tsdb.Field, 0, len(now.Fields))
+	for i, f := range now.Fields {
+		if f != stored.Fields[i] {
+			fields = append(fields, f)
+		}
+	}
+	if now.Fields = fields; len(fields) > 0 {
+		o.changed = append(o.changed, now)
+	}
+}
+
 // take returns the points of the pieces and hours so far and forgets them.
 func (o *output) take() []tsdb.Point {
-	points := make([]tsdb.Point, 0, len(o.pieces)+len(o.hours))
+	points := make([]tsdb.Point, 0, len(o.pieces)+len(o.hours)+len(o.changed))
 	for _, p := range o.pieces {
 		points = append(points, p.Point(o.site, o.machine))
 	}
 	for _, h := range o.hours {
 		points = append(points, h.Point(o.site, o.machine))
 	}
-	o.pieces, o.hours = o.pieces[:0], o.hours[:0]
+	points = append(points, o.changed...)
+	o.pieces, o.hours, o.changed = o.pieces[:0], o.hours[:0], o.changed[:0]
 	return points
 }
 
