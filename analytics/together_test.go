@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"karkhana/analytics/timeline"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
 )
@@ -109,4 +110,53 @@ func TestTogetherGivesTheSame(t *testing.T) {
 			require.Equal(t, dump(alone.store, id), dump(store, id), id)
 		}
 	})
+}
+
+// noting is a store that notes which fields of which measurement are written.
+type noting struct {
+	tsdb.Store
+	fields map[string][]string
+}
+
+func (n *noting) Write(ctx context.Context, points []tsdb.Point) error {
+	for _, p := range points {
+		for _, f := range p.Fields {
+			n.fields[p.Measurement] = append(n.fields[p.Measurement], f.Key)
+		}
+	}
+	return n.Store.Write(ctx, points)
+}
+
+// Of a machine that goes on in its state only what changed is written; a rebuild writes everything.
+func TestGoingOnWritesWhatChanged(t *testing.T) {
+	memory := tsdb.NewMemory()
+	store := &noting{Store: memory}
+	f := &fleet{t: t, store: store, registry: &fakeRegistry{machines: []string{"m1"}, settings: []registry.Settings{settings}}, follower: &followed{}, now: time.UnixMilli(midnight)}
+	f.restart()
+	deliver := func(from, to int64) {
+		store.fields = map[string][]string{}
+		var points []tsdb.Point
+		for s := from; s < to; s++ {
+			points = append(points, tsdb.Point{Measurement: tsdb.Telemetry, Site: "cfc", Machine: "m1", TimeMs: midnight + s*1000, Fields: []tsdb.Field{
+				{Key: "power_w", Value: 5000.0}, {Key: "energy_wh", Value: float64(s)},
+			}})
+		}
+		require.NoError(t, memory.Write(context.Background(), points))
+		touched := registry.Touched{Site: "cfc", Machine: "m1", FromMs: points[0].TimeMs, ToMs: points[len(points)-1].TimeMs}
+		require.NoError(t, f.registry.Touch(context.Background(), []registry.Touched{touched}))
+		f.settle()
+	}
+	deliver(1, 600)
+	require.Contains(t, store.fields[tsdb.State], timeline.FieldState)
+	require.Contains(t, store.fields[tsdb.MachineHour], timeline.FieldOffMs)
+	deliver(600, 610)
+	require.Equal(t, map[string][]string{
+		tsdb.State:       {timeline.FieldEndMs, timeline.FieldEnergy},
+		tsdb.MachineHour: {timeline.FieldRunMs, timeline.FieldRunEnergy, timeline.FieldQuarter0, timeline.FieldParts},
+	}, store.fields)
+	went := dump(memory, "m1")
+	f.restart()
+	require.NoError(t, f.registry.Touch(context.Background(), []registry.Touched{{Site: "cfc", Machine: "m1", FromMs: midnight, ToMs: midnight}}))
+	f.settle()
+	require.Equal(t, dump(memory, "m1"), went)
 }
