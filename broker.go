@@ -42,7 +42,7 @@ const brokerMemory = 256 << 20
 func (c brokerCmd) Run(e *env) error {
 	if os.Getenv("GOMEMLIMIT") == "" && os.Getenv("GOGC") == "" {
 		debug.SetMemoryLimit(brokerMemory)
-		debug.SetGCPercent(400)
+		debug.SetGCPercent(200)
 	}
 	halfTheCores()
 	db, err := c.openRegistry(e.ctx)

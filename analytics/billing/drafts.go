@@ -19,7 +19,7 @@ type DraftRegistry interface {
 	Sites(ctx context.Context) ([]registry.Site, error)
 	Statements(ctx context.Context, site, month string) ([]registry.Statement, error)
 	SaveStatement(ctx context.Context, s registry.Statement) (registry.Statement, error)
-	MonthChanged(ctx context.Context, site string, months []string, untilMs int64) error
+	MonthsChanged(ctx context.Context, months []registry.SiteMonth, untilMs int64) error
 	StaleMonths(ctx context.Context) ([]registry.StaleMonth, error)
 }
 
@@ -88,10 +88,8 @@ type Drafts struct {
 
 	mu    sync.Mutex
 	zones map[string]*time.Location
-	noted map[monthOf]int64 // until when a month is noted as changing
+	noted map[registry.SiteMonth]int64 // until when a month is noted as changing
 }
-
-type monthOf struct{ site, month string }
 
 // NewDrafts returns a Drafts.
 func NewDrafts(o DraftOptions) *Drafts {
@@ -104,7 +102,7 @@ func NewDrafts(o DraftOptions) *Drafts {
 	if o.Every <= 0 {
 		o.Every = 30 * time.Second
 	}
-	return &Drafts{o: o, zones: map[string]*time.Location{}, noted: map[monthOf]int64{}}
+	return &Drafts{o: o, zones: map[string]*time.Location{}, noted: map[registry.SiteMonth]int64{}}
 }
 
 // Rebuilt notes the past months that a change from fromMs on may reach.
@@ -114,15 +112,15 @@ func (d *Drafts) Rebuilt(ctx context.Context, site, _ string, fromMs, _ int64) e
 		return err
 	}
 	now := d.o.Now()
-	return d.note(ctx, site, monthsOver(time.UnixMilli(fromMs).In(zone), now.In(zone)), now.UnixMilli(), now.UnixMilli()+changeAheadMs, changeAgainMs)
+	return d.note(ctx, monthsOver(site, time.UnixMilli(fromMs).In(zone), now.In(zone)), now.UnixMilli(), now.UnixMilli()+changeAheadMs, changeAgainMs)
 }
 
 // note writes that months change until untilMs, unless it is noted that they do beyond nowMs + againMs.
-func (d *Drafts) note(ctx context.Context, site string, months []string, nowMs, untilMs, againMs int64) error {
-	var due []string
+func (d *Drafts) note(ctx context.Context, months []registry.SiteMonth, nowMs, untilMs, againMs int64) error {
+	var due []registry.SiteMonth
 	d.mu.Lock()
 	for _, m := range months {
-		if d.noted[monthOf{site, m}] < nowMs+againMs {
+		if d.noted[m] < nowMs+againMs {
 			due = append(due, m)
 		}
 	}
@@ -130,13 +128,13 @@ func (d *Drafts) note(ctx context.Context, site string, months []string, nowMs, 
 	if len(due) == 0 {
 		return nil
 	}
-	if err := d.o.Registry.MonthChanged(ctx, site, due, untilMs); err != nil {
-		return fmt.Errorf("drafts of %s: %w", site, err)
+	if err := d.o.Registry.MonthsChanged(ctx, due, untilMs); err != nil {
+		return fmt.Errorf("drafts that are out of date: %w", err)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, m := range due {
-		d.noted[monthOf{site, m}] = max(d.noted[monthOf{site, m}], untilMs)
+		d.noted[m] = max(d.noted[m], untilMs)
 	}
 	return nil
 }
@@ -161,15 +159,15 @@ func (d *Drafts) zone(ctx context.Context, site string) (*time.Location, error) 
 	return zone, nil
 }
 
-// monthsOver are the months from that of from to the last one that is over at now, at most ten years of them.
-func monthsOver(from, now time.Time) []string {
+// monthsOver are the site's months from that of from to the last one that is over at now, at most ten years of them.
+func monthsOver(site string, from, now time.Time) []registry.SiteMonth {
 	this := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, now.Location())
 	if oldest := this.AddDate(-10, 0, 0); from.Before(oldest) {
 		from = oldest
 	}
-	var out []string
+	var out []registry.SiteMonth
 	for m := time.Date(from.Year(), from.Month(), 1, 0, 0, 0, 0, now.Location()); m.Before(this); m = m.AddDate(0, 1, 0) {
-		out = append(out, m.Format("2006-01"))
+		out = append(out, registry.SiteMonth{Site: site, Month: m.Format("2006-01")})
 	}
 	return out
 }
@@ -191,6 +189,7 @@ func (d *Drafts) Sweep(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list sites: %w", err)
 	}
+	over := map[int64][]registry.SiteMonth{} // by when the month after them begins, which is the same in a zone
 	for _, s := range sites {
 		if !d.holds(s.ID) {
 			continue
@@ -201,8 +200,10 @@ func (d *Drafts) Sweep(ctx context.Context) error {
 		}
 		now := d.o.Now().In(zone)
 		begin := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, zone)
-		last := monthsOver(begin.AddDate(0, -1, 0), now)
-		if err := d.note(ctx, s.ID, last, begin.UnixMilli(), begin.UnixMilli(), 0); err != nil {
+		over[begin.UnixMilli()] = append(over[begin.UnixMilli()], monthsOver(s.ID, begin.AddDate(0, -1, 0), now)...)
+	}
+	for beginMs, months := range over {
+		if err := d.note(ctx, months, beginMs, beginMs, 0); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 // kept is the fake with what the keeping of drafts needs.
 type kept struct {
+	others []registry.Site
 	*fake
 	statements []registry.Statement
 	changes    map[string]int64
@@ -22,7 +24,7 @@ type kept struct {
 }
 
 func (k *kept) Sites(context.Context) ([]registry.Site, error) {
-	return []registry.Site{{ID: "jodhpur-cfc", Zone: "Asia/Kolkata"}}, nil
+	return append([]registry.Site{{ID: "jodhpur-cfc", Zone: "Asia/Kolkata"}}, k.others...), nil
 }
 
 func (k *kept) Statements(_ context.Context, _, month string) ([]registry.Statement, error) {
@@ -35,10 +37,10 @@ func (k *kept) SaveStatement(_ context.Context, s registry.Statement) (registry.
 	return s, nil
 }
 
-func (k *kept) MonthChanged(_ context.Context, _ string, months []string, untilMs int64) error {
+func (k *kept) MonthsChanged(_ context.Context, months []registry.SiteMonth, untilMs int64) error {
 	k.noted++
 	for _, m := range months {
-		k.changes[m] = max(k.changes[m], untilMs)
+		k.changes[m.Month] = max(k.changes[m.Month], untilMs)
 	}
 	return nil
 }
@@ -119,8 +121,21 @@ func TestDraftOfAMonthThatEnds(t *testing.T) {
 
 func TestMonthsOver(t *testing.T) {
 	at := func(s string) time.Time { return time.UnixMilli(ist(t, s)).In(time.FixedZone("IST", 19_800)) }
-	require.Empty(t, monthsOver(at("2026-12-01 00:00:00"), at("2026-12-05 00:00:00")))
-	require.Equal(t, []string{"2026-11"}, monthsOver(at("2026-11-30 23:59:59"), at("2026-12-01 00:00:00")))
-	require.Equal(t, []string{"2025-12", "2026-01"}, monthsOver(at("2025-12-31 00:00:00"), at("2026-02-28 00:00:00")))
-	require.Len(t, monthsOver(time.UnixMilli(0), at("2026-02-28 00:00:00")), 120)
+	require.Empty(t, monthsOver("s", at("2026-12-01 00:00:00"), at("2026-12-05 00:00:00")))
+	require.Equal(t, []registry.SiteMonth{{Site: "s", Month: "2026-11"}}, monthsOver("s", at("2026-11-30 23:59:59"), at("2026-12-01 00:00:00")))
+	require.Equal(t, []registry.SiteMonth{{Site: "s", Month: "2025-12"}, {Site: "s", Month: "2026-01"}}, monthsOver("s", at("2025-12-31 00:00:00"), at("2026-02-28 00:00:00")))
+	require.Len(t, monthsOver("s", time.UnixMilli(0), at("2026-02-28 00:00:00")), 120)
+}
+
+// That a month is over is noted of all sites at once, and once: a note for each site kept ingest waiting for the registry.
+func TestMonthsEndsAreNotedTogether(t *testing.T) {
+	k := &kept{changes: map[string]int64{}}
+	for i := range 50 {
+		k.others = append(k.others, registry.Site{ID: fmt.Sprint("s-", i), Zone: "Asia/Kolkata"})
+	}
+	d := NewDrafts(DraftOptions{Store: tsdb.NewMemory(), Registry: k, Now: func() time.Time { return time.UnixMilli(ist(t, "2026-12-05 00:00:00")) }})
+	require.NoError(t, d.Sweep(t.Context()))
+	require.NoError(t, d.Sweep(t.Context()))
+	require.Equal(t, 1, k.noted)
+	require.Equal(t, map[string]int64{"2026-11": ist(t, "2026-12-01 00:00:00")}, k.changes)
 }

@@ -89,7 +89,7 @@ func TestStaleDraftSaysSo(t *testing.T) {
 	accountant := r.as(registry.RoleAccountant)
 	made := decoded[statementList](r, r.call(http.MethodPost, base+"/statements", `{"month":"2026-11"}`, accountant)).Statements[0]
 	require.False(t, made.Stale)
-	require.NoError(t, r.Registry.MonthChanged(t.Context(), apitest.Site, []string{"2026-11"}, made.Made.UnixMilli()))
+	require.NoError(t, r.Registry.MonthsChanged(t.Context(), []registry.SiteMonth{{Site: apitest.Site, Month: "2026-11"}}, made.Made.UnixMilli()))
 	list := get[statementList](r, registry.RoleAccountant, base+"/statements?month=2026-11").Statements
 	require.True(t, list[0].Stale)
 	s := get[api.StatementDetail](r, registry.RoleAccountant, base+"/statements/"+itoa(made.ID)).Statement

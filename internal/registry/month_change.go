@@ -1,26 +1,32 @@
 package registry
 
 import (
+	"cmp"
 	"context"
-	"database/sql"
+	"fmt"
 	"slices"
 )
 
-// MonthChanged notes that what statements of a site's months ("2026-11") rest on may change until untilMs: drafts made by
-// then are out of date. It never goes back.
-func (d *DB) MonthChanged(ctx context.Context, site string, months []string, untilMs int64) error {
+// SiteMonth is a month ("2026-11") of a site.
+type SiteMonth struct{ Site, Month string }
+
+// MonthsChanged notes that what statements of these months rest on may change until untilMs: drafts made by then are out of
+// date. It never goes back. All are noted in one transaction: a country's sites one by one kept every other writer waiting.
+func (d *DB) MonthsChanged(ctx context.Context, months []SiteMonth, untilMs int64) error {
 	if len(months) == 0 {
 		return nil
 	}
 	months = slices.Clone(months)
-	slices.Sort(months) // one order of row locks for all
-	return d.tx(ctx, "note changed months of "+site, func(tx *sql.Tx) error {
+	slices.SortFunc(months, func(a, b SiteMonth) int { // one order of row locks for all
+		return cmp.Or(cmp.Compare(a.Site, b.Site), cmp.Compare(a.Month, b.Month))
+	})
+	return d.txPrepared(ctx, "note changed months", func(q querier) error {
 		for _, m := range months {
-			_, err := tx.ExecContext(ctx, `
+			_, err := q.ExecContext(ctx, `
 				INSERT INTO month_change (site, month, until_ms) VALUES ($1, $2, $3)
-				ON CONFLICT (site, month) DO UPDATE SET until_ms = excluded.until_ms WHERE month_change.until_ms < excluded.until_ms`, site, m, untilMs)
+				ON CONFLICT (site, month) DO UPDATE SET until_ms = excluded.until_ms WHERE month_change.until_ms < excluded.until_ms`, m.Site, m.Month, untilMs)
 			if err != nil {
-				return err
+				return fmt.Errorf("%s of %s: %w", m.Month, m.Site, err)
 			}
 		}
 		return nil

@@ -17,8 +17,8 @@ func TestMonthChanges(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, stale)
 
-		require.NoError(t, d.MonthChanged(ctx, "s", []string{"2026-10", "2026-09"}, 150))
-		require.NoError(t, d.MonthChanged(ctx, "s", []string{"2026-10"}, 120), "it never goes back")
+		require.NoError(t, d.MonthsChanged(ctx, []SiteMonth{{"s", "2026-10"}, {"s", "2026-09"}}, 150))
+		require.NoError(t, d.MonthsChanged(ctx, []SiteMonth{{"s", "2026-10"}}, 120), "it never goes back")
 		changes, err := d.MonthChanges(ctx, "s")
 		require.NoError(t, err)
 		require.Equal(t, map[string]int64{"2026-09": 150, "2026-10": 150}, changes)
