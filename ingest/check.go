@@ -17,6 +17,11 @@ const (
 	ReasonStoreRefused   = "store-refused"   // the store says that it can never keep a point of it
 )
 
+// Reasons are all codes by which a pack may be refused.
+func Reasons() []string {
+	return append(wire.Reasons(), ReasonBadTopic, ReasonForeignTopic, ReasonUnknownMachine, ReasonStoreRefused)
+}
+
 // refusal is why a pack goes to quarantine.
 type refusal struct{ reason, detail string }
 

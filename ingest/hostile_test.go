@@ -140,8 +140,11 @@ func TestMetricsAreWellFormed(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, problems)
 	for _, f := range families {
-		if f.GetName() == "karkhana_ingest_gateway_spool_age_seconds" {
+		switch f.GetName() {
+		case "karkhana_ingest_gateway_spool_age_seconds":
 			require.Len(t, f.GetMetric(), maxSpoolAges)
+		case "karkhana_ingest_packs_refused_total":
+			require.Len(t, f.GetMetric(), len(Reasons()), "before the first refusal")
 		}
 	}
 }

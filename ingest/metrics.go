@@ -69,6 +69,9 @@ func (m *metrics) of(lane wire.Lane) laneMetrics {
 }
 
 func (m *metrics) register(r prometheus.Registerer) error {
+	for _, reason := range Reasons() {
+		m.refused.WithLabelValues(reason) // at zero from the start: else the first refusal is no increase
+	}
 	var errs []error
 	for _, c := range []prometheus.Collector{m.received, m.stored, m.values, m.duplicates, m.refused, m.receipts, m.released, m.retries, m.write, m.lag, m.batch, m.held} {
 		errs = append(errs, r.Register(c))

@@ -38,6 +38,14 @@ const (
 	ReasonTooLarge        = "too-large"        // more bytes or records than a pack may have
 )
 
+// Reasons are all Reason… codes.
+func Reasons() []string {
+	return []string{
+		ReasonNotSenML, ReasonBadRecord, ReasonUnknownQuantity, ReasonUnknownUnit, ReasonWrongType, ReasonAbsurdTime,
+		ReasonMissingIdentity, ReasonOutOfRange, ReasonTooLarge,
+	}
+}
+
 // DecodeError says why a payload is not a pack of the contract.
 type DecodeError struct {
 	Reason string // one of the Reason… codes
