@@ -53,7 +53,7 @@ var causes = []string{gap.CauseSupply, gap.CauseGateway, gap.CauseSensor, gap.Ca
 // figuresOf takes over the figures of a period.
 func figuresOf(k *utilisation.KPI) Figures {
 	return Figures{
-		PastMs: k.PastMs(), RunMs: k.RunMs, IdleMs: k.IdleMs, OffMs: k.OffMs, UnknownMs: max(0, k.UnknownMs),
+		PastMs: k.PastMs(), RunMs: k.RunMs, IdleMs: k.IdleMs, OffMs: k.OffMs, UnknownMs: k.UnknownMs,
 		EnergyMilliWh: k.OffMilliWh + k.IdleMilliWh + k.RunMilliWh + k.UnknownMilliWh, IdleMilliWh: k.IdleMilliWh, EnergyEstimated: k.EnergyEstimated, EnergyFlags: (k.EnergyFlags &^ timeline.EnergySplit).Codes(),
 		PBTMs: k.PBTMs, KnownMs: k.Planned.KnownMs(), APTMs: k.APTMs(), AUBTMs: k.AUBTMs, OutsideMs: k.OutsideRunMs, CapacityMs: k.CapacityMs,
 		Coverage: k.Coverage, Availability: k.Availability, Allocation: k.AllocationEfficiency, Utilization: k.UtilizationEfficiency,

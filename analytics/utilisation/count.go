@@ -20,7 +20,7 @@ func (m *subject) count(g *gathered) []KPI {
 	for i := range m.rows {
 		k := &m.rows[i]
 		past := max(0, min(k.ToMs, m.presentMs)-k.FromMs)
-		k.UnknownMs = past - k.OffMs - k.IdleMs - k.RunMs
+		k.UnknownMs = max(0, past-k.OffMs-k.IdleMs-k.RunMs) // the newest hour may have been read a moment after presentMs
 		k.Planned.UnknownMs = k.PBTMs - k.Planned.KnownMs()
 		k.PowerCutMs = min(k.Planned.UnknownMs, darkPlanned.within(k.FromMs, k.ToMs))
 		k.SessionMs = heldPlanned.within(k.FromMs, k.ToMs)
