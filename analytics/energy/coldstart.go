@@ -65,12 +65,9 @@ func starts(intervals []timeline.Interval, coldAfter func(ms int64) int64) (out 
 	return out
 }
 
-// coldStarts counts the cold starts of a furnace in each of the days; a day with a start that may have been either stays
+// coldStarts counts the cold starts of a machine of heatedClasses in each of the days; a day with a start that may have been either stays
 // not known.
 func (s *site) coldStarts(ctx context.Context, m registry.Machine, intervals []timeline.Interval, days []Point) error {
-	if !slices.Contains(heatedClasses, m.Class) {
-		return nil
-	}
 	for i := range days {
 		days[i].ColdStarts = new(float64)
 	}

@@ -3,6 +3,7 @@ package timeline
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"karkhana/internal/tsdb"
 )
@@ -10,8 +11,9 @@ import (
 var siteHourFields = []string{
 	FieldOffMs, FieldIdleMs, FieldRunMs, FieldUnknownMs,
 	FieldOffEnergy, FieldIdleEnergy, FieldRunEnergy, FieldUnknownEnergy, FieldHourEstimated, FieldFlags, FieldParts,
-	FieldQuarter0, FieldQuarter1, FieldQuarter2, FieldQuarter3,
 }
+
+var siteHourFieldsAndQuarters = append(slices.Clone(siteHourFields), FieldQuarter0, FieldQuarter1, FieldQuarter2, FieldQuarter3)
 
 // SiteHours is ReadHours for many machines of a site at once, with the parts and without the quarter hours. A machine without hours is
 // absent.
@@ -25,8 +27,8 @@ func siteHours(ctx context.Context, s tsdb.Store, site string, machines []string
 		return out, nil
 	}
 	q := tsdb.SiteQuery{Measurement: tsdb.MachineHour, Site: site, Machines: machines, Fields: siteHourFields, FromMs: fromMs, ToMs: toMs}
-	if !quarters {
-		q.Fields = siteHourFields[:len(siteHourFields)-4]
+	if quarters {
+		q.Fields = siteHourFieldsAndQuarters
 	}
 	most := (toMs-fromMs)/HourMs + 2
 	err := tsdb.ReadSites(ctx, s, []tsdb.SiteQuery{q}, func(_ int, row tsdb.Row) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -86,7 +87,7 @@ func (a *API) samplesTable(ctx context.Context, site, machine string, fromMs, to
 			var doubts []string
 			cells[0] = at(row.TimeMs).In(loc).Format("2006-01-02T15:04:05.000Z07:00")
 			for i, v := range row.Values {
-				if cells[i+1] = ""; v == v { //nolint:gocritic // not NaN
+				if cells[i+1] = ""; !math.IsNaN(v) {
 					cells[i+1] = strconv.FormatFloat(v, 'f', -1, 64)
 				}
 				if row.Quality[i] != "" {
