@@ -72,12 +72,6 @@ func (r *Report) Page(lang string) (*Page, error) {
 	if r.Kind != KindMeter {
 		parts = append(parts, r.unknown(w), r.settings(w), r.tariffs(w), r.definitions(w))
 	}
-	for i := range parts {
-		switch parts[i].Heading {
-		case w.t("settings"), w.t("tariffs"), w.t("definitions"):
-			parts[i].Apart = true
-		}
-	}
 	for _, part := range parts {
 		if part.Heading != "" {
 			p.Parts = append(p.Parts, part)
@@ -452,6 +446,7 @@ func (r *Report) unknown(w *words) Part {
 
 func (r *Report) settings(w *words) Part {
 	p := w.part(w.t("settings"), "machine", "since", "signal", "#idle-above", "#run-above!", "#hysteresis")
+	p.Apart = true
 	names := map[string]registry.Name{}
 	for _, m := range r.Machines {
 		names[m.ID] = m.Name
@@ -465,6 +460,7 @@ func (r *Report) settings(w *words) Part {
 
 func (r *Report) tariffs(w *words) Part {
 	p := w.part(w.t("tariffs"), "class", "since", "#rate!")
+	p.Apart = true
 	if len(r.Tariffs) == 0 {
 		p.Columns = []Column{}
 		p.Paragraphs = append(p.Paragraphs, w.t("note.notariffs"))
@@ -478,6 +474,7 @@ func (r *Report) tariffs(w *words) Part {
 // definitions are those of the figures that stand on the page.
 func (r *Report) definitions(w *words) Part {
 	p := w.part(w.t("definitions"))
+	p.Apart = true
 	keys := []string{"states", "unknown", "coverage", "pbt", "availability", "allocation", "utilization", "outside", "capacity", "energy"}
 	if r.one() == nil {
 		keys = append(keys, "groups")
