@@ -3,7 +3,6 @@ package billing
 import (
 	"embed"
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"karkhana/analytics/timeline"
+	"karkhana/internal/i18n"
 	"karkhana/internal/spreadsheet"
 )
 
@@ -30,7 +30,7 @@ var columns = []string{
 // with CR LF. Dates are dd-mm-yyyy HH:MM:SS in the site's zone, amounts plain decimals (1234.50). A text that a
 // spreadsheet would take for a formula gets an apostrophe before it.
 func (s Statement) WriteCSV(w io.Writer, lang string) error {
-	t, err := loadTexts(lang)
+	t, err := i18n.Load(texts, lang)
 	if err != nil {
 		return err
 	}
@@ -125,18 +125,3 @@ func (s Statement) totalRow(group string, t map[string]string) []string {
 }
 
 func whole(n int64) string { return strconv.FormatInt(n, 10) }
-
-func loadTexts(lang string) (map[string]string, error) {
-	if lang != "hi" && lang != "en" {
-		return nil, fmt.Errorf("language %q: use hi or en", lang)
-	}
-	b, err := texts.ReadFile("i18n/" + lang + ".json")
-	if err != nil {
-		return nil, fmt.Errorf("texts of language %s: %w", lang, err)
-	}
-	t := map[string]string{}
-	if err := json.Unmarshal(b, &t); err != nil {
-		return nil, fmt.Errorf("texts of language %s: %w", lang, err)
-	}
-	return t, nil
-}

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"karkhana/analytics/timeline"
+	"karkhana/internal/i18n"
 	"karkhana/internal/registry"
 )
 
@@ -215,9 +216,9 @@ func TestCSV(t *testing.T) {
 }
 
 func TestBothLanguagesHaveTheSameKeys(t *testing.T) {
-	hi, err := loadTexts("hi")
+	hi, err := i18n.Load(texts, "hi")
 	require.NoError(t, err)
-	en, err := loadTexts("en")
+	en, err := i18n.Load(texts, "en")
 	require.NoError(t, err)
 	for k := range en {
 		require.NotEmpty(t, hi[k], k)

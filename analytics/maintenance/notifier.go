@@ -3,7 +3,6 @@ package maintenance
 import (
 	"context"
 	"embed"
-	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"karkhana/analytics/learn"
+	"karkhana/internal/i18n"
 	"karkhana/internal/quantity"
 	"karkhana/internal/registry"
 )
@@ -37,16 +37,12 @@ var textFiles embed.FS
 // words are the texts of both languages by key.
 type words struct{ hi, en map[string]string }
 
-func loadWords() (words, error) {
-	var w words
-	for lang, into := range map[string]*map[string]string{"hi": &w.hi, "en": &w.en} {
-		b, err := textFiles.ReadFile("i18n/" + lang + ".json")
-		if err != nil {
-			return w, fmt.Errorf("alarm texts: %w", err)
-		}
-		if err := json.Unmarshal(b, into); err != nil {
-			return w, fmt.Errorf("alarm texts %s: %w", lang, err)
-		}
+func loadWords() (w words, err error) {
+	if w.hi, err = i18n.Load(textFiles, "hi"); err != nil {
+		return w, fmt.Errorf("alarms: %w", err)
+	}
+	if w.en, err = i18n.Load(textFiles, "en"); err != nil {
+		return w, fmt.Errorf("alarms: %w", err)
 	}
 	return w, nil
 }

@@ -2,7 +2,6 @@ package report_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"karkhana/analytics/report"
 	"karkhana/analytics/timeline"
 	"karkhana/internal/electricity"
+	"karkhana/internal/i18n"
 	"karkhana/internal/registry"
 	"karkhana/internal/registry/registrytest"
 	"karkhana/internal/tsdb"
@@ -293,13 +293,10 @@ func pdfText(t *testing.T, paper []byte) ([]byte, bool) {
 
 // TestWords: both languages have the same texts with the same places, and every text asked for is there.
 func TestWords(t *testing.T) {
-	read := func(lang string) (out map[string]string) {
-		b, err := os.ReadFile("i18n/" + lang + ".json")
-		require.NoError(t, err)
-		require.NoError(t, json.Unmarshal(b, &out))
-		return out
-	}
-	hi, en := read("hi"), read("en")
+	hi, err := i18n.Load(os.DirFS("."), "hi")
+	require.NoError(t, err)
+	en, err := i18n.Load(os.DirFS("."), "en")
+	require.NoError(t, err)
 	require.Len(t, hi, len(en))
 	for k, text := range en {
 		for _, place := range []string{"{0}", "{1}", "{2}"} {

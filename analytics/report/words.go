@@ -2,7 +2,6 @@ package report
 
 import (
 	"embed"
-	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"karkhana/analytics/timeline"
+	"karkhana/internal/i18n"
 	"karkhana/internal/registry"
 )
 
@@ -26,26 +26,19 @@ type words struct {
 }
 
 func loadWords(lang, zone string) (*words, error) {
-	if lang != "hi" && lang != "en" {
-		return nil, fmt.Errorf("language %q: use hi or en", lang)
-	}
 	loc, err := time.LoadLocation(zone)
 	if err != nil {
 		return nil, fmt.Errorf("zone of the report: %w", err)
 	}
-	b, err := texts.ReadFile("i18n/" + lang + ".json")
+	text, err := i18n.Load(texts, lang)
 	if err != nil {
-		return nil, fmt.Errorf("texts of language %s: %w", lang, err)
+		return nil, err
 	}
 	flags, err := timeline.LoadFlagTexts(lang)
 	if err != nil {
 		return nil, err
 	}
-	w := &words{lang: lang, text: map[string]string{}, zone: loc, flags: flags}
-	if err := json.Unmarshal(b, &w.text); err != nil {
-		return nil, fmt.Errorf("texts of language %s: %w", lang, err)
-	}
-	return w, nil
+	return &words{lang: lang, text: text, zone: loc, flags: flags}, nil
 }
 
 // t returns a text with its places {0}, {1} … filled. An unknown key stands for itself.

@@ -2,9 +2,10 @@ package timeline
 
 import (
 	"embed"
-	"encoding/json"
 	"fmt"
 	"strings"
+
+	"karkhana/internal/i18n"
 )
 
 //go:embed i18n/*.json
@@ -15,13 +16,9 @@ type FlagTexts map[string]string
 
 // LoadFlagTexts returns the words of a language, hi or en.
 func LoadFlagTexts(lang string) (FlagTexts, error) {
-	b, err := flagFiles.ReadFile("i18n/" + lang + ".json")
+	t, err := i18n.Load(flagFiles, lang)
 	if err != nil {
-		return nil, fmt.Errorf("words of energy flags: no language %q, use hi or en: %w", lang, err)
-	}
-	var t FlagTexts
-	if err := json.Unmarshal(b, &t); err != nil {
-		return nil, fmt.Errorf("words of energy flags: %s.json: %w", lang, err)
+		return nil, fmt.Errorf("energy flags: %w", err)
 	}
 	return t, nil
 }

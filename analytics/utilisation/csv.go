@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"karkhana/analytics/timeline"
+	"karkhana/internal/i18n"
 	"karkhana/internal/spreadsheet"
 )
 
@@ -26,7 +27,7 @@ var columns = []string{
 // It begins with the UTF-8 byte order mark, because Excel otherwise reads Hindi as Latin characters, and ends lines with
 // CR LF. Dates are dd-mm-yyyy HH:MM in zone. A figure that is not given is empty; the last column says why.
 func WriteCSV(w io.Writer, rows []MachineKPIs, lang string, zone *time.Location) error {
-	t, err := loadTexts(lang)
+	t, err := i18n.Load(texts, lang)
 	if err != nil {
 		return err
 	}

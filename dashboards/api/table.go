@@ -5,13 +5,12 @@ import (
 	"context"
 	"embed"
 	"encoding/csv"
-	"encoding/json"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"karkhana/analytics/timeline"
+	"karkhana/internal/i18n"
 	"karkhana/internal/registry"
 	"karkhana/internal/spreadsheet"
 )
@@ -60,12 +59,9 @@ func (a *API) newTable(ctx context.Context, site, lang string, columns ...string
 func tableIn(lang string, zone *time.Location, columns ...string) (*table, error) {
 	t := &table{lang: lang, zone: zone, names: map[string]registry.Name{}}
 	if lang != "" {
-		b, err := tableTexts.ReadFile("i18n/" + lang + ".json")
-		if err != nil {
-			return nil, fmt.Errorf("language %q: use hi or en", lang)
-		}
-		if err := json.Unmarshal(b, &t.words); err != nil {
-			return nil, fmt.Errorf("texts of tables, %s: %w", lang, err)
+		var err error
+		if t.words, err = i18n.Load(tableTexts, lang); err != nil {
+			return nil, err
 		}
 		if t.flagWords, err = timeline.LoadFlagTexts(lang); err != nil {
 			return nil, err

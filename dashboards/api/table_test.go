@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"karkhana/dashboards/api/apitest"
+	"karkhana/internal/i18n"
 	"karkhana/internal/registry"
 )
 
@@ -61,13 +61,10 @@ func TestTablesForPeopleAndPrograms(t *testing.T) {
 
 // TestTableWords: both languages have the same words.
 func TestTableWords(t *testing.T) {
-	read := func(lang string) (out map[string]string) {
-		b, err := os.ReadFile("i18n/" + lang + ".json")
-		require.NoError(t, err)
-		require.NoError(t, json.Unmarshal(b, &out))
-		return out
-	}
-	hi, en := read("hi"), read("en")
+	hi, err := i18n.Load(os.DirFS("."), "hi")
+	require.NoError(t, err)
+	en, err := i18n.Load(os.DirFS("."), "en")
+	require.NoError(t, err)
 	require.Len(t, hi, len(en))
 	for k := range en {
 		require.NotEmpty(t, hi[k], k)

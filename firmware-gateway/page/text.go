@@ -1,16 +1,14 @@
 package page
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
-)
 
-// languages of the page, the first is what it begins with.
-var languages = []string{"hi", "en"}
+	"karkhana/internal/i18n"
+)
 
 const langCookie = "karkhana_lang"
 
@@ -19,14 +17,10 @@ type texts map[string]string
 
 func loadTexts() (map[string]texts, error) {
 	out := map[string]texts{}
-	for _, lang := range languages {
-		b, err := files.ReadFile("i18n/" + lang + ".json")
+	for _, lang := range i18n.Languages {
+		t, err := i18n.Load(files, lang)
 		if err != nil {
 			return nil, fmt.Errorf("words of the page: %w", err)
-		}
-		t := texts{}
-		if err := json.Unmarshal(b, &t); err != nil {
-			return nil, fmt.Errorf("words of the page, %s: %w", lang, err)
 		}
 		out[lang] = t
 	}
@@ -84,13 +78,13 @@ func (t texts) Ago(d time.Duration) string {
 
 func langOf(r *http.Request) string {
 	if c, err := r.Cookie(langCookie); err == nil {
-		for _, l := range languages {
+		for _, l := range i18n.Languages {
 			if c.Value == l {
 				return l
 			}
 		}
 	}
-	return languages[0]
+	return i18n.Languages[0]
 }
 
 // language takes ?lang=en off the address and keeps it.
