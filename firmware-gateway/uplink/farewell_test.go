@@ -16,25 +16,31 @@ import (
 	"karkhana/internal/wire"
 )
 
-// A broker takes the Will back when a gateway says goodbye, and NATS also takes back that of the connection before when
-// the same gateway comes anew. So a gateway that is stopped while it reconnects must say itself that it is offline.
-func TestStopWhileReconnectingSaysOffline(t *testing.T) {
+// reconnecting runs an uplink with an empty queue against a listener that plays the broker.
+func reconnecting(t *testing.T, retryMin, retryMax time.Duration) (broker net.Listener, stop context.CancelFunc, done <-chan error) {
+	t.Helper()
 	var lc net.ListenConfig
 	listener, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer listener.Close()
+	t.Cleanup(func() { _ = listener.Close() })
 	q, err := spool.Open(t.TempDir(), spool.Options{})
 	require.NoError(t, err)
-	defer q.Close()
+	t.Cleanup(func() { _ = q.Close() })
 	u, err := uplink.New(uplink.Options{
 		URL: "mqtt://" + listener.Addr().String(), Site: uplinktest.Site, Gateway: uplinktest.Gateway, Key: uplinktest.Key,
-		Queue: queue{q}, Status: func() wire.Status { return wire.Status{Version: "test"} }, RetryMin: time.Millisecond, RetryMax: time.Millisecond,
+		Queue: queue{q}, Status: func() wire.Status { return wire.Status{Version: "test"} }, RetryMin: retryMin, RetryMax: retryMax,
 	})
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	done := make(chan error, 1)
-	go func() { done <- u.Run(ctx) }()
+	ended := make(chan error, 1)
+	go func() { ended <- u.Run(ctx) }()
+	return listener, stop, ended
+}
+
+// A broker takes the Will back when a gateway says goodbye, and NATS also takes back that of the connection before when
+// the same gateway comes anew. So a gateway that is stopped while it reconnects must say itself that it is offline.
+func TestStopWhileReconnectingSaysOffline(t *testing.T) {
+	listener, stop, done := reconnecting(t, time.Millisecond, time.Millisecond)
 
 	// The first connection works, then it breaks.
 	c := accept(t, listener)
