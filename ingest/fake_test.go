@@ -37,6 +37,7 @@ type fakeRegistry struct {
 	touched    map[machineID]registry.Touched
 	gateways   map[gatewayID]registry.Gateway
 	quarantine []registry.Quarantined
+	refusals   int // transactions by which packs came there
 	boots      []registry.MachineBoot
 	events     []registry.GatewayEvent
 	replays    []registry.QuarantineReplay
@@ -128,19 +129,26 @@ func (r *fakeRegistry) gateway(site, id string) registry.Gateway {
 	return r.gateways[gatewayID{site, id}]
 }
 
-func (r *fakeRegistry) Quarantine(_ context.Context, q registry.Quarantined) error {
+func (r *fakeRegistry) Quarantine(_ context.Context, packs ...registry.Quarantined) error {
 	return r.with(func() error {
-		for i := range r.quarantine {
-			if o := &r.quarantine[i]; o.Topic == q.Topic && o.Reason == q.Reason && string(o.Payload) == string(q.Payload) {
-				o.Count++
-				return nil
-			}
+		r.refusals++
+		for _, q := range packs {
+			r.keep(q)
 		}
-		r.nextID++
-		q.ID, q.Count = r.nextID, 1
-		r.quarantine = append(r.quarantine, q)
 		return nil
 	})
+}
+
+func (r *fakeRegistry) keep(q registry.Quarantined) {
+	for i := range r.quarantine {
+		if o := &r.quarantine[i]; o.Topic == q.Topic && o.Reason == q.Reason && string(o.Payload) == string(q.Payload) {
+			o.Count++
+			return
+		}
+	}
+	r.nextID++
+	q.ID, q.Count = r.nextID, 1
+	r.quarantine = append(r.quarantine, q)
 }
 
 func (r *fakeRegistry) QuarantinedFor(_ context.Context, site, machine, reason string, limit int) (out []registry.Quarantined, err error) {

@@ -126,6 +126,41 @@ func TestHostileGatewayDisturbsNobody(t *testing.T) {
 	})
 }
 
+// A gateway that sends nothing but what is refused holds up nobody: the packs of a moment go to quarantine together, and
+// after those that are stored.
+func TestRefusedPacksGoToQuarantineTogether(t *testing.T) {
+	r := newFakeRegistry("m1")
+	in, err := New(Options{
+		Source: "mqtt://127.0.0.1:1", ClientID: "h", Store: tsdb.NewMemory(), Registry: r,
+		Logger: quiet(), Registerer: prometheus.NewRegistry(), Now: func() time.Time { return time.UnixMilli(baseMs + 3_600_000) },
+	})
+	require.NoError(t, err)
+	l := in.lanes[0]
+	c, b := &collector{in: in, counted: l.counted}, &batch{}
+	var order []string
+	add := func(name string, payload []byte) {
+		c.add(t.Context(), b, &delivery{topic: wire.PackTopic("s", "gw-1", "m1", wire.LaneLive), payload: payload, intake: l.intake, broker: noted{name, &order}})
+	}
+	for i := range 500 {
+		add("refused", fmt.Appendf(nil, "no pack %d", i))
+	}
+	add("stored", encode(t, packOf(1, "m1"), wire.FormatCBOR))
+	l.finish(t.Context(), b.items)
+	require.Len(t, order, 501)
+	require.Equal(t, "stored", order[0])
+	require.Len(t, r.quarantine, 500)
+	require.Equal(t, 1, r.refusals, "transactions of the registry")
+}
+
+// noted is a handle that writes down what is done with its message.
+type noted struct {
+	name  string
+	order *[]string
+}
+
+func (n noted) acknowledge() { *n.order = append(*n.order, n.name) }
+func (n noted) drop()        { *n.order = append(*n.order, n.name+" dropped") }
+
 // The names and help texts of the metrics are as Prometheus wants them.
 func TestMetricsAreWellFormed(t *testing.T) {
 	r := prometheus.NewRegistry()

@@ -37,7 +37,7 @@ type Registry interface {
 	GatewayStatus(ctx context.Context, site, id, statusJSON string, online bool, seenMs int64) error
 	NoteBoots(ctx context.Context, boots []registry.MachineBoot) error
 	NoteGatewayEvent(ctx context.Context, e registry.GatewayEvent) error
-	Quarantine(ctx context.Context, q registry.Quarantined) error
+	Quarantine(ctx context.Context, packs ...registry.Quarantined) error
 	QuarantinedFor(ctx context.Context, site, machine, reason string, limit int) ([]registry.Quarantined, error)
 	RegisteredInQuarantine(ctx context.Context, reason string) ([]registry.MachineRef, error)
 	DeleteQuarantined(ctx context.Context, ids ...int64) error

@@ -136,11 +136,15 @@ func (l *lane) finish(ctx context.Context, items []item) {
 	if l.in.noteBoots(ctx, items) != nil || l.in.touch(ctx, touches(items)) != nil {
 		return
 	}
+	var refused []*item
 	for i := range items {
-		if !l.answer(ctx, &items[i]) {
-			return
+		if items[i].refusal != nil {
+			refused = append(refused, &items[i])
+		} else {
+			l.answer(&items[i])
 		}
 	}
+	l.in.refuse(ctx, refused) // after what is stored, which needs no more of the registry
 }
 
 // drop frees what has not been acknowledged.
@@ -153,26 +157,21 @@ func drop(items []item) {
 	}
 }
 
-// answer acknowledges a pack whose points are stored, or quarantines it. False: ctx has ended.
-func (l *lane) answer(ctx context.Context, it *item) bool {
-	m := l.in.metrics
-	if it.refusal != nil {
-		if l.in.quarantine(ctx, it.topic, it.delivery.topic, it.delivery.payload, it.refusal) != nil {
-			return false
-		}
-		m.refused.WithLabelValues(it.refusal.reason).Inc()
-		l.in.receipts.refused(it)
-	} else {
-		l.counted.stored.Inc()
-		l.counted.values.Add(float64(it.values))
-		if it.values > 0 {
-			l.counted.lag.Observe(float64(l.in.opts.Now().UnixMilli()-it.touched.ToMs) / 1000)
-		}
-		l.in.receipts.stored(it)
+// answer acknowledges a pack whose points are stored.
+func (l *lane) answer(it *item) {
+	l.counted.stored.Inc()
+	l.counted.values.Add(float64(it.values))
+	if it.values > 0 {
+		l.counted.lag.Observe(float64(l.in.opts.Now().UnixMilli()-it.touched.ToMs) / 1000)
 	}
+	l.in.receipts.stored(it)
+	it.acknowledge()
+}
+
+// acknowledge gives the message back to the broker as done with.
+func (it *item) acknowledge() {
 	it.delivery.acknowledge()
 	it.delivery = nil
-	return true
 }
 
 // touches merges the stretches of a batch for each machine. Refused packs count too: some of their points may have

@@ -21,18 +21,38 @@ const maxTopicBytes = 512
 // be tried again.
 const keptOfTooLong = 4 << 10
 
-// quarantine keeps a message that cannot be stored, with its reason.
-func (in *Ingest) quarantine(ctx context.Context, topic wire.Topic, rawTopic string, payload []byte, r *refusal) error {
+// quarantined is a message that cannot be stored as it is kept, with its reason.
+func (in *Ingest) quarantined(it *item) registry.Quarantined {
+	payload, rawTopic := it.delivery.payload, it.delivery.topic
 	q := registry.Quarantined{
 		ReceivedMs: in.opts.Now().UnixMilli(), Topic: rawTopic[:min(len(rawTopic), maxTopicBytes)],
-		Site: topic.Site, Gateway: topic.Gateway, Machine: topic.Machine,
-		Reason: r.reason, Detail: r.detail, Payload: payload,
+		Site: it.topic.Site, Gateway: it.topic.Gateway, Machine: it.topic.Machine,
+		Reason: it.refusal.reason, Detail: it.refusal.detail, Payload: payload,
 	}
 	if len(payload) > wire.MaxPackBytes {
 		sum := sha256.Sum256(payload)
 		q.Payload, q.Length, q.SHA256 = bytes.Clone(payload[:keptOfTooLong]), int64(len(payload)), hex.EncodeToString(sum[:])
 	}
-	return in.untilDone(ctx, "put a pack into quarantine", func() error { return in.opts.Registry.Quarantine(ctx, q) })
+	return q
+}
+
+// refuse puts messages into quarantine, together, and acknowledges them. When ctx ends before, the broker sends them again.
+func (in *Ingest) refuse(ctx context.Context, refused []*item) {
+	if len(refused) == 0 {
+		return
+	}
+	packs := make([]registry.Quarantined, len(refused))
+	for i, it := range refused {
+		packs[i] = in.quarantined(it)
+	}
+	if in.untilDone(ctx, "put packs into quarantine", func() error { return in.opts.Registry.Quarantine(ctx, packs...) }) != nil {
+		return
+	}
+	for _, it := range refused {
+		in.metrics.refused.WithLabelValues(it.refusal.reason).Inc()
+		in.receipts.refused(it)
+		it.acknowledge()
+	}
 }
 
 // replayLoop stores from quarantine the packs of machines that have been registered since.

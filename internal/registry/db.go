@@ -130,7 +130,7 @@ func (d *DB) exec(ctx context.Context, what, query string, args ...any) (int64, 
 
 // lock makes transactions that name the same counter wait for each other until they end. On SQLite writers wait for
 // each other anyway.
-func lock(ctx context.Context, tx *sql.Tx, counter string) error {
+func lock(ctx context.Context, tx querier, counter string) error {
 	if _, err := tx.ExecContext(ctx, `UPDATE counter SET value = value WHERE name = $1`, counter); err != nil {
 		return fmt.Errorf("lock %s: %w", counter, err)
 	}
@@ -138,7 +138,7 @@ func lock(ctx context.Context, tx *sql.Tx, counter string) error {
 }
 
 // next takes the next id of a counter, without holes: a transaction rolled back gives its number back.
-func next(ctx context.Context, tx *sql.Tx, counter string) (id int64, err error) {
+func next(ctx context.Context, tx querier, counter string) (id int64, err error) {
 	err = tx.QueryRowContext(ctx, `UPDATE counter SET value = value + 1 WHERE name = $1 RETURNING value`, counter).Scan(&id)
 	if err != nil {
 		return 0, fmt.Errorf("next %s: %w", counter, err)

@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -25,12 +27,45 @@ func scanQuarantined(row scanner) (q Quarantined, err error) {
 // the first bytes: of those it says nothing.
 func (q Quarantined) Whole() bool { return int64(len(q.Payload)) == q.Length }
 
-// Quarantine keeps a pack that can't be stored. The same topic, reason and message again raises Count and moves
-// ReceivedMs, so that a gateway that sends it for ever fills nothing. ID, Count and ReplayMs of p do not count. Length and
-// SHA256 say what the message was when Payload is only its beginning; Length 0 means that Payload is all of it.
+// Quarantine keeps packs that can't be stored, in one transaction: one for each pack let a gateway that sends nothing else
+// hold up everybody's. The same topic, reason and message again raises Count and moves ReceivedMs, so that a gateway that
+// sends it for ever fills nothing. ID, Count and ReplayMs of packs do not count. Length and SHA256 say what the message was
+// when Payload is only its beginning; Length 0 means that Payload is all of it.
 //
-// When the site's share or the total is full, the oldest packs make room: see LimitQuarantine.
-func (d *DB) Quarantine(ctx context.Context, p Quarantined) error {
+// When a site's share or the total is full, the oldest packs make room: see LimitQuarantine.
+func (d *DB) Quarantine(ctx context.Context, packs ...Quarantined) error {
+	if len(packs) == 0 {
+		return nil
+	}
+	return d.txPrepared(ctx, fmt.Sprintf("quarantine %d packs, the first of %s", len(packs), clean(packs[0].Topic)), func(q querier) error {
+		if err := lock(ctx, q, "quarantine"); err != nil {
+			return err
+		}
+		grown := map[string]QuarantineUsage{}
+		for _, p := range packs {
+			fresh, err := keep(ctx, q, &p)
+			if err != nil {
+				return err
+			}
+			if u := grown[p.Site]; fresh {
+				grown[p.Site] = QuarantineUsage{Packs: u.Packs + 1, Bytes: u.Bytes + int64(len(p.Payload))}
+			}
+		}
+		for _, site := range slices.Sorted(maps.Keys(grown)) {
+			if err := useQuarantine(ctx, q, site, grown[site].Packs, grown[site].Bytes); err != nil {
+				return err
+			}
+			if err := d.makeRoom(ctx, q, site); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// keep writes a pack, or counts it when it is there already; fresh says that it was not. The caller holds the lock and
+// books it.
+func keep(ctx context.Context, q querier, p *Quarantined) (fresh bool, err error) {
 	if p.Payload == nil {
 		p.Payload = []byte{}
 	}
@@ -40,34 +75,23 @@ func (d *DB) Quarantine(ctx context.Context, p Quarantined) error {
 	}
 	p.Topic, p.Site, p.Gateway, p.Machine = clean(p.Topic), clean(p.Site), clean(p.Gateway), clean(p.Machine)
 	p.Reason, p.Detail = clean(p.Reason), clean(p.Detail)
-	return d.tx(ctx, "quarantine pack of "+p.Topic, func(tx *sql.Tx) error {
-		if err := lock(ctx, tx, "quarantine"); err != nil {
-			return err
-		}
-		key := quarantineKey(p)
-		res, err := tx.ExecContext(ctx, `
-			UPDATE quarantine SET seen = seen + 1, received_ms = CASE WHEN received_ms > $2 THEN received_ms ELSE $2 END, detail = $3
-			WHERE digest = $1`, key, p.ReceivedMs, p.Detail)
-		if err != nil {
-			return err
-		}
-		if n, err := res.RowsAffected(); err != nil || n > 0 {
-			return err
-		}
-		if p.ID, err = next(ctx, tx, "quarantine"); err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `
-			INSERT INTO quarantine (digest, `+quarantineColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, $11, $12, 0)`,
-			key, p.ID, p.ReceivedMs, p.Topic, p.Site, p.Gateway, p.Machine, p.Reason, p.Detail, p.Payload, p.Length, p.SHA256)
-		if err != nil {
-			return err
-		}
-		if err := useQuarantine(ctx, tx, p.Site, 1, int64(len(p.Payload))); err != nil {
-			return err
-		}
-		return d.makeRoom(ctx, tx, p.Site)
-	})
+	key := quarantineKey(*p)
+	res, err := q.ExecContext(ctx, `
+		UPDATE quarantine SET seen = seen + 1, received_ms = CASE WHEN received_ms > $2 THEN received_ms ELSE $2 END, detail = $3
+		WHERE digest = $1`, key, p.ReceivedMs, p.Detail)
+	if err != nil {
+		return false, err
+	}
+	if n, err := res.RowsAffected(); err != nil || n > 0 {
+		return false, err
+	}
+	if p.ID, err = next(ctx, q, "quarantine"); err != nil {
+		return false, err
+	}
+	_, err = q.ExecContext(ctx, `
+		INSERT INTO quarantine (digest, `+quarantineColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, $11, $12, 0)`,
+		key, p.ID, p.ReceivedMs, p.Topic, p.Site, p.Gateway, p.Machine, p.Reason, p.Detail, p.Payload, p.Length, p.SHA256)
+	return true, err
 }
 
 // quarantineKey tells packs apart: topic, reason and the whole message.

@@ -3,7 +3,6 @@ package registry
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"slices"
 	"time"
 )
@@ -52,7 +51,7 @@ func useQuarantine(ctx context.Context, q querier, site string, packs, bytes int
 }
 
 // makeRoom summarises packs until the limits hold again. The caller holds the lock.
-func (d *DB) makeRoom(ctx context.Context, tx *sql.Tx, site string) error {
+func (d *DB) makeRoom(ctx context.Context, tx querier, site string) error {
 	l := d.quarantine
 	own, err := one(ctx, tx, "quarantine usage", scanUsage, `SELECT site, packs, bytes FROM quarantine_usage WHERE site = $1`, site)
 	if err != nil {
@@ -87,39 +86,60 @@ type outgoing struct {
 	topic, reason, sha256        string
 }
 
+// summariseAtOnce is how many packs a statement looks at.
+const summariseAtOnce = 100
+
 // summarise takes the oldest packs of a site out until so many packs and bytes are free.
-func (d *DB) summarise(ctx context.Context, tx *sql.Tx, site string, packs, bytes int64) error {
+func (d *DB) summarise(ctx context.Context, tx querier, site string, packs, bytes int64) error {
 	scan := func(row scanner) (o outgoing, err error) {
 		return o, row.Scan(&o.id, &o.topic, &o.reason, &o.receivedMs, &o.kept, &o.length, &o.sha256)
 	}
 	for packs > 0 || bytes > 0 {
 		rows, err := list(ctx, tx, "quarantine", scan, `
 			SELECT id, topic, reason, received_ms, LENGTH(payload), length, sha256 FROM quarantine
-			WHERE site = $1 ORDER BY received_ms, id LIMIT $2`, site, max(1, min(packs, 100)))
+			WHERE site = $1 ORDER BY received_ms, id LIMIT $2`, site, summariseAtOnce)
 		if err != nil || len(rows) == 0 {
 			return err
 		}
-		for _, o := range rows {
-			if packs <= 0 && bytes <= 0 {
-				return nil
-			}
-			if _, err := tx.ExecContext(ctx, `DELETE FROM quarantine WHERE id = $1`, o.id); err != nil {
-				return err
-			}
-			if err := useQuarantine(ctx, tx, site, -1, -o.kept); err != nil {
-				return err
-			}
-			s := QuarantineSummary{
-				Site: site, Topic: o.topic, Reason: o.reason, Day: time.UnixMilli(o.receivedMs).UTC().Format(time.DateOnly),
-				Packs: 1, Bytes: o.length, FirstMs: o.receivedMs, LastMs: o.receivedMs, SHA256: o.sha256,
-			}
-			if err := addSummary(ctx, tx, s); err != nil {
-				return err
-			}
-			packs, bytes = packs-1, bytes-o.kept
+		n := 0
+		var freed int64
+		for ; n < len(rows) && (packs > 0 || bytes > 0); n++ {
+			packs, bytes, freed = packs-1, bytes-rows[n].kept, freed+rows[n].kept
+		}
+		if err := replaceBySummary(ctx, tx, site, rows[:n]); err != nil {
+			return err
+		}
+		if err := useQuarantine(ctx, tx, site, -int64(n), -freed); err != nil {
+			return err
 		}
 	}
 	return d.boundSummaries(ctx, tx, site)
+}
+
+// replaceBySummary deletes a site's oldest packs, given in their order, and counts them in rows of summary.
+func replaceBySummary(ctx context.Context, tx querier, site string, oldest []outgoing) error {
+	last := oldest[len(oldest)-1]
+	_, err := tx.ExecContext(ctx, `DELETE FROM quarantine WHERE site = $1 AND (received_ms < $2 OR received_ms = $2 AND id <= $3)`, site, last.receivedMs, last.id)
+	if err != nil {
+		return err
+	}
+	var sums []QuarantineSummary
+	for _, o := range oldest {
+		day := time.UnixMilli(o.receivedMs).UTC().Format(time.DateOnly)
+		i := slices.IndexFunc(sums, func(s QuarantineSummary) bool { return s.Topic == o.topic && s.Reason == o.reason && s.Day == day })
+		if i < 0 {
+			i = len(sums)
+			sums = append(sums, QuarantineSummary{Site: site, Topic: o.topic, Reason: o.reason, Day: day, FirstMs: o.receivedMs})
+		}
+		s := &sums[i]
+		s.Packs, s.Bytes, s.LastMs, s.SHA256 = s.Packs+1, s.Bytes+o.length, o.receivedMs, o.sha256
+	}
+	for _, s := range sums {
+		if err := addSummary(ctx, tx, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // QuarantineSummary is what is left of packs that had to make room: one row for each topic, reason and day (UTC).
@@ -150,7 +170,7 @@ func addSummary(ctx context.Context, q querier, s QuarantineSummary) error {
 }
 
 // boundSummaries makes the oldest rows of a site one for each reason and month when there are too many.
-func (d *DB) boundSummaries(ctx context.Context, tx *sql.Tx, site string) error {
+func (d *DB) boundSummaries(ctx context.Context, tx querier, site string) error {
 	var n int64
 	if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM quarantine_summary WHERE site = $1 AND topic <> ''`, site).Scan(&n); err != nil || n <= d.quarantine.Summaries {
 		return err

@@ -151,6 +151,39 @@ func TestQuarantineMakesRoomOfTheSameSite(t *testing.T) {
 	})
 }
 
+// Packs of several sites and reasons in one transaction are kept, counted and make room as one after the other.
+func TestQuarantineTogether(t *testing.T) {
+	withDB(t, func(t *testing.T, d *DB) {
+		ctx := t.Context()
+		d.LimitQuarantine(QuarantineLimits{SitePacks: 300})
+		var packs []Quarantined
+		for i := range 700 {
+			packs = append(packs, refused("bad", "lathe", []string{"not-senml", "unknown-unit"}[i%2], i, 50))
+		}
+		packs = append(packs, refused("good", "kiln", "absurd-time", 1, 100), refused("good", "kiln", "absurd-time", 1, 100))
+		require.NoError(t, d.Quarantine(ctx, packs...))
+		require.NoError(t, d.Quarantine(ctx), "nothing")
+		counts, err := d.QuarantineCounts(ctx, "")
+		require.NoError(t, err)
+		require.Len(t, counts, 3)
+		require.Equal(t, []int64{150, 150, 1}, []int64{counts[0].Packs, counts[1].Packs, counts[2].Packs})
+		kept, err := d.FindQuarantined(ctx, QuarantineFilter{Site: "good"})
+		require.NoError(t, err)
+		require.EqualValues(t, 2, kept[0].Count, "the same twice in one transaction")
+		left, err := d.QuarantineSummaries(ctx, "", 0)
+		require.NoError(t, err)
+		require.Len(t, left, 2)
+		for i, s := range left {
+			newest := refused("bad", "lathe", s.Reason, 399-i, 50)
+			require.Equal(t, QuarantineSummary{
+				Site: "bad", Topic: newest.Topic, Reason: s.Reason, Day: "2026-11-18", Packs: 200, Bytes: 200 * 50,
+				FirstMs: 1_795_000_000_000 + int64(1-i)*60_000, LastMs: newest.ReceivedMs, SHA256: shaOf(string(newest.Payload)),
+			}, s)
+		}
+		usageHolds(t, d)
+	})
+}
+
 func TestQuarantineMakesRoomOfTheLargestSite(t *testing.T) {
 	withDB(t, func(t *testing.T, d *DB) {
 		ctx := t.Context()
