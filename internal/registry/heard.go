@@ -47,9 +47,9 @@ func (d *DB) NoteBoots(ctx context.Context, boots []MachineBoot) error {
 	slices.SortFunc(boots, func(a, b MachineBoot) int { // one order of row locks for all
 		return cmp.Or(cmp.Compare(a.Site, b.Site), cmp.Compare(a.Machine, b.Machine), cmp.Compare(a.Gateway, b.Gateway), cmp.Compare(a.Boot, b.Boot))
 	})
-	return d.tx(ctx, "note boots", func(tx *sql.Tx) error {
+	return d.txPrepared(ctx, "note boots", func(q querier) error {
 		for _, b := range boots {
-			_, err := tx.ExecContext(ctx, `
+			_, err := q.ExecContext(ctx, `
 				INSERT INTO machine_boot (site, machine, gateway, boot, from_ms) VALUES ($1, $2, $3, $4, $5)
 				ON CONFLICT (site, machine, gateway, boot) DO UPDATE SET
 					from_ms = CASE WHEN machine_boot.from_ms < excluded.from_ms THEN machine_boot.from_ms ELSE excluded.from_ms END`,
@@ -57,7 +57,7 @@ func (d *DB) NoteBoots(ctx context.Context, boots []MachineBoot) error {
 			if err != nil {
 				return err
 			}
-			_, err = tx.ExecContext(ctx, `
+			_, err = q.ExecContext(ctx, `
 				DELETE FROM machine_boot WHERE site = $1 AND machine = $2 AND from_ms <
 					(SELECT from_ms FROM machine_boot WHERE site = $1 AND machine = $2 ORDER BY from_ms DESC LIMIT 1 OFFSET $3)`,
 				b.Site, b.Machine, bootsKept-1)

@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// touchRows is the most rows of one statement; with four values each it stays far below the limits of both databases.
-const touchRows = 256
+// touchRows is the most rows of one statement. SQLite looks for the place of each value among the names of all of them, so that
+// a row of a statement for 256 rows took twice as long as one of a statement for 32.
+const touchRows = 32
 
 // Touch notes stretches that hold new or late samples, in one transaction: a stretch already waiting grows to hold
 // both (least FromMs, greatest ToMs), and its Version grows. Version of the given rows does not count.
@@ -31,7 +32,7 @@ func touch(ctx context.Context, q querier, touches []Touched) error {
 		for _, t := range rows[:n] {
 			args = append(args, t.Site, t.Machine, t.FromMs, t.ToMs)
 		}
-		if _, err := q.ExecContext(ctx, touchQuery(n), args...); err != nil {
+		if _, err := q.ExecContext(ctx, touchQueries[n], args...); err != nil {
 			return fmt.Errorf("touch %d machines: %w", n, err)
 		}
 		rows = rows[n:]
@@ -65,8 +66,8 @@ func sortTouched(rows []Touched) {
 	})
 }
 
-// touchQuery is the statement for n rows. A stretch that was built (not pending) begins anew, its version goes on.
-func touchQuery(n int) string {
+// touchQueries are the statements by number of rows. A stretch that was built (not pending) begins anew, its version goes on.
+var touchQueries = byRows(func(n int) string {
 	var b strings.Builder
 	b.WriteString(`INSERT INTO touched (site, machine, from_ms, to_ms, version, pending) VALUES `)
 	for i := range n {
@@ -80,6 +81,15 @@ func touchQuery(n int) string {
 		to_ms = CASE WHEN touched.pending AND touched.to_ms > excluded.to_ms THEN touched.to_ms ELSE excluded.to_ms END,
 		version = touched.version + 1, pending = TRUE`)
 	return b.String()
+})
+
+// byRows makes a text for each number of rows that a statement may have.
+func byRows(text func(rows int) string) map[int]string {
+	out := map[int]string{}
+	for n := touchRows; n > 0; n /= 2 {
+		out[n] = text(n)
+	}
+	return out
 }
 
 // TouchedRows returns every stretch that waits to be built or is being built, ordered by site and machine.
@@ -196,7 +206,7 @@ func (d *DB) eachClaims(ctx context.Context, what, holder string, claims []Claim
 			for _, c := range claims[:n] {
 				args = append(args, c.Site, c.Machine, c.Version, c.OwedMs)
 			}
-			head := doneRows(n) + `, mine AS (SELECT touched.site, touched.machine, done.version, done.owed_ms FROM touched JOIN done
+			head := doneRows[n] + `, mine AS (SELECT touched.site, touched.machine, done.version, done.owed_ms FROM touched JOIN done
 				ON touched.site = done.site AND touched.machine = done.machine` + d.inOrder() + `)`
 			if err := f(q, head, args); err != nil {
 				return fmt.Errorf("%d machines: %w", n, err)
@@ -206,8 +216,8 @@ func (d *DB) eachClaims(ctx context.Context, what, holder string, claims []Claim
 	})
 }
 
-// doneRows is the head of a statement with n claims as table done; $1 is left to the statement.
-func doneRows(n int) string {
+// doneRows are heads of a statement by number of claims, with these as table done; $1 is left to the statement.
+var doneRows = byRows(func(n int) string {
 	var b strings.Builder
 	b.WriteString(`WITH done (site, machine, version, owed_ms) AS (VALUES `)
 	for i := range n {
@@ -218,7 +228,7 @@ func doneRows(n int) string {
 	}
 	b.WriteString(`)`)
 	return b.String()
-}
+})
 
 // ofMine ends the update of the rows of table mine that are claimed as given and of sites of holder $1.
 const ofMine = ` FROM mine WHERE touched.site = mine.site AND touched.machine = mine.machine
