@@ -32,6 +32,7 @@ type Commands interface {
 	AllowListVersion(ctx context.Context, site, digest string, nowMs int64) (int64, error)
 	ClaimList(ctx context.Context, site, gateway string, version, atMs, againMs int64) (bool, error)
 	UnclaimList(ctx context.Context, site, gateway string, version, atMs int64) error
+	TakeTurn(ctx context.Context, name string, nowMs, everyMs int64) (bool, error)
 }
 
 var _ Commands = (*registry.DB)(nil)
@@ -59,7 +60,6 @@ type commander struct {
 
 	keys      map[string]ed25519.PrivateKey // by site
 	lists     map[string]*siteList          // by site
-	looked    time.Time                     // when lists were last looked at
 	saidFault string
 }
 
@@ -79,12 +79,7 @@ func newCommander(r Commands, publish func(string, []byte) bool, log *slog.Logge
 // run works until ctx ends. What fails is tried again at the next round.
 func (c *commander) run(ctx context.Context) {
 	repeat.Every(ctx, commandsEvery, func(ctx context.Context) {
-		err := c.sendCommands(ctx)
-		if now := c.now(); now.Sub(c.looked) >= listsEvery {
-			c.looked = now
-			err = errors.Join(err, c.sendLists(ctx))
-		}
-		c.say(ctx, err)
+		c.say(ctx, errors.Join(c.sendCommands(ctx), c.listsTurn(ctx)))
 	})
 }
 
@@ -223,6 +218,18 @@ func (w word) obstacle(key ed25519.PrivateKey) string {
 		return "the gateway has the key of another server: put what `karkhana admin signing-key SITE` prints into its command_key_file"
 	}
 	return ""
+}
+
+// listsTurn sends lists when it is this process's turn: to look through all sites is work, and enough when one does it.
+func (c *commander) listsTurn(ctx context.Context) error {
+	if !c.connected() {
+		return nil
+	}
+	mine, err := c.registry.TakeTurn(ctx, "lists of cards", c.now().UnixMilli(), listsEvery.Milliseconds())
+	if err != nil || !mine {
+		return err
+	}
+	return c.sendLists(ctx)
 }
 
 // sendLists gives each online gateway that has another version the list of its site.

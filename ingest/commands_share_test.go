@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"strings"
@@ -96,4 +97,39 @@ func TestSeveralIngestsSendACommandOnce(t *testing.T) {
 			require.Equal(t, 1, round(t, p, workers, 9))
 		})
 	}
+}
+
+// countingSites counts how often all sites are looked through.
+type countingSites struct {
+	*registry.DB
+	looked *int
+}
+
+func (c countingSites) Sites(ctx context.Context) ([]registry.Site, error) {
+	*c.looked++
+	return c.DB.Sites(ctx)
+}
+
+// Each five seconds one of several ingest processes looks whether gateways need a list of cards, one that has a connection.
+func TestIngestsTakeTurnsAtLists(t *testing.T) {
+	p := newPost(t)
+	looked, down := 0, false
+	workers := make([]*commander, 3)
+	for i := range workers {
+		workers[i] = newCommander(countingSites{p.db, &looked}, func(string, []byte) bool { return true }, quiet(), func() time.Time { return p.at })
+		workers[i].connected = func() bool { return !down || i == 2 }
+	}
+	minute := func() int {
+		looked = 0
+		for range 60 {
+			p.at = p.at.Add(time.Second)
+			for _, w := range workers {
+				require.NoError(t, w.listsTurn(t.Context()))
+			}
+		}
+		return looked
+	}
+	require.Equal(t, 12, minute())
+	down = true
+	require.Equal(t, 12, minute(), "who has no connection takes no turn")
 }

@@ -77,7 +77,8 @@ func (p *post) says(f func(*wire.Status)) {
 	}
 	b, err := st.Encode()
 	require.NoError(p.t, err)
-	require.NoError(p.t, p.db.GatewayStatus(p.t.Context(), postSite, postGW, string(b), st.Online, p.at.UnixMilli()))
+	_, err = p.db.GatewaysHeard(p.t.Context(), []registry.GatewayHeard{{Site: postSite, Gateway: postGW, StatusJSON: string(b), Online: st.Online, SeenMs: p.at.UnixMilli()}})
+	require.NoError(p.t, err)
 }
 
 func (p *post) queue(kind string) registry.Command {

@@ -111,14 +111,16 @@ func (r *fakeRegistry) touches() map[machineID]registry.Touched {
 	return maps.Clone(r.touched)
 }
 
-func (r *fakeRegistry) GatewayStatus(_ context.Context, site, id, statusJSON string, online bool, seenMs int64) error {
-	return r.with(func() error {
-		g := r.gateways[gatewayID{site, id}]
-		if statusJSON != "" {
-			g.StatusJSON = statusJSON
+func (r *fakeRegistry) GatewaysHeard(_ context.Context, heard []registry.GatewayHeard) ([]registry.GatewayHeard, error) {
+	return nil, r.with(func() error {
+		for _, h := range heard {
+			g := r.gateways[gatewayID{h.Site, h.Gateway}]
+			if h.StatusJSON != "" {
+				g.StatusJSON = h.StatusJSON
+			}
+			g.Online, g.SeenMs = h.Online, max(g.SeenMs, h.SeenMs)
+			r.gateways[gatewayID{h.Site, h.Gateway}] = g
 		}
-		g.Online, g.SeenMs = online, max(g.SeenMs, seenMs)
-		r.gateways[gatewayID{site, id}] = g
 		return nil
 	})
 }

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -105,35 +104,39 @@ func (g *gateways) run(ctx context.Context) { repeat.Every(ctx, gatewaysEvery, g
 // flush writes what is new.
 func (g *gateways) flush(ctx context.Context) {
 	g.history.flush(ctx)
-	g.mu.Lock()
 	due := map[gatewayID]gatewayState{}
+	var heard []registry.GatewayHeard
+	g.mu.Lock()
 	for id, s := range g.state {
 		if s.status != "" || s.seenMs-s.written >= seenEveryMs {
 			due[id] = *s
+			heard = append(heard, registry.GatewayHeard{Site: id.site, Gateway: id.gateway, StatusJSON: s.status, Online: s.online, SeenMs: s.seenMs})
 			s.status, s.written = "", s.seenMs
 		}
 	}
 	g.mu.Unlock()
-	for id, s := range due {
-		err := g.registry.GatewayStatus(ctx, id.site, id.gateway, s.status, s.online, s.seenMs)
-		switch {
-		case err == nil, ctx.Err() != nil:
-		case errors.Is(err, registry.ErrNotFound):
-			g.log.Debug("a gateway that is not registered speaks", "site", id.site, "gateway", id.gateway)
-		default:
-			g.log.Warn("a gateway's status could not be noted: it is tried again", "site", id.site, "gateway", id.gateway, "err", err)
-			g.again(id, s)
+	unknown, err := g.registry.GatewaysHeard(ctx, heard)
+	if err != nil {
+		if ctx.Err() == nil {
+			g.log.Warn("what gateways said could not be noted: it is tried again", "gateways", len(heard), "err", err)
 		}
+		g.again(due)
+		return
+	}
+	for _, h := range unknown {
+		g.log.Debug("a gateway that is not registered speaks", "site", h.Site, "gateway", h.Gateway)
 	}
 }
 
-// again takes back a write that failed, unless something newer has come.
-func (g *gateways) again(id gatewayID, failed gatewayState) {
+// again takes back writes that failed, unless something newer has come.
+func (g *gateways) again(failed map[gatewayID]gatewayState) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := g.get(id.site, id.gateway)
-	if s.status == "" {
-		s.status = failed.status
+	for id, f := range failed {
+		s := g.get(id.site, id.gateway)
+		if s.status == "" {
+			s.status = f.status
+		}
+		s.written = f.written
 	}
-	s.written = failed.written
 }

@@ -33,8 +33,7 @@ type Registry interface {
 	EachMachine(ctx context.Context, f func(registry.MachineRef)) error // all that are registered, at any site
 	MachineKnown(ctx context.Context, site, machine string) (bool, error)
 	Touch(ctx context.Context, touches []registry.Touched) error
-	// GatewayStatus with an empty statusJSON keeps the last one.
-	GatewayStatus(ctx context.Context, site, id, statusJSON string, online bool, seenMs int64) error
+	GatewaysHeard(ctx context.Context, heard []registry.GatewayHeard) (unknown []registry.GatewayHeard, err error)
 	NoteBoots(ctx context.Context, boots []registry.MachineBoot) error
 	NoteGatewayEvent(ctx context.Context, e registry.GatewayEvent) error
 	Quarantine(ctx context.Context, packs ...registry.Quarantined) error
@@ -69,7 +68,7 @@ type Options struct {
 	HeldBytes    int64         // messages held in each lane until they are stored; 0: 6 MiB
 	Writers      int           // writes to the store at once in each lane; 0: 2
 	ReceiptEvery time.Duration // 0: 150 ms
-	KnownFor     time.Duration // how long an answer of the registry about a machine is believed; 0: 5 s
+	KnownFor     time.Duration // how long it is believed that a machine is not registered, and twelve times so long that it is; 0: 5 s
 	AckWait      time.Duration // nats://: when another ingest gets what one has not acknowledged; 0: 15 s
 	ReplayEvery  time.Duration // how often it is looked whether quarantined machines were registered; 0: 5 s
 }

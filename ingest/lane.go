@@ -174,24 +174,13 @@ func (it *item) acknowledge() {
 	it.delivery = nil
 }
 
-// touches merges the stretches of a batch for each machine. Refused packs count too: some of their points may have
-// been stored.
+// touches are the stretches of a batch. Refused packs count too: some of their points may have been stored.
 func touches(items []item) []registry.Touched {
-	index := map[machineID]int{}
-	var out []registry.Touched
+	out := make([]registry.Touched, 0, len(items))
 	for i := range items {
-		t := items[i].touched
-		if t.Machine == "" || items[i].values == 0 {
-			continue
+		if items[i].touched.Machine != "" && items[i].values > 0 {
+			out = append(out, items[i].touched)
 		}
-		id := machineID{t.Site, t.Machine}
-		k, ok := index[id]
-		if !ok {
-			index[id] = len(out)
-			out = append(out, t)
-			continue
-		}
-		out[k].FromMs, out[k].ToMs = min(out[k].FromMs, t.FromMs), max(out[k].ToMs, t.ToMs)
 	}
 	return out
 }

@@ -79,7 +79,9 @@ func (r *rig) apply(change func(*registry.SiteDefinition)) {
 
 func (r *rig) gateway(id string, online bool) {
 	r.t.Helper()
-	require.NoError(r.t, r.db.GatewayStatus(context.Background(), "cfc", id, `{"online":true}`, online, r.now.UnixMilli()))
+	heard := registry.GatewayHeard{Site: "cfc", Gateway: id, StatusJSON: `{"online":true}`, Online: online, SeenMs: r.now.UnixMilli()}
+	_, err := r.db.GatewaysHeard(context.Background(), []registry.GatewayHeard{heard})
+	require.NoError(r.t, err)
 }
 
 // readBy notes which gateway samples which machine; gw-1 sampled all of them before.

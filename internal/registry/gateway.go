@@ -50,22 +50,44 @@ func (d *DB) SetGatewayKey(ctx context.Context, site, id, keyHash string) error 
 	})
 }
 
-// GatewayStatus notes what a gateway said of itself at server time seenMs. An empty statusJSON keeps the last one (a
-// pack came, no status). An older seenMs never replaces a newer one. ErrNotFound when the site has no such gateway.
-func (d *DB) GatewayStatus(ctx context.Context, site, id, statusJSON string, online bool, seenMs int64) error {
-	return d.changeGateway(ctx, site, id, `
-		UPDATE gateway SET status_json = CASE WHEN $3 = '' THEN status_json ELSE $3 END, online = $4,
-			seen_ms = CASE WHEN seen_ms > $5 THEN seen_ms ELSE $5 END
-		WHERE site = $1 AND id = $2`, clean(statusJSON), online, seenMs)
+// GatewayHeard is that a gateway was heard at server time SeenMs, and what it said of itself; StatusJSON is empty when a pack
+// came and no status.
+type GatewayHeard struct {
+	Site, Gateway string
+	StatusJSON    string
+	Online        bool
+	SeenMs        int64
 }
 
-func (d *DB) changeGateway(ctx context.Context, site, id, query string, args ...any) error {
-	what := "gateway " + site + "/" + id
-	n, err := d.exec(ctx, what, query, append([]any{site, id}, args...)...)
-	if err == nil && n == 0 {
-		return fmt.Errorf("registry: %s: %w", what, ErrNotFound)
+// GatewaysHeard notes what gateways said, in one transaction. An empty StatusJSON keeps the last one, an older SeenMs never
+// replaces a newer one. Those that no site has are returned, and nothing is noted of them.
+func (d *DB) GatewaysHeard(ctx context.Context, heard []GatewayHeard) (unknown []GatewayHeard, err error) {
+	if len(heard) == 0 {
+		return nil, nil
 	}
-	return err
+	heard = slices.Clone(heard)
+	slices.SortFunc(heard, func(a, b GatewayHeard) int { // one order of row locks for all
+		return cmp.Or(cmp.Compare(a.Site, b.Site), cmp.Compare(a.Gateway, b.Gateway))
+	})
+	return unknown, d.txPrepared(ctx, "gateways heard", func(q querier) error {
+		for _, h := range heard {
+			res, err := q.ExecContext(ctx, `
+				UPDATE gateway SET status_json = CASE WHEN $3 = '' THEN status_json ELSE $3 END, online = $4,
+					seen_ms = CASE WHEN seen_ms > $5 THEN seen_ms ELSE $5 END
+				WHERE site = $1 AND id = $2`, h.Site, h.Gateway, clean(h.StatusJSON), h.Online, h.SeenMs)
+			if err != nil {
+				return fmt.Errorf("gateway %s/%s: %w", h.Site, h.Gateway, err)
+			}
+			n, err := res.RowsAffected()
+			if err != nil {
+				return fmt.Errorf("gateway %s/%s: %w", h.Site, h.Gateway, err)
+			}
+			if n == 0 {
+				unknown = append(unknown, h)
+			}
+		}
+		return nil
+	})
 }
 
 // addGateway adds a gateway without a key; one that is there already stays as it is.

@@ -10,14 +10,20 @@ func TestGateway(t *testing.T) {
 	withSite(t, func(t *testing.T, d *DB) {
 		ctx := t.Context()
 		require.NoError(t, d.SetGatewayKey(ctx, site, "gw-1", HashSecret("key")))
-		require.NoError(t, d.GatewayStatus(ctx, site, "gw-1", `{"online":true}`, true, 500))
-		require.NoError(t, d.GatewayStatus(ctx, site, "gw-1", "", true, 900))
-		require.NoError(t, d.GatewayStatus(ctx, site, "gw-1", "\x00\xff", true, 400), "bytes from outside never break a write")
+		heard := func(status string, online bool, seenMs int64) {
+			stranger := GatewayHeard{Site: site, Gateway: "gw-9", StatusJSON: status, SeenMs: seenMs}
+			unknown, err := d.GatewaysHeard(ctx, []GatewayHeard{stranger, {Site: site, Gateway: "gw-1", StatusJSON: status, Online: online, SeenMs: seenMs}})
+			require.NoError(t, err)
+			require.Equal(t, []GatewayHeard{stranger}, unknown)
+		}
+		heard(`{"online":true}`, true, 500)
+		heard("", true, 900)
+		heard("\x00\xff", true, 400) // bytes from outside never break a write
 		g, err := d.Gateway(ctx, site, "gw-1")
 		require.NoError(t, err)
 		require.Equal(t, Gateway{Site: site, ID: "gw-1", KeyHash: HashSecret("key"), StatusJSON: "\uFFFD\uFFFD", Online: true, SeenMs: 900}, g)
 
-		require.NoError(t, d.GatewayStatus(ctx, site, "gw-1", `{"online":false}`, false, 900))
+		heard(`{"online":false}`, false, 900)
 		g, err = d.Gateway(ctx, site, "gw-1")
 		require.NoError(t, err)
 		require.False(t, g.Online)
@@ -25,7 +31,6 @@ func TestGateway(t *testing.T) {
 		_, err = d.Gateway(ctx, site, "gw-9")
 		require.ErrorIs(t, err, ErrNotFound)
 		require.ErrorIs(t, d.SetGatewayKey(ctx, site, "gw-9", "x"), ErrNotFound)
-		require.ErrorIs(t, d.GatewayStatus(ctx, site, "gw-9", "", true, 1), ErrNotFound)
 	})
 }
 

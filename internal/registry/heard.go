@@ -49,13 +49,18 @@ func (d *DB) NoteBoots(ctx context.Context, boots []MachineBoot) error {
 	})
 	return d.txPrepared(ctx, "note boots", func(q querier) error {
 		for _, b := range boots {
-			_, err := q.ExecContext(ctx, `
+			res, err := q.ExecContext(ctx, `
 				INSERT INTO machine_boot (site, machine, gateway, boot, from_ms) VALUES ($1, $2, $3, $4, $5)
-				ON CONFLICT (site, machine, gateway, boot) DO UPDATE SET
-					from_ms = CASE WHEN machine_boot.from_ms < excluded.from_ms THEN machine_boot.from_ms ELSE excluded.from_ms END`,
+				ON CONFLICT (site, machine, gateway, boot) DO UPDATE SET from_ms = excluded.from_ms
+					WHERE excluded.from_ms < machine_boot.from_ms`,
 				b.Site, b.Machine, b.Gateway, clean(b.Boot), b.FromMs)
 			if err != nil {
 				return err
+			}
+			if n, err := res.RowsAffected(); err != nil {
+				return err
+			} else if n == 0 { // known: of another ingest, or from before a restart
+				continue
 			}
 			_, err = q.ExecContext(ctx, `
 				DELETE FROM machine_boot WHERE site = $1 AND machine = $2 AND from_ms <

@@ -24,11 +24,12 @@ func (d *DB) Touch(ctx context.Context, touches []Touched) error {
 
 func touch(ctx context.Context, q querier, touches []Touched) error {
 	rows := mergeTouches(touches)
+	args := make([]any, 0, 4*touchRows)
 	for n := touchRows; len(rows) > 0; {
 		for n > len(rows) {
 			n /= 2 // powers of two only: few texts, so that they can be kept prepared
 		}
-		args := make([]any, 0, 4*n)
+		args = args[:0]
 		for _, t := range rows[:n] {
 			args = append(args, t.Site, t.Machine, t.FromMs, t.ToMs)
 		}
@@ -43,21 +44,17 @@ func touch(ctx context.Context, q querier, touches []Touched) error {
 // mergeTouches leaves one row per machine, because a statement may touch a row only once, ordered, so that concurrent
 // transactions take their row locks in the same order and can't wait for each other in a circle.
 func mergeTouches(touches []Touched) []Touched {
-	type key struct{ site, machine string }
-	merged := make(map[key]Touched, len(touches))
-	for _, t := range touches {
-		k := key{t.Site, t.Machine}
-		if old, ok := merged[k]; ok {
-			t.FromMs, t.ToMs = min(t.FromMs, old.FromMs), max(t.ToMs, old.ToMs)
-		}
-		merged[k] = t
-	}
-	rows := make([]Touched, 0, len(merged))
-	for _, t := range merged {
-		rows = append(rows, t)
-	}
+	rows := slices.Clone(touches)
 	sortTouched(rows)
-	return rows
+	merged := rows[:0]
+	for _, t := range rows {
+		if n := len(merged) - 1; n >= 0 && merged[n].Site == t.Site && merged[n].Machine == t.Machine {
+			merged[n].FromMs, merged[n].ToMs = min(merged[n].FromMs, t.FromMs), max(merged[n].ToMs, t.ToMs)
+			continue
+		}
+		merged = append(merged, t)
+	}
+	return merged
 }
 
 func sortTouched(rows []Touched) {

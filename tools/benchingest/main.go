@@ -71,6 +71,11 @@ func run(ctx context.Context, args []string) error {
 		return growth(ctx, s)
 	case "lanes":
 		return lanes(ctx, s)
+	case "one":
+		s.Load.PerS = s.perS
+		o, err := runLine(ctx, s.setup)
+		o.print("one")
+		return err
 	}
 	return fmt.Errorf("%q: use compare, country, growth or lanes", args[0])
 }
@@ -145,17 +150,28 @@ func country(ctx context.Context, s settings) error {
 	return nil
 }
 
+// growthPerS is the load of the first half of growth: half of what 20,000 machines can have at most here, so that nothing waits for the store.
+const growthPerS = 5000
+
+// growth changes the number of machines, then that of ingest processes, once with the same load for all and once flat out.
 func growth(ctx context.Context, s settings) error {
-	fmt.Println("machines ingests Mvalues/s ingest_s/Mvalue broker_s/Mvalue influxd_s/Mvalue ingest_MB p99_ms connected_again lost")
-	for _, row := range [][2]int{{1000, 1}, {5000, 1}, {20_000, 1}, {1000, 2}, {1000, 3}, {20_000, 3}} {
-		s.Load.Gateways, s.Load.Machines, s.Ingests = row[0]/20, 20, row[1]
-		s.Load.Window = max(10_000/s.Load.Gateways, 1)
-		o, err := runLine(ctx, s.setup)
-		if err != nil {
-			return err
+	for _, perS := range []int{growthPerS, 0} {
+		title := "flat out"
+		if perS > 0 {
+			title = fmt.Sprintf("%d packs/s", perS)
 		}
-		fmt.Printf("%8d %7d %9.3f %15.3f %15.3f %16.3f %9.0f %6.0f %15d %d\n", row[0], row[1], o.Rates/1e6,
-			o.perMillion("ingest"), o.perMillion("broker"), o.perMillion("influxd"), o.Costs["ingest"].PeakMB, o.P99Ms, o.Reconnected, o.Lost)
+		fmt.Println(title)
+		fmt.Println("machines ingests Mvalues/s ingest_s/Mvalue broker_s/Mvalue influxd_s/Mvalue ingest_MB p99_ms connected_again lost")
+		for _, row := range [][2]int{{1000, 1}, {5000, 1}, {20_000, 1}, {1000, 2}, {1000, 3}, {20_000, 3}} {
+			s.Load.Gateways, s.Load.Machines, s.Load.PerS, s.Ingests = row[0]/20, 20, perS, row[1]
+			s.Load.Window = max(10_000/s.Load.Gateways, 1)
+			o, err := runLine(ctx, s.setup)
+			if err != nil {
+				return err
+			}
+			fmt.Printf("%8d %7d %9.3f %15.3f %15.3f %16.3f %9.0f %6.0f %15d %d\n", row[0], row[1], o.Rates/1e6,
+				o.perMillion("ingest"), o.perMillion("broker"), o.perMillion("influxd"), o.Costs["ingest"].PeakMB, o.P99Ms, o.Reconnected, o.Lost)
+		}
 	}
 	return nil
 }

@@ -164,7 +164,9 @@ func (w *World) gateways(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return w.Registry.GatewayStatus(ctx, Site, id, string(b), s.Online, seenMs)
+		heard := registry.GatewayHeard{Site: Site, Gateway: id, StatusJSON: string(b), Online: s.Online, SeenMs: seenMs}
+		_, err = w.Registry.GatewaysHeard(ctx, []registry.GatewayHeard{heard})
+		return err
 	}
 	if err := status("gw-1", wire.Status{
 		Online: true, Version: "1.0", Clock: wire.ClockSynced, SpoolPacks: 3, OldestAgeS: 4, Throttled: new(uint32(1<<16 | 1<<18)),
