@@ -77,7 +77,7 @@ func newGateway(l load, number int, sh []shape, broken *sync.Once) *gateway {
 		g.machines = append(g.machines, m)
 		g.topics = append(g.topics, []byte(wire.PackTopic(m.site, gatewayID, m.id, lane)))
 	}
-	g.first = time.Now().Unix() - 600_000 // far enough back for any number of packs
+	g.first = time.Now().Unix() - 600_000                                        // far enough back for any number of packs
 	if l.PerS > 0 && !g.history && l.PerS*packSeconds <= l.Gateways*l.Machines { // else the packs run ahead of the time
 		g.first = time.Now().Unix() - packSeconds
 	}

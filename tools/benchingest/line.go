@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,6 +37,7 @@ type setup struct {
 	Watched   int // of the sites that send live, the first so many are looked at through the API
 	Load      load
 	Watch     func(map[string]cost) // called each ten seconds, when set
+	Warm      time.Duration         // how long the start is, in which each machine is met for the first time
 }
 
 // outcome is what one run gave.
@@ -45,6 +47,13 @@ type outcome struct {
 	Lost   int64
 	Shown  []float64       // ms from a live sample's time to the API's live view of it, ascending
 	Costs  map[string]cost // by process; several ingest are summed, PeakMB is the largest
+	Start  spent           // in setup.Warm
+}
+
+// spent is what the processes spent for some values.
+type spent struct {
+	Values int64
+	CPU    map[string]float64 // s, by process
 }
 
 // influx starts an influxd of our own.
@@ -124,6 +133,7 @@ func runLine(ctx context.Context, s setup) (o outcome, err error) {
 	if s.Source == "mqtt" {
 		source = s.Load.Broker
 	}
+	var metrics []string // addresses of the ingests'
 	stores := []string{"--influx-url", db.URL(), "--influx-token-file", token}
 	for i := range s.Ingests {
 		p, err := child("ingest", append([]string{"ingest", "--broker", source, "--broker-password-file", filepath.Join(data, "ingest.key"),
@@ -131,11 +141,12 @@ func runLine(ctx context.Context, s setup) (o outcome, err error) {
 		if err != nil {
 			return o, err
 		}
-		metrics, err := p.find(ctx, `metrics (http://\S+)`)
+		address, err := p.find(ctx, `metrics (http://\S+)`)
 		if err != nil {
 			return o, err
 		}
-		if err := ready(ctx, strings.TrimSuffix(metrics, "/metrics")+"/readyz"); err != nil {
+		metrics = append(metrics, address)
+		if err := ready(ctx, strings.TrimSuffix(address, "/metrics")+"/readyz"); err != nil {
 			return o, fmt.Errorf("ingest: %w\n%s", err, p.out.String())
 		}
 	}
@@ -198,12 +209,26 @@ func runLine(ctx context.Context, s setup) (o outcome, err error) {
 			}
 		})
 	}
+	var started error
+	if s.Warm > 0 {
+		watching.Go(func() {
+			select {
+			case <-time.After(s.Warm):
+				o.Start, started = startOf(watchCtx, metrics, before, measure)
+			case <-watchCtx.Done():
+				started = fmt.Errorf("the run of %v is shorter than its start of %v", s.Load.For, s.Warm)
+			}
+		})
+	}
 	argument, _ := json.Marshal(s.Load)
 	out, generatorCPU, err := runSelf(ctx, "generate", string(argument))
 	stopWatch()
 	watching.Wait()
 	if err != nil {
 		return o, fmt.Errorf("generator: %w", err)
+	}
+	if started != nil {
+		return o, started
 	}
 	if err := json.Unmarshal(out, &o.loaded); err != nil {
 		return o, fmt.Errorf("generator: %w", err)
@@ -228,6 +253,57 @@ func runLine(ctx context.Context, s setup) (o outcome, err error) {
 	}
 	o.Lost = o.Packs*packValues - o.Values
 	return o, nil
+}
+
+// startOf is what the processes have spent since before, and how many values ingest has stored.
+func startOf(ctx context.Context, metrics []string, before map[string]cost, measure func() (map[string]cost, error)) (spent, error) {
+	s := spent{CPU: map[string]float64{}}
+	now, err := measure()
+	if err != nil {
+		return s, err
+	}
+	for name, c := range now {
+		s.CPU[name] = c.CPU - before[name].CPU
+	}
+	for _, address := range metrics {
+		n, err := valuesStored(ctx, address)
+		if err != nil {
+			return s, err
+		}
+		s.Values += n
+	}
+	return s, nil
+}
+
+var valuesStoredLine = regexp.MustCompile(`(?m)^karkhana_ingest_values_stored_total\{.*\} (\S+)$`)
+
+// valuesStored is how many values an ingest has stored, as its metrics tell.
+func valuesStored(ctx context.Context, metrics string) (total int64, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, metrics, nil)
+	if err != nil {
+		return 0, err
+	}
+	answer, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return 0, err
+	}
+	lines := valuesStoredLine.FindAllSubmatch(text, -1)
+	if len(lines) == 0 {
+		return 0, fmt.Errorf("%s tells no stored values", metrics)
+	}
+	for _, l := range lines {
+		n, err := strconv.ParseFloat(string(l[1]), 64)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", metrics, err)
+		}
+		total += int64(n)
+	}
+	return total, nil
 }
 
 // register puts the load's sites, machines and gateways into a fresh registry.

@@ -71,11 +71,6 @@ func run(ctx context.Context, args []string) error {
 		return growth(ctx, s)
 	case "lanes":
 		return lanes(ctx, s)
-	case "one":
-		s.Load.PerS = s.perS
-		o, err := runLine(ctx, s.setup)
-		o.print("one")
-		return err
 	}
 	return fmt.Errorf("%q: use compare, country, growth or lanes", args[0])
 }
@@ -150,18 +145,22 @@ func country(ctx context.Context, s settings) error {
 	return nil
 }
 
-// growthPerS is the load of the first half of growth: half of what 20,000 machines can have at most here, so that nothing waits for the store.
-const growthPerS = 5000
+const (
+	growthPerS = 5000             // packs/s of the first table of growth: what 20,000 machines bring at most, here, is twice that
+	growthWarm = 10 * time.Second // the start, in which broker, ingest and store meet each machine for the first time
+)
 
-// growth changes the number of machines, then that of ingest processes, once with the same load for all and once flat out.
+// growth changes the number of machines, then that of ingest processes: once with the same load for all rows, once flat out.
 func growth(ctx context.Context, s settings) error {
+	s.Warm = growthWarm
+	var flat []float64
 	for _, perS := range []int{growthPerS, 0} {
 		title := "flat out"
 		if perS > 0 {
 			title = fmt.Sprintf("%d packs/s", perS)
 		}
-		fmt.Println(title)
-		fmt.Println("machines ingests Mvalues/s ingest_s/Mvalue broker_s/Mvalue influxd_s/Mvalue ingest_MB p99_ms connected_again lost")
+		fmt.Printf("%s; CPU seconds for a million values after the first %v\n", title, growthWarm)
+		fmt.Println("machines ingests Mvalues/s ingest (at first) broker influxd ingest_MB p99_ms connected_again lost")
 		for _, row := range [][2]int{{1000, 1}, {5000, 1}, {20_000, 1}, {1000, 2}, {1000, 3}, {20_000, 3}} {
 			s.Load.Gateways, s.Load.Machines, s.Load.PerS, s.Ingests = row[0]/20, 20, perS, row[1]
 			s.Load.Window = max(10_000/s.Load.Gateways, 1)
@@ -169,11 +168,21 @@ func growth(ctx context.Context, s settings) error {
 			if err != nil {
 				return err
 			}
-			fmt.Printf("%8d %7d %9.3f %15.3f %15.3f %16.3f %9.0f %6.0f %15d %d\n", row[0], row[1], o.Rates/1e6,
-				o.perMillion("ingest"), o.perMillion("broker"), o.perMillion("influxd"), o.Costs["ingest"].PeakMB, o.P99Ms, o.Reconnected, o.Lost)
+			fmt.Printf("%8d %7d %9.3f %6.3f (%8.3f) %6.3f %7.3f %9.0f %6.0f %15d %d\n", row[0], row[1], o.Rates/1e6,
+				o.afterStart("ingest"), o.Start.CPU["ingest"]/(float64(o.Start.Values)/1e6), o.afterStart("broker"), o.afterStart("influxd"),
+				o.Costs["ingest"].PeakMB, o.P99Ms, o.Reconnected, o.Lost)
+			if perS > 0 {
+				flat = append(flat, o.afterStart("ingest"))
+			}
 		}
 	}
+	fmt.Printf("result: ingest_cpu_20000_of_1000_machines=%.2f ingest_cpu_3_of_1_processes=%.2f\n", flat[2]/flat[0], flat[5]/flat[2])
 	return nil
+}
+
+// afterStart is the CPU of a process for a million values since the start was over.
+func (o outcome) afterStart(name string) float64 {
+	return (o.Costs[name].CPU - o.Start.CPU[name]) / (float64(o.Values-o.Start.Values) / 1e6)
 }
 
 // lookers is how many live pages are open.
