@@ -42,6 +42,7 @@ import (
 	"karkhana/internal/influxd/influxdtest"
 	"karkhana/internal/quantity"
 	"karkhana/internal/registry"
+	"karkhana/internal/registry/registrytest"
 	"karkhana/internal/tsdb"
 	"karkhana/internal/wire"
 )
@@ -199,9 +200,7 @@ func TestFromTheTapToTheJobSheet(t *testing.T) {
 	w.powerOn(0, "boot-1")
 
 	// What the server holds: two groups with a card each, and two jobs.
-	db, err := registry.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "registry.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = db.Close() })
+	db := registrytest.Open(t)
 	const salt = "a-salt"
 	asha, meera, lamp, bell := []byte{0x04, 0xA1, 0xB2, 0xC3}, []byte{0x04, 0xA1, 0xB2, 0xC4}, []byte{0x04, 0xA1, 0xB2, 0xC5}, []byte{0x04, 0xA1, 0xB2, 0xC6}
 	hash := func(uid []byte) string { return wire.CardHash([]byte(salt), fmt.Sprintf("%X", uid)) }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +19,7 @@ import (
 	"karkhana/analytics/utilisation"
 	"karkhana/internal/electricity"
 	"karkhana/internal/registry"
+	"karkhana/internal/registry/registrytest"
 	"karkhana/internal/tsdb"
 )
 
@@ -43,11 +43,7 @@ type whole struct {
 }
 
 func newWhole(t *testing.T) *whole {
-	w := &whole{t: t, store: tsdb.NewMemory(), nowMs: midnight + 44*hour}
-	var err error
-	w.db, err = registry.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "registry.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, w.db.Close()) })
+	w := &whole{t: t, db: registrytest.Open(t), store: tsdb.NewMemory(), nowMs: midnight + 44*hour}
 	name := registry.Name{Hi: "ख", En: "L"}
 	row := settings
 	row.ValidFromMs = 1

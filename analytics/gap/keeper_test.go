@@ -3,7 +3,6 @@ package gap
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"karkhana/analytics"
 	"karkhana/internal/registry"
+	"karkhana/internal/registry/registrytest"
 	"karkhana/internal/tsdb"
 )
 
@@ -118,11 +118,8 @@ func drawWorld(t *rapid.T) world {
 }
 
 // deliver sends everything in the given order through the real analytics and returns the ledger.
-func (w world) deliver(t require.TestingT, dir string, order []delivery, batch func() int) (explained []string) {
+func (w world) deliver(t require.TestingT, db *registry.DB, order []delivery, batch func() int) (explained []string) {
 	ctx := context.Background()
-	db, err := registry.Open(ctx, "sqlite://"+filepath.Join(dir, "registry.db"))
-	require.NoError(t, err)
-	defer db.Close()
 	def := registry.SiteDefinition{Site: registry.Site{ID: "s", Zone: "Asia/Kolkata"}, Gateways: []string{"ga", "gb"}}
 	for _, m := range []string{"ga-1", "ga-2", "gb-1", "gb-2"} {
 		def.Machines = append(def.Machines, registry.MachineDefinition{
@@ -190,11 +187,11 @@ func TestAnyOrderOfArrivalGivesTheSameLedger(t *testing.T) {
 		w := drawWorld(rt)
 		all := func() int { return len(w.deliveries) }
 		n++
-		want := w.deliver(rt, filepath.Join(t.TempDir(), fmt.Sprint("a", n)), slices.Clone(w.deliveries), all)
+		want := w.deliver(rt, registrytest.Open(t), slices.Clone(w.deliveries), all)
 		order := rapid.Permutation(w.deliveries).Draw(rt, "arrival")
 		sizes := rapid.SliceOfN(rapid.IntRange(1, 40), 8, 8).Draw(rt, "batches")
 		i := 0
-		got := w.deliver(rt, filepath.Join(t.TempDir(), fmt.Sprint("b", n)), order, func() int { i++; return sizes[i%len(sizes)] })
+		got := w.deliver(rt, registrytest.Open(t), order, func() int { i++; return sizes[i%len(sizes)] })
 		require.Equal(rt, want, got)
 		for _, line := range want {
 			var machine, span, gateway, cause, evidence string

@@ -3,7 +3,6 @@ package report_test
 import (
 	"bytes"
 	"encoding/json"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -15,15 +14,14 @@ import (
 	"karkhana/analytics/timeline"
 	"karkhana/internal/electricity"
 	"karkhana/internal/registry"
+	"karkhana/internal/registry/registrytest"
 	"karkhana/internal/tsdb"
 )
 
 // odd is a centre with one cutting machine that runs from 9 to 12 on each day of [fromMs, toMs), a main meter and two groups
 // that give no numbers.
 func odd(t *testing.T, fromMs, toMs int64, change func(*registry.SiteDefinition)) report.Deps {
-	db, err := registry.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "r.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	db := registrytest.Open(t)
 	def := registry.SiteDefinition{
 		Site: registry.Site{ID: site, Name: registry.Name{Hi: "जोधपुर केंद्र", En: "Jodhpur centre"}, Zone: "Asia/Kolkata"},
 		Machines: []registry.MachineDefinition{

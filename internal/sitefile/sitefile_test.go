@@ -12,6 +12,7 @@ import (
 	"karkhana/internal/config"
 	"karkhana/internal/config/configtest"
 	"karkhana/internal/registry"
+	"karkhana/internal/registry/registrytest"
 )
 
 func TestExample(t *testing.T) {
@@ -100,10 +101,7 @@ func TestGoodFilesApply(t *testing.T) {
 	for _, file := range files {
 		def, err := Load(file)
 		require.NoError(t, err, file)
-		db, err := registry.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "r.db"))
-		require.NoError(t, err)
-		require.NoError(t, db.Apply(t.Context(), def, "test", time.Now().UnixMilli()), file)
-		require.NoError(t, db.Close())
+		require.NoError(t, registrytest.Open(t).Apply(t.Context(), def, "test", time.Now().UnixMilli()), file)
 	}
 }
 

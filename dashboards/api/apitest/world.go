@@ -15,6 +15,7 @@ import (
 	"karkhana/analytics/timeline"
 	"karkhana/internal/quantity"
 	"karkhana/internal/registry"
+	"karkhana/internal/registry/registrytest"
 	"karkhana/internal/tsdb"
 	"karkhana/internal/wire"
 )
@@ -52,7 +53,11 @@ type World struct {
 
 // New makes the world in folder dir, with its clock at Begin. The caller closes Registry.
 func New(ctx context.Context, dir string) (*World, error) {
-	db, err := registry.Open(ctx, "sqlite://"+filepath.Join(dir, "world.db"))
+	path := filepath.Join(dir, "world.db")
+	if err := registrytest.Create(path); err != nil {
+		return nil, err
+	}
+	db, err := registry.Open(ctx, "sqlite://"+path)
 	if err != nil {
 		return nil, err
 	}
