@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"karkhana/ingest"
 	"karkhana/internal/broker"
 	"karkhana/internal/registry"
@@ -54,7 +56,7 @@ func (c brokerCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	b, err := newBroker(c.Data, c.brokerListen, doorkeeper{db: db, ingest: key, log: e.log}, e.log)
+	b, err := newBroker(c.Data, c.brokerListen, doorkeeper{db: db, ingest: key, log: e.log}, nil, e.log)
 	if err != nil {
 		return err
 	}
@@ -70,10 +72,10 @@ func (c brokerCmd) Run(e *env) error {
 	return nil
 }
 
-func newBroker(data string, listen brokerListen, d doorkeeper, log *slog.Logger) (*broker.Broker, error) {
+func newBroker(data string, listen brokerListen, d doorkeeper, metrics prometheus.Registerer, log *slog.Logger) (*broker.Broker, error) {
 	return broker.New(broker.Options{
 		DataDir: filepath.Join(data, "broker"), Listen: listen.MQTTListen, NATSListen: listen.NATSListen,
-		Authenticate: d.authenticate, Logger: log, Prepare: ingest.MakeConsumers,
+		Authenticate: d.authenticate, Logger: log, Registerer: metrics, Prepare: ingest.MakeConsumers,
 	})
 }
 

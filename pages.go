@@ -16,6 +16,7 @@ import (
 
 	"karkhana/dashboards/api"
 	"karkhana/dashboards/web"
+	"karkhana/internal/ready"
 	"karkhana/internal/registry"
 	"karkhana/internal/secret"
 	"karkhana/internal/tsdb"
@@ -44,14 +45,14 @@ func loopback(a net.Addr) bool {
 
 // pagesOptions are what the HTTP API and its pages stand on.
 type pagesOptions struct {
-	Stores      storeFlags
-	Store       tsdb.Store
-	Registry    *registry.DB
-	Anonymous   registry.Role
-	Broker      api.Broker
-	Metrics     *prometheus.Registry
-	BrokerCheck func(context.Context) error // what is wrong with ingest's connection to the broker; nil: no ingest in this process
-	Log         *slog.Logger
+	Stores    storeFlags
+	Store     tsdb.Store
+	Registry  *registry.DB
+	Anonymous registry.Role
+	Broker    api.Broker
+	Metrics   *prometheus.Registry
+	Checks    ready.Checks // of ingest, for /readyz; nil: no ingest in this process
+	Log       *slog.Logger
 }
 
 // newPages makes the API with the web app. The key of its cookies stays in the data folder, so that people stay signed
@@ -71,7 +72,7 @@ func newPages(o pagesOptions) (*api.API, error) {
 	pages, err := api.New(api.Options{
 		Store: o.Store, Registry: o.Registry, Web: files, Version: version, Logger: o.Log,
 		Registerer: o.Metrics, Gatherer: o.Metrics, Now: time.Now, AnonymousRole: o.Anonymous, SessionKey: []byte(key), Broker: o.Broker,
-		BrokerCheck: o.BrokerCheck,
+		Checks: o.Checks,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("pages: %w", err)

@@ -82,7 +82,7 @@ func newServer(ctx context.Context, o serverOptions) (_ *server, err error) {
 	if s.secret, err = ingestKey(o.Stores.Data); err != nil {
 		return nil, err
 	}
-	if s.broker, err = newBroker(o.Stores.Data, o.Broker, doorkeeper{db: s.db, ingest: s.secret, log: o.Log}, o.Log); err != nil {
+	if s.broker, err = newBroker(o.Stores.Data, o.Broker, doorkeeper{db: s.db, ingest: s.secret, log: o.Log}, s.metrics, o.Log); err != nil {
 		return nil, err
 	}
 	if err := s.broker.Start(ctx); err != nil {
@@ -159,7 +159,7 @@ func (s *server) runServices(ctx context.Context, g *errgroup.Group) error {
 	}
 	pages, err := newPages(pagesOptions{
 		Stores: s.o.Stores, Store: s.store, Registry: s.db, Anonymous: s.o.AnonymousRole, Broker: s.brokerForGateways(), Metrics: s.metrics, Log: log,
-		BrokerCheck: in.Checks()["broker"],
+		Checks: in.Checks(),
 	})
 	if err != nil {
 		return err

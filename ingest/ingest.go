@@ -86,7 +86,8 @@ type Ingest struct {
 	lanes    []*lane // live, history
 	source   source
 
-	fill *quarantineMetrics
+	fill  *quarantineMetrics
+	tasks tasks
 }
 
 // New checks the options and registers the metrics. Nothing is connected yet.

@@ -214,6 +214,7 @@ func (in *Ingest) touch(ctx context.Context, t []registry.Touched) error {
 // untilDone tries again with growing distance until do succeeds or ctx ends. A failure is logged once, then each
 // minute.
 func (in *Ingest) untilDone(ctx context.Context, what string, do func() error) error {
+	defer in.tasks.begin(what)()
 	retry := backoff.NewExponentialBackOff()
 	retry.InitialInterval, retry.MaxInterval = 100*time.Millisecond, 5*time.Second
 	var said time.Time

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"karkhana/internal/enrol"
+	"karkhana/internal/ready"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
 )
@@ -43,20 +44,20 @@ type Options struct {
 	SessionKey []byte
 	// Broker is what gateways that join are told of the broker.
 	Broker Broker
-	// BrokerCheck says for /readyz what is wrong with ingest's connection to the broker; nil where ingest runs elsewhere.
-	BrokerCheck func(context.Context) error
+	// Checks are asked for /readyz beside store and registry, those of ingest where it runs here.
+	Checks ready.Checks
 }
 
 // API serves the pages, the JSON API and the live stream. Make it with New, serve Handler, and Run the live hub.
 type API struct {
-	store       tsdb.Store
-	reg         Registry
-	brokerCheck func(context.Context) error
-	web         fs.FS
-	version     string
-	log         *slog.Logger
-	now         func() time.Time
-	poll        time.Duration
+	store   tsdb.Store
+	reg     Registry
+	checks  ready.Checks
+	web     fs.FS
+	version string
+	log     *slog.Logger
+	now     func() time.Time
+	poll    time.Duration
 
 	anonymous  registry.Role
 	sessionKey []byte
@@ -103,7 +104,7 @@ func New(o Options) (*API, error) {
 		return nil, fmt.Errorf("dashboards: register metrics: %w", err)
 	}
 	a := &API{
-		store: o.Store, reg: o.Registry, brokerCheck: o.BrokerCheck, web: o.Web, version: o.Version, log: o.Logger, now: o.Now, poll: o.Poll,
+		store: o.Store, reg: o.Registry, checks: o.Checks, web: o.Web, version: o.Version, log: o.Logger, now: o.Now, poll: o.Poll,
 		anonymous: o.AnonymousRole, sessionKey: o.SessionKey, failures: newLimiter(5, time.Minute),
 		joining: newJoining(), broker: o.Broker,
 		gatherer: o.Gatherer, metrics: m,

@@ -2,19 +2,20 @@ package api
 
 import (
 	"context"
-	"encoding/json"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"karkhana/internal/ready"
 )
 
 // routeHealth adds the calls for machines that watch this one: /healthz (the process lives), /readyz (store,
-// registry and, when ingest runs here, its broker answer), /metrics (Prometheus; from this computer or with a token of role admin).
+// registry and, when ingest runs here, its broker answer, and what it holds is written), /metrics (Prometheus; from this computer or with a token of role admin).
 func (a *API) routeHealth(mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -35,37 +36,13 @@ func (a *API) routeHealth(mux *http.ServeMux) {
 	}
 }
 
-// readyWithin is how long the parts have to answer.
-const readyWithin = 3 * time.Second
-
 func (a *API) ready(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), readyWithin)
-	defer cancel()
-	checks := map[string]func(context.Context) error{
+	checks := ready.Checks{
 		"store":    a.store.Ping,
 		"registry": func(ctx context.Context) error { _, err := a.reg.Sites(ctx); return err },
 	}
-	if a.brokerCheck != nil {
-		checks["broker"] = a.brokerCheck
-	}
-	// Side by side: one that hangs uses up the time, and the others must not be blamed for it.
-	var asked sync.WaitGroup
-	var mutex sync.Mutex
-	answer, status := map[string]string{}, http.StatusOK
-	for name, check := range checks {
-		asked.Go(func() {
-			err := check(ctx)
-			mutex.Lock()
-			defer mutex.Unlock()
-			if answer[name] = "ok"; err != nil {
-				answer[name], status = "does not answer", http.StatusServiceUnavailable
-			}
-		})
-	}
-	asked.Wait()
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(answer) // the caller may have gone
+	maps.Copy(checks, a.checks)
+	ready.Answer(w, r, checks, a.log)
 }
 
 // fromThisComputer reports whether the caller sits on this computer and is not a proxy speaking for others.

@@ -29,6 +29,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 const (
@@ -64,11 +65,14 @@ type Options struct {
 	MaxMemory int64         // bound of the messages held, in bytes; 0: 64 MiB
 	AckWait   time.Duration // an unacknowledged message is sent again after so long; 0: 10 s
 	Logger    *slog.Logger
+
+	Registerer prometheus.Registerer // of karkhana_broker_refused_total; nil: not shown
 }
 
 // Broker is an embedded MQTT broker.
 type Broker struct {
 	opts       Options
+	refused    *refusals
 	host       string
 	port       int
 	natsHost   string
@@ -94,6 +98,9 @@ func New(o Options) (*Broker, error) {
 	}
 	b := &Broker{opts: o}
 	var err error
+	if b.refused, err = newRefusals(o.Registerer); err != nil {
+		return nil, err
+	}
 	if b.host, b.port, err = splitListen(o.Listen); err != nil {
 		return nil, err
 	}
@@ -137,7 +144,7 @@ func (b *Broker) Start(ctx context.Context) (err error) {
 		return err
 	}
 	b.secret, b.prepared = newSecret(), make(chan struct{})
-	log := &serverLog{log: b.opts.Logger, fatal: make(chan error, 1)}
+	log := &serverLog{log: b.opts.Logger, refused: b.refused, fatal: make(chan error, 1)}
 	so := b.serverOptions()
 	s, err := server.NewServer(so)
 	if err != nil {
@@ -332,13 +339,16 @@ func (a authenticator) Check(c server.ClientAuthentication) bool {
 	<-a.b.prepared // a client that came before would make the streams as the server likes them
 	rights, ok := a.b.opts.Authenticate(o.Username, o.Password)
 	if !ok {
+		a.b.refused.count(refusedSignIn)
 		a.b.opts.Logger.Warn("broker refused a client: unknown user or wrong key", "user", printable(o.Username), "from", c.RemoteAddress().String())
 		return false
 	}
 	if clientID, mqtt := mqttClientID(c); mqtt && !rights.mayUse(clientID) {
+		a.b.refused.count(refusedClientID)
 		a.b.opts.Logger.Warn("broker refused a client: the MQTT client id belongs to another user", "user", printable(o.Username), "client", printable(clientID))
 		return false
 	} else if !mqtt && !rights.JetStream {
+		a.b.refused.count(refusedClientID)
 		a.b.opts.Logger.Warn("broker refused a client: this user may use MQTT only", "user", printable(o.Username))
 		return false
 	}

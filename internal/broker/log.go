@@ -8,8 +8,9 @@ import (
 // serverLog passes the NATS server's log on. What it calls fatal is kept as the reason why Start failed; nothing
 // here ends the process.
 type serverLog struct {
-	log   *slog.Logger
-	fatal chan error
+	log     *slog.Logger
+	refused *refusals
+	fatal   chan error
 }
 
 func (l *serverLog) Noticef(format string, v ...any) {
@@ -21,11 +22,19 @@ func (l *serverLog) Debugf(format string, v ...any) {
 func (l *serverLog) Tracef(format string, v ...any) {
 	l.log.Debug("broker", "text", fmt.Sprintf(format, v...))
 }
-func (l *serverLog) Warnf(format string, v ...any) {
-	l.log.Warn("broker", "text", fmt.Sprintf(format, v...))
-}
-func (l *serverLog) Errorf(format string, v ...any) {
-	l.log.Warn("broker", "text", fmt.Sprintf(format, v...))
+func (l *serverLog) Warnf(format string, v ...any)  { l.warn(fmt.Sprintf(format, v...)) }
+func (l *serverLog) Errorf(format string, v ...any) { l.warn(fmt.Sprintf(format, v...)) }
+
+func (l *serverLog) warn(text string) {
+	reason := reasonOf(text)
+	if reason == "" {
+		l.log.Warn("broker", "text", text)
+		return
+	}
+	l.refused.count(reason)
+	if say, before := l.refused.say(reason, clientOf(text)); say {
+		l.log.Warn("broker refused a client's request", "reason", reason, "text", text, "alike_before", before)
+	}
 }
 
 func (l *serverLog) Fatalf(format string, v ...any) {
