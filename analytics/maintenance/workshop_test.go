@@ -62,6 +62,7 @@ func TestWornBearingOfTheSimulatedWorkshop(t *testing.T) {
 			require.NoError(t, err)
 		}
 		var (
+			piece     timeline.Interval // of the lathe, the last one
 			told      registry.Alarm
 			wear      float64
 			failedDay int
@@ -102,7 +103,11 @@ func TestWornBearingOfTheSimulatedWorkshop(t *testing.T) {
 				if minute%(24*60) == 10*60 {
 					wear = truth.Wear
 				}
-				points = append(points, timeline.Interval{State: truth.State, StartMs: r.now.UnixMilli(), EndMs: r.now.Add(time.Minute).UnixMilli()}.Point("cfc", kind+"-1"))
+				if piece.State != truth.State || piece.EndMs != r.now.UnixMilli() {
+					piece = timeline.Interval{State: truth.State, StartMs: r.now.UnixMilli()}
+				}
+				piece.EndMs = r.now.Add(time.Minute).UnixMilli()
+				points = append(points, piece.Point("cfc", kind+"-1")) // grows, as analytics writes it
 			}
 			require.NoError(t, r.store.Write(t.Context(), points))
 			if minute%60 != 0 {

@@ -188,7 +188,9 @@ func TestCorrectedSessionsProperties(t *testing.T) {
 		var last int64
 		for _, h := range held {
 			if h.StartMs != endOf(h) { // one that was never used lasts no time and disturbs nobody
-				require.GreaterOrEqual(t, h.StartMs, last, "%s", tell(held))
+				if h.StartMs < last { // telling all of them takes long
+					require.Fail(t, "overlap or disorder", tell(held))
+				}
 				last = endOf(h)
 			}
 		}

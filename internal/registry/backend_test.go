@@ -1,7 +1,11 @@
 package registry
 
 import (
+	"context"
+	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,8 +38,35 @@ func open(t *testing.T, url string) *DB {
 // withDB runs a test with an open registry on both databases.
 func withDB(t *testing.T, test func(t *testing.T, d *DB)) {
 	t.Helper()
-	onBoth(t, func(t *testing.T, url string) { test(t, open(t, url)) })
+	onBoth(t, func(t *testing.T, url string) {
+		if path, ok := strings.CutPrefix(url, "sqlite://"); ok {
+			file, err := emptyFile()
+			require.NoError(t, err)
+			require.NoError(t, createFile(path))
+			require.NoError(t, os.WriteFile(path, file, 0o600))
+		}
+		test(t, open(t, url))
+	})
 }
+
+// emptyFile is the SQLite file of an empty registry, as package registrytest has it: all migrations run for each test
+// would take longer than most tests do.
+var emptyFile = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "registry-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	path := filepath.Join(dir, "registry.db")
+	d, err := Open(context.Background(), "sqlite://"+path)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Close(); err != nil { // moves what the log holds into the file
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
 
 // withSite is withDB with the site of definition applied.
 func withSite(t *testing.T, test func(t *testing.T, d *DB)) {
