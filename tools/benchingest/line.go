@@ -179,7 +179,7 @@ func runLine(ctx context.Context, s setup) (o outcome, err error) {
 		add := func(name string, pid int) error {
 			c, err := costOf(pid)
 			old := costs[name]
-			costs[name] = cost{c.CPU + old.CPU, max(c.PeakMB, old.PeakMB), max(c.NowMB, old.NowMB)}
+			costs[name] = cost{c.CPU + old.CPU, max(c.PeakMB, old.PeakMB), max(c.NowMB, old.NowMB), max(c.OwnMB, old.OwnMB)}
 			return err
 		}
 		errs := []error{add("influxd", db.Pid())}
@@ -239,7 +239,7 @@ func runLine(ctx context.Context, s setup) (o outcome, err error) {
 	}
 	o.Costs = map[string]cost{"generator": {CPU: generatorCPU}}
 	for name, c := range after {
-		o.Costs[name] = cost{c.CPU - before[name].CPU, c.PeakMB, c.NowMB}
+		o.Costs[name] = cost{c.CPU - before[name].CPU, c.PeakMB, c.NowMB, c.OwnMB}
 	}
 	if looking != nil {
 		time.Sleep(lastLook)

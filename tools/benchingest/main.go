@@ -13,6 +13,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"os/signal"
 	"slices"
@@ -123,11 +124,12 @@ func median(x []float64) float64 {
 // country holds the load of 1,000 centres and watches the memory.
 func country(ctx context.Context, s settings) error {
 	s.Load.Gateways, s.Load.Machines, s.Load.PerS, s.Analytics = 1000, 20, s.perS, true
-	var memory []float64
+	names := []string{"broker", "ingest", "analytics", "influxd"}
+	own := map[string][]float64{}
 	s.Watch = func(c map[string]cost) {
-		memory = append(memory, c["ingest"].NowMB)
-		for _, name := range []string{"broker", "ingest", "analytics", "influxd"} {
-			fmt.Printf("  %s %3.0f MB %5.1f CPU s", name, c[name].NowMB, c[name].CPU)
+		for _, name := range names {
+			own[name] = append(own[name], c[name].OwnMB)
+			fmt.Printf("  %s %3.0f MB (own %3.0f) %5.1f CPU s", name, c[name].NowMB, c[name].OwnMB, c[name].CPU)
 		}
 		fmt.Println()
 	}
@@ -136,13 +138,22 @@ func country(ctx context.Context, s settings) error {
 		return err
 	}
 	o.print("country")
-	growth := 1.0
-	if n := len(memory); n >= 4 {
-		growth = slices.Max(memory[n/2:]) / slices.Max(memory[:n/2])
+	fmt.Print("own memory, peak of the second half of the run for one of the first:")
+	for _, name := range names {
+		fmt.Printf(" %s %.2f", name, secondHalf(own[name]))
 	}
+	fmt.Println()
 	fmt.Printf("result: values_per_s=%.0f p99_receipt_ms=%.0f ingest_rss_mb=%.0f rss_second_half_of_first=%.2f lost=%d\n",
-		o.Rates, o.P99Ms, o.Costs["ingest"].PeakMB, growth, o.Lost)
+		o.Rates, o.P99Ms, o.Costs["ingest"].PeakMB, secondHalf(own["ingest"]), o.Lost)
 	return nil
+}
+
+// secondHalf is the peak of the second half of some readings as a share of that of the first.
+func secondHalf(x []float64) float64 {
+	if len(x) < 4 {
+		return math.NaN()
+	}
+	return slices.Max(x[len(x)/2:]) / slices.Max(x[:len(x)/2])
 }
 
 const (

@@ -82,6 +82,7 @@ type cost struct {
 	CPU    float64 // seconds
 	PeakMB float64
 	NowMB  float64
+	OwnMB  float64 // of NowMB what is not mapped files, which the system can take back at any time
 }
 
 const clockTicks = 100 // per second, on every Linux that Go runs on
@@ -113,6 +114,9 @@ func costOf(pid int) (c cost, err error) {
 		}
 		if kb, ok := strings.CutPrefix(line, "VmRSS:"); ok {
 			c.NowMB = megabytes(kb)
+		}
+		if kb, ok := strings.CutPrefix(line, "RssAnon:"); ok {
+			c.OwnMB = megabytes(kb)
 		}
 	}
 	return c, nil
