@@ -89,7 +89,11 @@ type brokerFlags struct {
 
 func (f brokerFlags) password() (string, error) {
 	if f.BrokerPasswordFile == "" {
-		return "", errors.New("--broker-password-file is missing")
+		return "", fmt.Errorf("--broker-password-file is missing: name a file with the password of user %s at the broker (with karkhana up or broker: ingest.key in its data folder)", f.BrokerUser)
 	}
-	return secret.Read(f.BrokerPasswordFile)
+	password, err := secret.Read(f.BrokerPasswordFile)
+	if err != nil {
+		return "", fmt.Errorf("--broker-password-file: %w", err)
+	}
+	return password, nil
 }

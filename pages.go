@@ -22,17 +22,17 @@ import (
 	"karkhana/internal/tsdb"
 )
 
-// listen binds addr and explains the usual failure.
-func listen(addr string) (net.Listener, error) {
+// listen binds addr, the value of a flag, and explains the usual failure.
+func listen(flag, addr string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if op := (*net.OpError)(nil); errors.As(err, &op) {
 		err = op.Err // without the address, which stands before
 	}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("listen on %s: another program has the port: stop it or choose another one with --listen HOST:PORT", addr)
+		return nil, fmt.Errorf("listen on %s: another program has the port: stop it or choose another one with %s HOST:PORT", addr, flag)
 	case err != nil:
-		return nil, fmt.Errorf("listen on %q: %w: want --listen HOST:PORT, for example 127.0.0.1:8080", addr, err)
+		return nil, fmt.Errorf("listen on %q: %w: want %s HOST:PORT, for example 127.0.0.1:8080", addr, err, flag)
 	}
 	return l, nil
 }

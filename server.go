@@ -66,7 +66,7 @@ func newServer(ctx context.Context, o serverOptions) (_ *server, err error) {
 	if err := os.MkdirAll(o.Stores.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
-	if s.pages, err = listen(o.Listen); err != nil {
+	if s.pages, err = listen("--listen", o.Listen); err != nil {
 		return nil, err
 	}
 	if s.db, err = o.Stores.openRegistry(ctx); err != nil {

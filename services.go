@@ -135,7 +135,7 @@ func (c ingestCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	l, err := listen(c.MetricsListen)
+	l, err := listen("--metrics-listen", c.MetricsListen)
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (c analyticsCmd) Run(e *env) error {
 		return err
 	}
 	defer db.Close()
-	l, err := listen(c.MetricsListen)
+	l, err := listen("--metrics-listen", c.MetricsListen)
 	if err != nil {
 		return err
 	}
@@ -212,7 +212,7 @@ func (c dashboardsCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	l, err := listen(c.Listen)
+	l, err := listen("--listen", c.Listen)
 	if err != nil {
 		return err
 	}

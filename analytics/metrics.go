@@ -31,11 +31,11 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "karkhana_analytics_builds_total", Help: "Stretches brought up to date, by mode.",
 		}, []string{"mode"}),
 		copies: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "karkhana_analytics_hours_read_total",
+			Name: "karkhana_analytics_hour_reads_total",
 			Help: "Hours of samples read where copies of hours are looked for, by what was read: copy; samples because there was no copy, it was outdated or it was damaged.",
 		}, []string{"read"}),
 		hours: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "karkhana_analytics_hours_rebuilt_total", Help: "Machine hours folded again or for the first time by rebuilds.",
+			Name: "karkhana_analytics_hour_folds_total", Help: "Machine hours folded again or for the first time by rebuilds.",
 		}),
 		points: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "karkhana_analytics_points_written_total", Help: "Points written: pieces, hours and checkpoints.",

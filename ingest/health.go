@@ -16,7 +16,7 @@ import (
 // Checks are what must be in order for packs to reach the store, by name.
 func (in *Ingest) Checks() ready.Checks {
 	return ready.Checks{
-		"broker": func(context.Context) error { return in.source.connected() },
+		"broker": in.source.answers,
 		"store":  in.opts.Store.Ping,
 		"registry": func(ctx context.Context) error {
 			_, err := in.opts.Registry.MachineKnown(ctx, "-", "-")

@@ -3,6 +3,7 @@ package ingest
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"karkhana/internal/faultlink"
 	"karkhana/internal/tsdb"
 )
 
@@ -39,4 +41,32 @@ func TestNotReadyWhileNothingIsWritten(t *testing.T) {
 		synctest.Wait()
 		require.Contains(t, readyz(), `"ingest":"ok"`)
 	})
+}
+
+// A broker that is stopped or whose link is silent closes nothing: the connection stands, and /readyz says so all the same
+// within seconds.
+func TestNotReadyWhileTheBrokerIsSilent(t *testing.T) {
+	for name, kind := range sources {
+		if name == "embedded by nats" {
+			continue // in the same process
+		}
+		t.Run(name, func(t *testing.T) {
+			var link *faultlink.Link
+			w := newWorld(t, kind, func(o *Options) {
+				first, _, _ := strings.Cut(o.Source, ",")
+				scheme, host, _ := strings.Cut(first, "://")
+				var err error
+				link, err = faultlink.New(host)
+				require.NoError(t, err)
+				t.Cleanup(link.Close)
+				o.Source = scheme + "://" + link.Addr()
+			})
+			check := func() error { return w.ingest.Checks()["broker"](timeout(t, time.Second)) }
+			require.NoError(t, check())
+			link.Silence()
+			require.Error(t, check())
+			link.Mend()
+			require.Eventually(t, func() bool { return check() == nil }, patience, every)
+		})
+	}
 }

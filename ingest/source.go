@@ -30,6 +30,9 @@ type source interface {
 	ready() <-chan struct{}
 	// connected says what is wrong with the connection now; nil when both lanes deliver.
 	connected() error
+	// answers is connected, and asks the broker for a sign of life: a stopped one is noticed by the connection only after
+	// half a minute.
+	answers(ctx context.Context) error
 }
 
 // sent is a message on its way to the broker.
@@ -94,6 +97,15 @@ func (t *intake) put(ctx context.Context, d *delivery) bool {
 		t.release(d)
 		return false
 	}
+}
+
+// full says that the next message has to wait for room.
+func (t *intake) full() bool {
+	if !t.held.TryAcquire(messageOverhead) {
+		return true
+	}
+	t.held.Release(messageOverhead)
+	return false
 }
 
 func (t *intake) release(d *delivery) {

@@ -74,6 +74,26 @@ func (s *mqttSource) connected() error {
 	return nil
 }
 
+// neverSubscribed is a filter that ingest gives up at a broker to have its answer: it changes nothing.
+const neverSubscribed = "karkhana/are-you-there"
+
+// answers leaves out a lane whose intake is full: nothing is read there just now, not even an answer.
+func (s *mqttSource) answers(ctx context.Context) error {
+	for _, l := range s.lanes {
+		c := l.connection()
+		if c == nil {
+			return fmt.Errorf("%w (lane %s)", errNotConnected, l.intake.lane)
+		}
+		if l.intake.full() {
+			continue
+		}
+		if err := wait(ctx, c.Unsubscribe(neverSubscribed)); err != nil && !l.intake.full() {
+			return fmt.Errorf("lane %s: %w", l.intake.lane, err)
+		}
+	}
+	return nil
+}
+
 // publish goes over the live lane's connection.
 func (s *mqttSource) publish(topic string, qos byte, retain bool, payload []byte) (sent, error) {
 	c := s.lanes[0].connection()

@@ -75,6 +75,17 @@ func (s *natsSource) connected() error {
 	return nil
 }
 
+func (s *natsSource) answers(ctx context.Context) error {
+	js := s.connection()
+	if js == nil {
+		return errNotConnected
+	}
+	if err := js.Conn().FlushWithContext(ctx); err != nil {
+		return fmt.Errorf("ask the broker: %w", err)
+	}
+	return nil
+}
+
 func (s *natsSource) connection() jetstream.JetStream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
