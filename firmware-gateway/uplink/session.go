@@ -24,7 +24,8 @@ type session struct {
 	*Uplink
 	client   mqtt.Client
 	receipts chan []byte
-	lost     chan error
+	link     context.Context // ends with the connection, its cause says why
+	lost     context.CancelCauseFunc
 	done     chan struct{}
 	due      []spool.Ref // to be sent again
 	next     time.Time   // when the history lane may send again
@@ -41,8 +42,10 @@ const slowStart = 16
 // something: a broker that is full lets everybody in and closes the connection with the first pack, and when a thousand
 // gateways come again at once each time it does nothing else.
 func (u *Uplink) session(ctx context.Context) (worked bool, err error) {
-	s := &session{Uplink: u, allowed: slowStart, receipts: make(chan []byte, 64), lost: make(chan error, 1), done: make(chan struct{})}
+	s := &session{Uplink: u, allowed: slowStart, receipts: make(chan []byte, 64), done: make(chan struct{})}
 	defer close(s.done)
+	s.link, s.lost = context.WithCancelCause(context.WithoutCancel(ctx)) // a farewell goes out after ctx has ended
+	defer s.lost(nil)
 	if err := s.connect(ctx); err != nil {
 		return false, err
 	}
@@ -74,12 +77,7 @@ func (s *session) options() *mqtt.ClientOptions {
 	if err == nil {
 		o.SetBinaryWill(wire.StatusTopic(s.o.Site, s.o.Gateway), will, 1, true)
 	}
-	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) {
-		select {
-		case s.lost <- err:
-		default:
-		}
-	})
+	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { s.lost(err) })
 	return o
 }
 
@@ -143,8 +141,8 @@ func (s *session) work(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case err := <-s.lost:
-			return fmt.Errorf("connection lost: %w", err)
+		case <-s.link.Done():
+			return fmt.Errorf("connection lost: %w", context.Cause(s.link))
 		case payload := <-s.receipts:
 			s.receipt(payload)
 			s.drainReceipts()
@@ -198,8 +196,29 @@ func (s *session) sayStatus(online bool) mqtt.Token {
 		s.o.Logger.Error("status can't be sent", "err", err)
 		return &mqtt.DummyToken{}
 	}
-	return s.client.Publish(wire.StatusTopic(s.o.Site, s.o.Gateway), 1, true, payload)
+	return s.hand(wire.StatusTopic(s.o.Site, s.o.Gateway), true, payload)
 }
+
+// hand gives a message to the client. When the connection breaks at that very moment, nobody takes the message and the
+// client waits for its write time-out; the session goes on at once and leaves it to that.
+func (s *session) hand(topic string, retain bool, payload []byte) mqtt.Token {
+	taken := make(chan mqtt.Token, 1)
+	go func() { taken <- s.client.Publish(topic, 1, retain, payload) }()
+	select {
+	case token := <-taken:
+		return token
+	case <-s.link.Done():
+		return untaken{s.link}
+	}
+}
+
+// untaken is the token of a message that the client had no connection for any more.
+type untaken struct{ link context.Context }
+
+func (untaken) Wait() bool                     { return true }
+func (untaken) WaitTimeout(time.Duration) bool { return true }
+func (u untaken) Error() error                 { return context.Cause(u.link) }
+func (u untaken) Done() <-chan struct{}        { return u.link.Done() }
 
 // atOnce is how many packs are sent before receipts are looked at again.
 const atOnce = 32
@@ -311,7 +330,7 @@ func (s *session) publish(r spool.Record) error {
 		}
 		s.next = s.next.Add(time.Second / time.Duration(s.o.HistoryPerS))
 	}
-	token := s.client.Publish(wire.PackTopic(s.o.Site, s.o.Gateway, r.Key, lane), 1, false, r.Payload)
+	token := s.hand(wire.PackTopic(s.o.Site, s.o.Gateway, r.Key, lane), false, r.Payload)
 	s.flight.launch(r.Ref(), lane, now, token)
 	s.count(func(st *Stats) {
 		if lane == wire.LaneLive {
