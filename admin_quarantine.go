@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -121,7 +122,11 @@ func (c quarantineListCmd) Run(e *env) error {
 
 // summaries prints what is left of packs that had to make room.
 func (c quarantineListCmd) summaries(e *env, db *registry.DB) error {
-	rows, err := db.QuarantineSummaries(e.ctx, c.Site, c.Limit)
+	rows, err := db.QuarantineSummaries(e.ctx, c.Site, 0)
+	rows = slices.DeleteFunc(rows, func(s registry.QuarantineSummary) bool { // of a month made one nobody knows the machine
+		return c.Reason != "" && s.Reason != c.Reason || c.Machine != "" && s.Topic != "" && !strings.Contains(s.Topic, "/"+c.Machine+"/")
+	})
+	rows = rows[:min(len(rows), max(c.Limit, 0))]
 	if err != nil || len(rows) == 0 {
 		return err
 	}

@@ -2,12 +2,15 @@ package main
 
 import (
 	"log/slog"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"karkhana/internal/registry"
+	"karkhana/internal/registry/registrytest"
 	"karkhana/internal/syncbuf"
 )
 
@@ -37,4 +40,29 @@ func TestQuarantineSaysWhatThereIs(t *testing.T) {
 	held, err := db.FindQuarantined(t.Context(), registry.QuarantineFilter{Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, held, 1)
+}
+
+// What had to make room is chosen as what is there.
+func TestQuarantineListChoosesSummaries(t *testing.T) {
+	data := t.TempDir()
+	db := registrytest.OpenAt(t, "sqlite://"+filepath.Join(data, "registry.db"))
+	db.LimitQuarantine(registry.QuarantineLimits{SitePacks: 1})
+	for _, q := range []struct{ machine, reason string }{{"kiln", "not-senml"}, {"lathe", "unknown-unit"}, {"press", "absurd-time"}} {
+		require.NoError(t, db.Quarantine(t.Context(), registry.Quarantined{
+			ReceivedMs: time.Now().UnixMilli(), Topic: "cfc/v1/s/gw-1/" + q.machine + "/telemetry", Site: "s", Gateway: "gw-1", Machine: q.machine,
+			Reason: q.reason, Payload: []byte("x"),
+		}))
+	}
+	list := func(c chosen) string {
+		out := &syncbuf.Buffer{}
+		e := &env{ctx: t.Context(), log: slog.New(slog.DiscardHandler), out: out}
+		require.NoError(t, quarantineListCmd{storeFlags: storeFlags{Data: data}, chosen: c, Limit: 10}.Run(e))
+		_, gone, _ := strings.Cut(out.String(), "No longer kept")
+		return gone
+	}
+	require.Regexp(t, `(?s)lathe.*kiln|kiln.*lathe`, list(chosen{}))
+	require.Contains(t, list(chosen{Machine: "kiln"}), "kiln")
+	require.NotContains(t, list(chosen{Machine: "kiln"}), "lathe")
+	require.NotContains(t, list(chosen{Reason: "unknown-unit"}), "kiln")
+	require.Empty(t, list(chosen{Machine: "press"}))
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -141,7 +142,7 @@ func refuse(ctx context.Context, w *apitest.World) error {
 		case 4:
 			q.Machine, q.Reason, q.Detail = "lathe-9", "unknown-machine", "machine lathe-9 is not registered at site jodhpur-cfc: its packs are stored as soon as it is"
 		case 5:
-			q.Machine, q.Reason, q.Detail, q.Length, q.SHA256 = "hammer-1", "too-large", "10485760 bytes, a pack has at most 524288: send smaller packs", 10<<20, "ab"
+			q.Machine, q.Reason, q.Detail, q.Length, q.SHA256 = "hammer-1", "too-large", "10485760 bytes, a pack has at most 524288: send smaller packs "+strings.Repeat("z", 120), 10<<20, "ab"
 		}
 		q.Topic = "cfc/v1/" + apitest.Site + "/gw-1/" + q.Machine + "/telemetry"
 		if err := w.Registry.Quarantine(ctx, q); err != nil {

@@ -76,7 +76,7 @@ function Item({ count: c, title, done }: { count: Schemas["QuarantineCount"]; ti
       <h2>{title}: {t(word)}</h2>
       <p><b>{t("qu.packs", { n: number(c.packs) })}</b> · <span class="nowrap">{when(c.first)}</span> – <span class="nowrap">{when(c.last)}</span></p>
       <p class="do"><b>{t("al.do")}:</b> {t(remedy)}</p>
-      <p class="small" lang="en">{c.reason}: {c.detail}</p>
+      <p class="small told" lang="en">{c.reason}: {c.detail}</p>
       {c.cut > 0 ? <p class="small">{t("qu.cut", { n: number(c.cut) })}</p> : null}
       {c.cut < c.packs && c.reason !== "unknown-machine" ? (
         <div class="buttons"><button type="button" class="big" disabled={busy || c.waiting > 0} onClick={() => void again()}>{c.waiting > 0 ? t("qu.waiting") : t("qu.replay")}</button></div>
