@@ -116,7 +116,7 @@ func TestClockChip(t *testing.T) {
 	require.Equal(t, wire.ClockBounded, g.Status().Clock)
 	stop()
 
-	chip := &ds3231{wrong: 20 * time.Second}
+	chip := &ds3231{wrong: 6 * time.Second}
 	computer := &computer{boot: "boot-2", booted: time.Now().Add(-4 * time.Minute), wrong: -20 * time.Minute}
 	g, stop = run(computer, chip)
 	require.Eventually(t, clockIs(wire.ClockRTC, 3), soon, often)
@@ -125,7 +125,7 @@ func TestClockChip(t *testing.T) {
 	_, sets := chip.state()
 	require.Zero(t, sets, "never while the true time is not known")
 	for _, x := range server.Samples("furnace-1") {
-		require.Less(t, time.Until(time.UnixMilli(x.TimeMs)), 22*time.Second)
+		require.Less(t, time.Until(time.UnixMilli(x.TimeMs)), 8*time.Second)
 	}
 	computer.sync()
 	require.Eventually(t, func() bool { _, sets := chip.state(); return sets == 1 }, soon, often)
