@@ -47,7 +47,11 @@ func newMQTTSource(in *Ingest, host string) *mqttSource {
 func (s *mqttSource) run(ctx context.Context) {
 	var g errgroup.Group
 	for _, l := range s.lanes {
-		g.Go(func() error { keepServing(ctx, l.log, l.serve); return nil })
+		g.Go(func() error {
+			keepServing(ctx, l.log, l.serve)
+			l.handing.Wait()
+			return nil
+		})
 	}
 	g.Go(func() error {
 		for _, l := range s.lanes {
@@ -100,7 +104,11 @@ func (s *mqttSource) publish(topic string, qos byte, retain bool, payload []byte
 	if c == nil {
 		return nil, errNotConnected
 	}
-	return mqttSent{c.Publish(topic, qos, retain, payload)}, nil
+	token, err := c.hand(topic, qos, retain, payload)
+	if err != nil {
+		return nil, err
+	}
+	return mqttSent{token}, nil
 }
 
 type mqttSent struct{ token mqtt.Token }
@@ -116,8 +124,30 @@ type mqttLane struct {
 	log     *slog.Logger
 	ready   chan struct{} // closed after the first subscription
 
-	mu     sync.Mutex
-	client mqtt.Client // nil while not subscribed
+	handing sync.WaitGroup // messages that are being handed to a connection
+
+	mu   sync.Mutex
+	conn *mqttConn // nil while not subscribed
+}
+
+// mqttConn is one connection of a lane, which ends with link.
+type mqttConn struct {
+	mqtt.Client
+	link    context.Context
+	handing *sync.WaitGroup
+}
+
+// hand gives a message to the client. When the connection breaks at that very moment, nobody takes the message and the
+// client waits for its write time-out; who hands it over goes on at once.
+func (c *mqttConn) hand(topic string, qos byte, retain bool, payload []byte) (mqtt.Token, error) {
+	taken := make(chan mqtt.Token, 1)
+	c.handing.Go(func() { taken <- c.Publish(topic, qos, retain, payload) })
+	select {
+	case token := <-taken:
+		return token, nil
+	case <-c.link.Done():
+		return nil, errNotConnected
+	}
 }
 
 // serve connects, subscribes and waits until the connection is lost or ctx ends. served says whether it got so far.
@@ -146,8 +176,8 @@ func (l *mqttLane) serve(ctx context.Context) (served bool, err error) {
 			return false, fmt.Errorf("the broker refuses the subscription %s: give user %q the right to read it", filter, l.opts.Username)
 		}
 	}
-	l.setClient(client)
-	defer l.setClient(nil)
+	l.setConnection(&mqttConn{client, conn, &l.handing})
+	defer l.setConnection(nil)
 	l.log.Info("connected to the broker")
 	select {
 	case <-ctx.Done():
@@ -157,10 +187,10 @@ func (l *mqttLane) serve(ctx context.Context) (served bool, err error) {
 	}
 }
 
-func (l *mqttLane) setClient(c mqtt.Client) {
+func (l *mqttLane) setConnection(c *mqttConn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.client = c
+	l.conn = c
 	if c != nil {
 		select {
 		case <-l.ready:
@@ -170,14 +200,14 @@ func (l *mqttLane) setClient(c mqtt.Client) {
 	}
 }
 
-// connection is the client while it is connected and subscribed, else nil.
-func (l *mqttLane) connection() mqtt.Client {
+// connection is there while it is open and subscribed, else nil.
+func (l *mqttLane) connection() *mqttConn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.client == nil || !l.client.IsConnectionOpen() {
+	if l.conn == nil || !l.conn.IsConnectionOpen() {
 		return nil
 	}
-	return l.client
+	return l.conn
 }
 
 // take puts a message into the intake. It blocks while that is full, which stops the reading from the broker.
