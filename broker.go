@@ -33,6 +33,7 @@ type brokerListen struct {
 type brokerCmd struct {
 	storeFlags
 	brokerListen
+	MetricsListen string `name:"metrics-listen" help:"Address of /metrics, HOST:PORT; port 0 takes a free one." default:"127.0.0.1:0"`
 }
 
 // brokerMemory is what the broker alone may use before it collects garbage more often: four times the messages that wait
@@ -56,20 +57,25 @@ func (c brokerCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	b, err := newBroker(c.Data, c.brokerListen, doorkeeper{db: db, ingest: key, log: e.log}, nil, e.log)
+	metrics := newMetrics()
+	b, err := newBroker(c.Data, c.brokerListen, doorkeeper{db: db, ingest: key, log: e.log}, metrics, e.log)
+	if err != nil {
+		return err
+	}
+	l, err := listen("--metrics-listen", c.MetricsListen)
 	if err != nil {
 		return err
 	}
 	if err := b.Start(e.ctx); err != nil {
-		return err
+		return errors.Join(err, l.Close())
 	}
 	defer b.Stop()
+	fmt.Fprintf(e.out, "metrics   http://%s/metrics\n", l.Addr())
 	fmt.Fprintf(e.out, "gateways  %s\n", b.URL())
 	if u := b.NATSURL(); u != "" {
 		fmt.Fprintf(e.out, "ingest    %s (user %s, password in %s)\n", u, ingestUser, ingestKeyFile(c.Data))
 	}
-	<-e.ctx.Done()
-	return nil
+	return named("http", e.ctx, serveHTTP(l, metricsServer(metrics)))
 }
 
 func newBroker(data string, listen brokerListen, d doorkeeper, metrics prometheus.Registerer, log *slog.Logger) (*broker.Broker, error) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
@@ -147,6 +148,13 @@ func (c ingestCmd) Run(e *env) error {
 	return g.Wait()
 }
 
+// metricsServer serves /metrics of a process that has nothing else to serve.
+func metricsServer(metrics prometheus.Gatherer) *http.Server {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	return &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+}
+
 type analyticsCmd struct {
 	storeFlags
 	notifyFlags
@@ -175,11 +183,7 @@ func (c analyticsCmd) Run(e *env) error {
 	fmt.Fprintf(e.out, "metrics http://%s/metrics\n", l.Addr())
 	metrics := newMetrics()
 	g, ctx := errgroup.WithContext(e.ctx)
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
-	g.Go(func() error {
-		return named("http", ctx, serveHTTP(l, &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}))
-	})
+	g.Go(func() error { return named("http", ctx, serveHTTP(l, metricsServer(metrics))) })
 	err = startAnalytics(ctx, g, analyticsOptions{
 		Store: store, Registry: db, Name: processName(fmt.Sprint("analytics ", os.Getpid())), Notifiers: n, Logger: e.log, Registerer: metrics,
 	})
