@@ -21,7 +21,7 @@ func (deaf) Publish(string, byte, bool, any) mqtt.Token {
 
 func TestALostConnectionHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &session{client: deaf{}}
+		s := &session{Uplink: &Uplink{}, client: deaf{}}
 		s.link, s.lost = context.WithCancelCause(t.Context())
 		torn := errors.New("torn")
 		time.AfterFunc(time.Second, func() { s.lost(torn) })
@@ -30,6 +30,7 @@ func TestALostConnectionHoldsNobodyUp(t *testing.T) {
 		require.Equal(t, time.Second, time.Since(began))
 		require.True(t, token.WaitTimeout(time.Hour))
 		require.ErrorIs(t, token.Error(), torn)
-		time.Sleep(10 * time.Second) // until the client has given up
+		s.handing.Wait()
+		require.Equal(t, 10*time.Second, time.Since(began))
 	})
 }

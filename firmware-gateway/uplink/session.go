@@ -203,7 +203,7 @@ func (s *session) sayStatus(online bool) mqtt.Token {
 // client waits for its write time-out; the session goes on at once and leaves it to that.
 func (s *session) hand(topic string, retain bool, payload []byte) mqtt.Token {
 	taken := make(chan mqtt.Token, 1)
-	go func() { taken <- s.client.Publish(topic, 1, retain, payload) }()
+	s.handing.Go(func() { taken <- s.client.Publish(topic, 1, retain, payload) })
 	select {
 	case token := <-taken:
 		return token

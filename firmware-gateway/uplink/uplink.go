@@ -122,6 +122,8 @@ type Uplink struct {
 	say    chan struct{}  // the status is to be said now
 	again  chan sendAgain // to the session
 
+	handing sync.WaitGroup // messages that are being handed to a connection; Run waits for them
+
 	mu    sync.Mutex
 	fresh []spool.Ref // durable, not yet sent, newest last
 	stats Stats
@@ -200,6 +202,7 @@ func (u *Uplink) count(f func(*Stats)) {
 func (u *Uplink) Run(ctx context.Context) error {
 	u.cursor = u.o.Queue.Cursor()
 	defer u.cursor.Close()
+	defer u.handing.Wait()
 	wait, lastErr := u.o.RetryMin, ""
 	for {
 		worked, err := u.session(ctx)
