@@ -12,6 +12,7 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"golang.org/x/sync/errgroup"
 
+	"karkhana/internal/handover"
 	"karkhana/internal/wire"
 )
 
@@ -49,7 +50,7 @@ func (s *mqttSource) run(ctx context.Context) {
 	for _, l := range s.lanes {
 		g.Go(func() error {
 			keepServing(ctx, l.log, l.serve)
-			l.handing.Wait()
+			l.hands.Wait()
 			return nil
 		})
 	}
@@ -100,11 +101,12 @@ func (s *mqttSource) answers(ctx context.Context) error {
 
 // publish goes over the live lane's connection.
 func (s *mqttSource) publish(topic string, qos byte, retain bool, payload []byte) (sent, error) {
-	c := s.lanes[0].connection()
+	live := s.lanes[0]
+	c := live.connection()
 	if c == nil {
 		return nil, errNotConnected
 	}
-	token, err := c.hand(topic, qos, retain, payload)
+	token, err := live.hands.Publish(c.link, c, topic, qos, retain, payload)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +126,7 @@ type mqttLane struct {
 	log     *slog.Logger
 	ready   chan struct{} // closed after the first subscription
 
-	handing sync.WaitGroup // messages that are being handed to a connection
+	hands handover.Hands
 
 	mu   sync.Mutex
 	conn *mqttConn // nil while not subscribed
@@ -133,21 +135,7 @@ type mqttLane struct {
 // mqttConn is one connection of a lane, which ends with link.
 type mqttConn struct {
 	mqtt.Client
-	link    context.Context
-	handing *sync.WaitGroup
-}
-
-// hand gives a message to the client. When the connection breaks at that very moment, nobody takes the message and the
-// client waits for its write time-out; who hands it over goes on at once.
-func (c *mqttConn) hand(topic string, qos byte, retain bool, payload []byte) (mqtt.Token, error) {
-	taken := make(chan mqtt.Token, 1)
-	c.handing.Go(func() { taken <- c.Publish(topic, qos, retain, payload) })
-	select {
-	case token := <-taken:
-		return token, nil
-	case <-c.link.Done():
-		return nil, errNotConnected
-	}
+	link context.Context
 }
 
 // serve connects, subscribes and waits until the connection is lost or ctx ends. served says whether it got so far.
@@ -176,7 +164,7 @@ func (l *mqttLane) serve(ctx context.Context) (served bool, err error) {
 			return false, fmt.Errorf("the broker refuses the subscription %s: give user %q the right to read it", filter, l.opts.Username)
 		}
 	}
-	l.setConnection(&mqttConn{client, conn, &l.handing})
+	l.setConnection(&mqttConn{client, conn})
 	defer l.setConnection(nil)
 	l.log.Info("connected to the broker")
 	select {

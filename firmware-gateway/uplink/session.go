@@ -199,17 +199,13 @@ func (s *session) sayStatus(online bool) mqtt.Token {
 	return s.hand(wire.StatusTopic(s.o.Site, s.o.Gateway), true, payload)
 }
 
-// hand gives a message to the client. When the connection breaks at that very moment, nobody takes the message and the
-// client waits for its write time-out; the session goes on at once and leaves it to that.
+// hand gives a message to the client; the token of one that it had no connection for any more says so.
 func (s *session) hand(topic string, retain bool, payload []byte) mqtt.Token {
-	taken := make(chan mqtt.Token, 1)
-	s.handing.Go(func() { taken <- s.client.Publish(topic, 1, retain, payload) })
-	select {
-	case token := <-taken:
-		return token
-	case <-s.link.Done():
+	token, err := s.hands.Publish(s.link, s.client, topic, 1, retain, payload)
+	if err != nil {
 		return untaken{s.link}
 	}
+	return token
 }
 
 // untaken is the token of a message that the client had no connection for any more.

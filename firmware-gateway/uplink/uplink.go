@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"karkhana/firmware-gateway/spool"
+	"karkhana/internal/handover"
 	"karkhana/internal/wire"
 )
 
@@ -122,7 +123,7 @@ type Uplink struct {
 	say    chan struct{}  // the status is to be said now
 	again  chan sendAgain // to the session
 
-	handing sync.WaitGroup // messages that are being handed to a connection; Run waits for them
+	hands handover.Hands // Run waits for them
 
 	mu    sync.Mutex
 	fresh []spool.Ref // durable, not yet sent, newest last
@@ -202,7 +203,7 @@ func (u *Uplink) count(f func(*Stats)) {
 func (u *Uplink) Run(ctx context.Context) error {
 	u.cursor = u.o.Queue.Cursor()
 	defer u.cursor.Close()
-	defer u.handing.Wait()
+	defer u.hands.Wait()
 	wait, lastErr := u.o.RetryMin, ""
 	for {
 		worked, err := u.session(ctx)
