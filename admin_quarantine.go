@@ -122,13 +122,16 @@ func (c quarantineListCmd) Run(e *env) error {
 
 // summaries prints what is left of packs that had to make room.
 func (c quarantineListCmd) summaries(e *env, db *registry.DB) error {
-	rows, err := db.QuarantineSummaries(e.ctx, c.Site, 0)
-	rows = slices.DeleteFunc(rows, func(s registry.QuarantineSummary) bool { // of a month made one nobody knows the machine
-		return c.Reason != "" && s.Reason != c.Reason || c.Machine != "" && s.Topic != "" && !strings.Contains(s.Topic, "/"+c.Machine+"/")
-	})
-	rows = rows[:min(len(rows), max(c.Limit, 0))]
-	if err != nil || len(rows) == 0 {
+	rows, err := db.QuarantineSummaries(e.ctx, c.Site, 0) // all: the choice comes before the limit
+	if err != nil {
 		return err
+	}
+	rows = slices.DeleteFunc(rows, func(s registry.QuarantineSummary) bool { return !c.chooses(s) })
+	if c.Limit > 0 {
+		rows = rows[:min(len(rows), c.Limit)]
+	}
+	if len(rows) == 0 {
+		return nil
 	}
 	fmt.Fprintln(e.out, "\nNo longer kept, because newer ones needed the room:")
 	w := tabwriter.NewWriter(e.out, 0, 8, 2, ' ', 0)
@@ -137,6 +140,18 @@ func (c quarantineListCmd) summaries(e *env, db *registry.DB) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", dash(s.Site), s.Day, dash(s.Topic), s.Reason, s.Packs, s.Bytes, shownTime(s.FirstMs), shownTime(s.LastMs))
 	}
 	return w.Flush()
+}
+
+// chooses says whether a summary may hold packs of the chosen reason and machine. That of a whole month names no topic.
+func (c chosen) chooses(s registry.QuarantineSummary) bool {
+	if c.Reason != "" && s.Reason != c.Reason {
+		return false
+	}
+	if c.Machine == "" || s.Topic == "" {
+		return true
+	}
+	topic, err := wire.ParseTopic(s.Topic)
+	return err == nil && topic.Machine == c.Machine
 }
 
 func shownTime(ms int64) string { return time.UnixMilli(ms).Format("2006-01-02 15:04:05") }

@@ -66,3 +66,17 @@ func TestQuarantineListChoosesSummaries(t *testing.T) {
 	require.NotContains(t, list(chosen{Reason: "unknown-unit"}), "kiln")
 	require.Empty(t, list(chosen{Machine: "press"}))
 }
+
+func TestChoiceAmongWhatMadeRoom(t *testing.T) {
+	of := func(topic, reason string) registry.QuarantineSummary {
+		return registry.QuarantineSummary{Topic: topic, Reason: reason}
+	}
+	lathe := chosen{Machine: "lathe"}
+	require.True(t, lathe.chooses(of("cfc/v1/s/g/lathe/telemetry", "bad-record")))
+	require.False(t, lathe.chooses(of("cfc/v1/lathe/g/press/telemetry", "bad-record")), "a site of that name")
+	require.False(t, lathe.chooses(of("what is this", "bad-topic")))
+	require.True(t, lathe.chooses(of("", "bad-record")), "of a whole month nobody knows the machine")
+	bad := chosen{Reason: "bad-record"}
+	require.True(t, bad.chooses(of("", "bad-record")))
+	require.False(t, bad.chooses(of("", "too-large")))
+}
