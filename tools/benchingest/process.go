@@ -127,7 +127,7 @@ func megabytes(kb string) float64 {
 	return n / 1024
 }
 
-// runJSON runs this program again as a part of the bench and gives its standard output and its CPU seconds.
+// runSelf runs this program again as a part of the bench and gives its standard output and its CPU seconds.
 func runSelf(ctx context.Context, args ...string) ([]byte, float64, error) {
 	self, err := os.Executable()
 	if err != nil {
