@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"karkhana/internal/influxd"
-	"karkhana/internal/lowport"
+	"karkhana/internal/lowport/lowporttest"
 	"karkhana/internal/secret"
 	"karkhana/internal/tsdb"
 )
@@ -145,9 +145,7 @@ func influxEnv(t *testing.T) []string {
 // newUpServer prepares a data folder with a site through the command line. Nothing runs yet.
 func newUpServer(t *testing.T, siteFile string) *upServer {
 	t.Helper()
-	mqtt, err := lowport.Address() // it is started several times
-	require.NoError(t, err)
-	u := &upServer{data: filepath.Join(t.TempDir(), "data"), mqtt: mqtt}
+	u := &upServer{data: filepath.Join(t.TempDir(), "data"), mqtt: lowporttest.Address(t)} // it is started several times
 	out, code := command(t, nil, serverBinary(t), "admin", "apply", "--file", siteFile, "--data", u.data)
 	require.Zero(t, code, out)
 	out, code = command(t, nil, serverBinary(t), "admin", "token", "--role", "manager", "--data", u.data)

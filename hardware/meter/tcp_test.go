@@ -8,7 +8,7 @@ import (
 
 	"karkhana/hardware/meter"
 	"karkhana/hardware/meter/metertest"
-	"karkhana/internal/lowport"
+	"karkhana/internal/lowport/lowporttest"
 
 	"github.com/simonvetter/modbus"
 	"github.com/stretchr/testify/require"
@@ -17,9 +17,7 @@ import (
 // start serves a slave over Modbus TCP and returns its URL and the server.
 func start(t *testing.T, slave *metertest.Slave) (string, *modbus.ModbusServer) {
 	t.Helper()
-	at, err := lowport.Address() // the server does not tell its port
-	require.NoError(t, err)
-	url := "tcp://" + at
+	url := "tcp://" + lowporttest.Address(t) // the server does not tell its port
 	s, err := modbus.NewServer(&modbus.ServerConfiguration{URL: url, Timeout: 10 * time.Second, Logger: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)}, slave)
 	require.NoError(t, err)
 	require.NoError(t, s.Start())

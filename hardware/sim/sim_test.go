@@ -13,7 +13,7 @@ import (
 
 	"karkhana/hardware/chip/max31855"
 	"karkhana/hardware/meter"
-	"karkhana/internal/lowport"
+	"karkhana/internal/lowport/lowporttest"
 	"karkhana/internal/quantity"
 	"karkhana/internal/wire"
 
@@ -289,9 +289,7 @@ func TestMainMeterIsTheSum(t *testing.T) {
 func TestMeterOverModbusTCP(t *testing.T) {
 	m := machine(t, 1, Furnace)
 	want := sense(t, m, time.Hour)
-	at, err := lowport.Address() // the server does not tell its port
-	require.NoError(t, err)
-	url := "tcp://" + at
+	url := "tcp://" + lowporttest.Address(t) // the server does not tell its port
 	server, err := modbus.NewServer(&modbus.ServerConfiguration{URL: url, Logger: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)}, m.Meter())
 	require.NoError(t, err)
 	require.NoError(t, server.Start())

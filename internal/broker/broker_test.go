@@ -20,7 +20,7 @@ import (
 
 	"karkhana/internal/broker"
 	"karkhana/internal/broker/brokertest"
-	"karkhana/internal/lowport"
+	"karkhana/internal/lowport/lowporttest"
 	"karkhana/internal/wire"
 )
 
@@ -192,8 +192,7 @@ func TestSessionsEndWithTheEmbeddedBroker(t *testing.T) {
 // A client that knocks while the streams are being made waits; what it sends then is kept for the readers that Prepare
 // made consumers for.
 func TestPreparedBeforeTheFirstClient(t *testing.T) {
-	listen, err := lowport.Address()
-	require.NoError(t, err)
+	listen := lowporttest.Address(t)
 	var asked atomic.Bool
 	connected := make(chan mqtt.Client)
 	b, err := broker.New(broker.Options{

@@ -54,6 +54,7 @@ type Options struct {
 type Server struct {
 	child  *supervise.Child
 	lock   *os.File
+	port   *lowport.Port
 	url    string
 	secret string
 	dir    string
@@ -95,7 +96,7 @@ func executable(path string) bool {
 }
 
 // New prepares the data directory: takes its lock (ErrTaken when another influxd has it), makes the secret once,
-// chooses a free loopback port and writes the configuration. The lock is held until Run returns or the process ends,
+// takes a free loopback port and writes the configuration. Lock and port are held until Run returns or the process ends,
 // even while an orphaned child lives on. Nothing runs before Run.
 func New(o Options) (*Server, error) {
 	if o.LockPatience <= 0 {
@@ -120,7 +121,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{lock: lock, dir: dir}
 	if err := s.prepare(o); err != nil {
-		_ = lock.Close()
+		s.giveUp()
 		return nil, err
 	}
 	return s, nil
@@ -133,13 +134,12 @@ func (s *Server) prepare(o Options) error {
 		return err
 	}
 	s.secret = secret
-	port, err := lowport.Free()
-	if err != nil {
+	if s.port, err = lowport.Take(); err != nil {
 		return fmt.Errorf("a port for influxd: %w", err)
 	}
-	s.url = fmt.Sprintf("http://127.0.0.1:%d", port)
+	s.url = "http://" + s.port.Address()
 	conf := filepath.Join(s.dir, "influxd.conf")
-	if err := os.WriteFile(conf, configuration(s.dir, port), 0o600); err != nil {
+	if err := os.WriteFile(conf, configuration(s.dir, s.port.Number), 0o600); err != nil {
 		return fmt.Errorf("write influxd configuration: %w", err)
 	}
 	s.child, err = supervise.New(supervise.Options{
@@ -162,8 +162,16 @@ func (s *Server) prepare(o Options) error {
 // Run runs influxd, starting it again when it ends by itself, until ctx ends; then it stops it and gives up the
 // directory. The port stays the same over restarts. Run may be called once.
 func (s *Server) Run(ctx context.Context) error {
-	defer func() { _ = s.lock.Close() }()
+	defer s.giveUp()
 	return s.child.Run(ctx)
+}
+
+// giveUp lets another one have the directory and the port.
+func (s *Server) giveUp() {
+	_ = s.lock.Close()
+	if s.port != nil {
+		s.port.Release()
+	}
 }
 
 // WaitReady blocks until the database answers and accepts Token. The error says why it does not.

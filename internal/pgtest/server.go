@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -92,17 +91,18 @@ func startOnce(bin string, owner *syscall.Credential) (string, error) {
 		return fail(fmt.Errorf("%s: %w\n%s", initdb.Path, err, out))
 	}
 
-	port, err := lowport.Free()
+	port, err := lowport.Take()
 	if err != nil {
 		return fail(err)
 	}
 	exited, log, err := startServer(dir, bin, owner, port)
 	if err != nil {
+		port.Release()
 		return fail(err)
 	}
 	address := (&url.URL{
 		Scheme: "postgres", User: url.UserPassword("karkhana", password),
-		Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Path: "/postgres", RawQuery: "sslmode=disable",
+		Host: port.Address(), Path: "/postgres", RawQuery: "sslmode=disable",
 	}).String()
 	if err := waitReady(address, exited); err != nil {
 		return fail(fmt.Errorf("%w\n%s", err, log()))
@@ -111,13 +111,13 @@ func startOnce(bin string, owner *syscall.Credential) (string, error) {
 }
 
 // startServer starts the shell with the server. exited is closed when both are gone; log returns what they said.
-func startServer(dir, bin string, owner *syscall.Credential, port int) (exited <-chan struct{}, log func() string, err error) {
+func startServer(dir, bin string, owner *syscall.Credential, port *lowport.Port) (exited <-chan struct{}, log func() string, err error) {
 	logFile, err := os.Create(filepath.Join(dir, "log")) // not our own output: go test waits for all who hold that
 	if err != nil {
 		return nil, nil, err
 	}
 	shell := exec.Command("/bin/sh", "-c", supervise, "pgtest", dir, bin,
-		"-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
+		"-p", strconv.Itoa(port.Number), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
 		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
 		"-c", "shared_buffers=32MB", "-c", "max_connections=200")
 	shell.Dir = "/"
@@ -134,6 +134,7 @@ func startServer(dir, bin string, owner *syscall.Credential, port int) (exited <
 	go func() {
 		defer close(done)
 		_ = shell.Wait()
+		port.Release()
 	}()
 	log = func() string { // from the open file: the shell may have removed the folder already
 		text, _ := io.ReadAll(io.NewSectionReader(logFile, 0, 1<<20))

@@ -22,7 +22,7 @@ import (
 	"karkhana/internal/broker/brokertest"
 	"karkhana/internal/faultlink"
 	"karkhana/internal/influxd"
-	"karkhana/internal/lowport"
+	"karkhana/internal/lowport/lowporttest"
 	"karkhana/internal/pgtest"
 	"karkhana/internal/registry"
 	"karkhana/internal/secret"
@@ -270,9 +270,7 @@ func (l *line) startBroker(t *testing.T) {
 	var mqtt, forIngest string
 	if l.setup == mosquitto {
 		require.NoError(t, os.MkdirAll(l.brokerData, 0o700))
-		var err error
-		mqtt, err = lowport.Address()
-		require.NoError(t, err)
+		mqtt = lowporttest.Address(t)
 		l.broker.path = brokertest.MosquittoFiles(t, l.brokerData, mqtt, l.brokerUsers)
 		l.broker.start(t)
 		waitFor(t, "mosquitto does not listen", func() bool {

@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"karkhana/internal/broker"
-	"karkhana/internal/lowport"
+	"karkhana/internal/lowport/lowporttest"
 )
 
 // User is who may connect.
@@ -45,7 +45,7 @@ var Kinds = map[string]func(t *testing.T, users map[string]User) Broker{
 // Embedded starts the product's own broker.
 func Embedded(t *testing.T, users map[string]User) Broker {
 	t.Helper()
-	e := &embedded{dir: t.TempDir(), listen: freeAddress(t), users: users}
+	e := &embedded{dir: t.TempDir(), listen: lowporttest.Address(t), users: users}
 	e.Start(t)
 	t.Cleanup(func() { e.Stop(t) })
 	return e
@@ -84,7 +84,7 @@ func (e *embedded) Stop(t *testing.T) {
 // Mosquitto starts the mosquitto of the Debian package on a free port with password and access files of its own.
 func Mosquitto(t *testing.T, users map[string]User) Broker {
 	t.Helper()
-	m := &mosquitto{dir: t.TempDir(), listen: freeAddress(t)}
+	m := &mosquitto{dir: t.TempDir(), listen: lowporttest.Address(t)}
 	m.path = MosquittoFiles(t, m.dir, m.listen, users)
 	m.Start(t)
 	t.Cleanup(func() { m.Stop(t) })
@@ -169,13 +169,6 @@ func (m *mosquitto) Stop(t *testing.T) {
 	if t.Failed() || err != nil {
 		t.Logf("mosquitto ended (%v):\n%s", err, m.log.String())
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listen, err := lowport.Address()
-	require.NoError(t, err)
-	return listen
 }
 
 // ClientOptions are those of a test's MQTT client: clean session, no reconnecting.

@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/stretchr/testify/require"
 
-	"karkhana/internal/lowport"
+	"karkhana/internal/lowport/lowporttest"
 )
 
 // Cluster starts three stock NATS servers in this process as a cluster with MQTT and JetStream: streams have three
@@ -27,9 +27,7 @@ func Cluster(t *testing.T, users map[string]User) Broker {
 	}
 	ports := make([]int, 9) // for NATS, MQTT and the cluster, of each server
 	for i := range ports {
-		var err error
-		ports[i], err = lowport.Free() // the servers must know each other's before they start
-		require.NoError(t, err)
+		ports[i] = lowporttest.Take(t).Number // the servers must know each other's before they start
 	}
 	var routes []*url.URL
 	for i := range 3 {
