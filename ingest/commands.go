@@ -25,8 +25,7 @@ type Commands interface {
 	UnclaimCommand(ctx context.Context, c registry.Command) error
 	EndCommand(ctx context.Context, site, gateway string, id int64, state registry.CommandState, detail string, atMs int64) error
 	SigningKey(ctx context.Context, site string) (ed25519.PrivateKey, error)
-	Sites(ctx context.Context) ([]registry.Site, error)
-	Gateways(ctx context.Context, site string) ([]registry.Gateway, error)
+	ListGateways(ctx context.Context) ([]registry.ListGateway, error)
 	Gateway(ctx context.Context, site, id string) (registry.Gateway, error)
 	Cards(ctx context.Context, site string) ([]registry.Card, error)
 	AllowListVersion(ctx context.Context, site, digest string, nowMs int64) (int64, error)
@@ -67,6 +66,8 @@ type commander struct {
 type siteList struct {
 	version int64
 	body    []byte
+	changed int64 // the registry's word for these cards, see registry.ListGateway
+	dayMs   int64 // that it was made on: a card that is over leaves the list with the day
 }
 
 func newCommander(r Commands, publish func(string, []byte) bool, log *slog.Logger, now func() time.Time) *commander {
@@ -119,7 +120,7 @@ func (c *commander) follow(ctx context.Context, cmd registry.Command) error {
 		return err
 	}
 	now := c.now().UnixMilli()
-	said := said(g)
+	said := said(g.StatusJSON)
 	end := func(state registry.CommandState, detail string) error {
 		c.log.Info("command to a gateway has ended", "site", cmd.Site, "gateway", cmd.Gateway, "kind", cmd.Kind, "id", cmd.ID, "state", string(state))
 		return c.registry.EndCommand(ctx, cmd.Site, cmd.Gateway, cmd.ID, state, detail, now)
@@ -186,11 +187,11 @@ func (c *commander) key(ctx context.Context, site string) (ed25519.PrivateKey, e
 // word is the last status of a gateway, as far as it tells of commands.
 type word struct{ *wire.Status }
 
-func said(g registry.Gateway) word {
-	if g.StatusJSON == "" {
+func said(statusJSON string) word {
+	if statusJSON == "" {
 		return word{&wire.Status{}}
 	}
-	st, err := wire.DecodeStatus([]byte(g.StatusJSON))
+	st, err := wire.DecodeStatus([]byte(statusJSON))
 	if err != nil {
 		return word{&wire.Status{}}
 	}
@@ -232,70 +233,68 @@ func (c *commander) listsTurn(ctx context.Context) error {
 	return c.sendLists(ctx)
 }
 
-// sendLists gives each online gateway that has another version the list of its site.
+// sendLists gives each online gateway that has another version the list of its site. One query tells of all gateways, and
+// whose cards have changed: with a thousand sites there is little else to ask.
 func (c *commander) sendLists(ctx context.Context) error {
-	sites, err := c.registry.Sites(ctx)
+	online, err := c.registry.ListGateways(ctx)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, site := range sites {
-		if err := c.sendList(ctx, site.ID); err != nil {
-			errs = append(errs, fmt.Errorf("site %s: %w", site.ID, err))
+	failed := "" // site whose cards can't be read: said once
+	for _, g := range online {
+		if g.Site == failed {
+			continue
+		}
+		if err := c.sendList(ctx, g); err != nil {
+			errs, failed = append(errs, fmt.Errorf("site %s: %w", g.Site, err)), g.Site
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (c *commander) sendList(ctx context.Context, site string) error {
-	list, err := c.list(ctx, site)
+func (c *commander) sendList(ctx context.Context, g registry.ListGateway) error {
+	list, err := c.list(ctx, g.Site, g.Changed)
 	if err != nil || list.version == 0 {
 		return err
 	}
-	key, err := c.key(ctx, site)
+	key, err := c.key(ctx, g.Site)
 	if err != nil {
 		return err
 	}
-	gateways, err := c.registry.Gateways(ctx, site)
-	if err != nil {
-		return err
-	}
-	if !c.connected() {
+	said := said(g.StatusJSON)
+	if !said.Online || said.obstacle(key) != "" || said.AllowList == nil || said.AllowList.Version == list.version || !c.connected() {
 		return nil
 	}
-	now := c.now()
-	for _, g := range gateways {
-		said := said(g)
-		if !g.Online || !said.Online || said.obstacle(key) != "" || said.AllowList == nil || said.AllowList.Version == list.version {
-			continue
-		}
-		mine, err := c.registry.ClaimList(ctx, site, g.ID, list.version, now.UnixMilli(), resendList.Milliseconds())
-		if err != nil {
-			return err
-		}
-		if !mine {
-			continue
-		}
-		payload, err := wire.Command{ID: list.version, IssuedMs: now.UnixMilli(), Kind: wire.CommandAllowList, Body: list.body}.Sign(site, g.ID, key)
-		if err != nil {
-			return err
-		}
-		if !c.publish(wire.CommandTopic(site, g.ID), payload) {
-			return c.registry.UnclaimList(ctx, site, g.ID, list.version, now.UnixMilli())
-		}
-		c.log.Info("list of cards sent", "site", site, "gateway", g.ID, "version", list.version, "bytes", len(payload))
+	nowMs := c.now().UnixMilli()
+	mine, err := c.registry.ClaimList(ctx, g.Site, g.ID, list.version, nowMs, resendList.Milliseconds())
+	if err != nil || !mine {
+		return err
 	}
+	payload, err := wire.Command{ID: list.version, IssuedMs: nowMs, Kind: wire.CommandAllowList, Body: list.body}.Sign(g.Site, g.ID, key)
+	if err != nil {
+		return err
+	}
+	if !c.publish(wire.CommandTopic(g.Site, g.ID), payload) {
+		return c.registry.UnclaimList(ctx, g.Site, g.ID, list.version, nowMs)
+	}
+	c.log.Info("list of cards sent", "site", g.Site, "gateway", g.ID, "version", list.version, "bytes", len(payload))
 	return nil
 }
 
-// list reads a site's cards and gives their list a version. The bytes are made anew only when something has changed.
-func (c *commander) list(ctx context.Context, site string) (*siteList, error) {
+// list gives the list of a site's cards a version. Cards are read, and bytes made, anew only when something has changed.
+func (c *commander) list(ctx context.Context, site string, changed int64) (*siteList, error) {
+	now := c.now()
+	dayMs := now.Truncate(day).UnixMilli()
+	kept := c.lists[site]
+	if kept != nil && kept.changed == changed && kept.dayMs == dayMs {
+		return kept, nil
+	}
 	cards, err := c.registry.Cards(ctx, site)
 	if err != nil {
 		return nil, err
 	}
-	now := c.now()
-	allowed := allowedCards(cards, now.Truncate(day).UnixMilli())
+	allowed := allowedCards(cards, dayMs)
 	if len(allowed) > wire.MaxAllowedCards {
 		return nil, fmt.Errorf("%d cards are valid, a list holds at most %d: gateways keep the former list", len(allowed), wire.MaxAllowedCards)
 	}
@@ -303,16 +302,16 @@ func (c *commander) list(ctx context.Context, site string) (*siteList, error) {
 	if len(allowed) > 0 {
 		digest = digestOf(allowed)
 	}
-	version, err := c.registry.AllowListVersion(ctx, site, digest, now.UnixMilli())
-	if err != nil {
+	list := &siteList{changed: changed, dayMs: dayMs}
+	if list.version, err = c.registry.AllowListVersion(ctx, site, digest, now.UnixMilli()); err != nil {
 		return nil, err
 	}
-	if kept := c.lists[site]; kept != nil && kept.version == version {
-		return kept, nil
-	}
-	list := &siteList{version: version}
-	if version != 0 {
-		if list.body, err = (&wire.AllowList{Version: version, Cards: allowed}).Encode(); err != nil {
+	switch {
+	case list.version == 0:
+	case kept != nil && kept.version == list.version:
+		list.body = kept.body
+	default:
+		if list.body, err = (&wire.AllowList{Version: list.version, Cards: allowed}).Encode(); err != nil {
 			return nil, err
 		}
 	}

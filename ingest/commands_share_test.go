@@ -99,24 +99,29 @@ func TestSeveralIngestsSendACommandOnce(t *testing.T) {
 	}
 }
 
-// countingSites counts how often all sites are looked through.
-type countingSites struct {
+// countingLists counts how often all gateways are looked through, and how often cards are read.
+type countingLists struct {
 	*registry.DB
-	looked *int
+	looked, cards *int
 }
 
-func (c countingSites) Sites(ctx context.Context) ([]registry.Site, error) {
+func (c countingLists) ListGateways(ctx context.Context) ([]registry.ListGateway, error) {
 	*c.looked++
-	return c.DB.Sites(ctx)
+	return c.DB.ListGateways(ctx)
+}
+
+func (c countingLists) Cards(ctx context.Context, site string) ([]registry.Card, error) {
+	*c.cards++
+	return c.DB.Cards(ctx, site)
 }
 
 // Each five seconds one of several ingest processes looks whether gateways need a list of cards, one that has a connection.
 func TestIngestsTakeTurnsAtLists(t *testing.T) {
 	p := newPost(t)
-	looked, down := 0, false
+	looked, cards, down := 0, 0, false
 	workers := make([]*commander, 3)
 	for i := range workers {
-		workers[i] = newCommander(countingSites{p.db, &looked}, func(string, []byte) bool { return true }, quiet(), func() time.Time { return p.at })
+		workers[i] = newCommander(countingLists{p.db, &looked, &cards}, func(string, []byte) bool { return true }, quiet(), func() time.Time { return p.at })
 		workers[i].connected = func() bool { return !down || i == 2 }
 	}
 	minute := func() int {

@@ -201,6 +201,58 @@ func TestListFollowsTheRegistry(t *testing.T) {
 	require.Empty(t, p.round(60))
 }
 
+// Cards are read when they have changed and when a day is over, not each time that gateways are looked through; every way
+// of changing them is noticed, and a gateway that comes late gets what changed before.
+func TestCardsAreReadWhenTheyChange(t *testing.T) {
+	a, b := strings.Repeat("ab", 16), strings.Repeat("cd", 16)
+	p := newPost(t)
+	looked, read := 0, 0
+	p.c.registry = countingLists{p.db, &looked, &read}
+	rounds := func(n int) (cards int) {
+		read = 0
+		for range n {
+			p.round(5)
+		}
+		return read
+	}
+	p.apply(a)
+	require.Zero(t, rounds(3), "nobody is there")
+	p.says(nil)
+	sent := p.round(5)
+	require.Len(t, sent, 1)
+	held := sent[0].ID
+	says := func() { p.says(func(s *wire.Status) { s.AllowList.Version = held }) }
+	says()
+	require.Zero(t, rounds(100))
+	p.apply(a)
+	require.Zero(t, rounds(3), "nothing has changed")
+	require.NoError(t, p.db.SaveJob(t.Context(), registry.Job{Site: postSite, Number: "7", Title: "x", Group: "g", MadeMs: 1}, ""))
+	for _, x := range []struct {
+		what   string
+		change func()
+	}{
+		{"a new card", func() { p.apply(a, b) }},
+		{"a card that ends", func() { p.apply(a) }},
+		{"a job card", func() { require.NoError(t, p.db.GiveJobCard(t.Context(), postSite, b, "7", p.at.UnixMilli())) }},
+		{"a job card that ends", func() { require.NoError(t, p.db.GiveJobCard(t.Context(), postSite, b, "", p.at.UnixMilli())) }},
+	} {
+		x.change()
+		p.says(func(s *wire.Status) { s.Online = false })
+		require.Zero(t, rounds(2), x.what)
+		says() // it is back
+		sent := p.round(5)
+		require.Len(t, sent, 1, x.what)
+		require.Greater(t, sent[0].ID, held, x.what)
+		held = sent[0].ID
+		says()
+		require.LessOrEqual(t, rounds(3), 1, x.what)
+	}
+	p.at = p.at.Truncate(day)
+	require.LessOrEqual(t, rounds(20), 1)
+	p.at = p.at.Add(day)
+	require.Equal(t, 1, rounds(20), "what is over leaves the list")
+}
+
 func TestAllowedCards(t *testing.T) {
 	hash := func(c string) string { return strings.Repeat(c, 32) }
 	got := allowedCards([]registry.Card{

@@ -56,15 +56,22 @@ func (a *applying) giveCard(ctx context.Context, before *Card, c Card) error {
 		}
 		c.ValidFromMs = max(a.nowMs, before.ValidFromMs) // a clock set back must not put stretches in disorder
 	}
-	_, err := change(ctx, a, "card", c.Hash, nil, c, func() error { return saveCard(ctx, a.tx, c) })
+	_, err := change(ctx, a, "card", c.Hash, nil, c, func() error { return a.saveCard(ctx, c) })
 	return err
 }
 
 func (a *applying) endCard(ctx context.Context, before Card) error {
 	after := before
 	after.ValidTo = max(a.nowMs, before.ValidFromMs)
-	_, err := change(ctx, a, "card", before.Hash, &before, after, func() error { return saveCard(ctx, a.tx, after) })
+	_, err := change(ctx, a, "card", before.Hash, &before, after, func() error { return a.saveCard(ctx, after) })
 	return err
+}
+
+func (a *applying) saveCard(ctx context.Context, c Card) error {
+	if err := saveCard(ctx, a.tx, c); err != nil {
+		return err
+	}
+	return cardsChanged(ctx, a.tx, a.site, a.nowMs)
 }
 
 // touchSessionsOf has the sessions of a card rebuilt, because they get a group now.

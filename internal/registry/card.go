@@ -46,3 +46,28 @@ func saveCard(ctx context.Context, q querier, c Card) error {
 	}
 	return nil
 }
+
+// cardsChanged notes that cards of a site, or what they stand for, have changed: see ListGateways. It belongs into the
+// transaction of the change.
+func cardsChanged(ctx context.Context, q querier, site string, nowMs int64) error {
+	_, err := q.ExecContext(ctx, `UPDATE site SET cards_changed = CASE WHEN cards_changed >= $2 THEN cards_changed + 1 ELSE $2 END WHERE id = $1`, site, nowMs)
+	return err
+}
+
+// ListGateway is an online gateway, as the sending of lists of cards needs it.
+type ListGateway struct {
+	Site, ID   string
+	StatusJSON string
+	Changed    int64 // when the cards of its site changed last: another number than before means read them again
+}
+
+// ListGateways returns the online gateways of all sites, ordered by site and id.
+func (d *DB) ListGateways(ctx context.Context) ([]ListGateway, error) {
+	scan := func(row scanner) (g ListGateway, err error) {
+		return g, row.Scan(&g.Site, &g.ID, &g.StatusJSON, &g.Changed)
+	}
+	gs, err := list(ctx, d.read, "online gateways", scan, `
+		SELECT g.site, g.id, g.status_json, s.cards_changed FROM gateway g JOIN site s ON s.id = g.site WHERE g.online`)
+	slices.SortFunc(gs, func(a, b ListGateway) int { return cmp.Or(cmp.Compare(a.Site, b.Site), cmp.Compare(a.ID, b.ID)) })
+	return gs, err
+}

@@ -79,6 +79,9 @@ func (d *DB) Job(ctx context.Context, site, number string) (Job, error) {
 // GiveJobCard lets a card stand for a job from atMs on; what it stood for before ends then. A job "" takes it from its job.
 func (d *DB) GiveJobCard(ctx context.Context, site, hash, job string, atMs int64) error {
 	return d.tx(ctx, "job card of "+site, func(tx *sql.Tx) error {
+		if err := cardsChanged(ctx, tx, site, atMs); err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, `UPDATE job_card SET valid_to_ms = $3 WHERE site = $1 AND hash = $2 AND valid_to_ms = 0`, site, hash, atMs); err != nil {
 			return err
 		}
