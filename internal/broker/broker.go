@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -83,6 +84,8 @@ type Broker struct {
 	lock       *os.File
 	secret     string        // of internalUser
 	prepared   chan struct{} // closed when the streams stand; clients wait for it
+	shares     *shares       // nil when they do not
+	stopShares func()
 }
 
 // New checks the options. Nothing is started or written.
@@ -143,7 +146,7 @@ func (b *Broker) Start(ctx context.Context) (err error) {
 	if err := b.probePort(ctx); err != nil {
 		return err
 	}
-	b.secret, b.prepared = newSecret(), make(chan struct{})
+	b.secret, b.prepared, b.shares = newSecret(), make(chan struct{}), nil
 	log := &serverLog{log: b.opts.Logger, refused: b.refused, fatal: make(chan error, 1)}
 	so := b.serverOptions()
 	s, err := server.NewServer(so)
@@ -166,7 +169,11 @@ func (b *Broker) Start(ctx context.Context) (err error) {
 		err = ready(ctx, s, log)
 	}
 	if err == nil {
-		err = prepareStreams(ctx, s, b.secret, b.opts)
+		var nc *nats.Conn
+		var stream jetstream.Stream
+		if nc, stream, err = prepareStreams(ctx, s, b.secret, b.opts); err == nil {
+			b.keepShares(s, nc, stream)
+		}
 	}
 	close(b.prepared)
 	if err != nil {
@@ -177,6 +184,24 @@ func (b *Broker) Start(ctx context.Context) (err error) {
 	b.server, b.serverOpts = s, so
 	b.opts.Logger.Info("broker started", "url", b.url())
 	return nil
+}
+
+// keepShares looks on that each client keeps to its share until stopShares is called.
+func (b *Broker) keepShares(s *server.Server, nc *nats.Conn, stream jetstream.Stream) {
+	b.shares = &shares{
+		server: s, stream: stream, limit: uint64(b.opts.MaxMemory), log: b.opts.Logger, refused: b.refused, users: map[string]*sharer{},
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		b.shares.run(ctx)
+		nc.Close()
+	}()
+	b.stopShares = func() {
+		cancel()
+		<-ended
+	}
 }
 
 func ready(ctx context.Context, s *server.Server, log *serverLog) error {
@@ -305,6 +330,7 @@ func (b *Broker) Stop() {
 	if b.server == nil {
 		return
 	}
+	b.stopShares()
 	b.server.Shutdown()
 	b.server.WaitForShutdown()
 	b.server = nil
@@ -339,17 +365,15 @@ func (a authenticator) Check(c server.ClientAuthentication) bool {
 	<-a.b.prepared // a client that came before would make the streams as the server likes them
 	rights, ok := a.b.opts.Authenticate(o.Username, o.Password)
 	if !ok {
-		a.b.refused.count(refusedSignIn)
-		a.b.opts.Logger.Warn("broker refused a client: unknown user or wrong key", "user", printable(o.Username), "from", c.RemoteAddress().String())
+		a.b.refuse(refusedSignIn, o.Username, "unknown user or wrong key", "from", c.RemoteAddress().String())
 		return false
 	}
-	if clientID, mqtt := mqttClientID(c); mqtt && !rights.mayUse(clientID) {
-		a.b.refused.count(refusedClientID)
-		a.b.opts.Logger.Warn("broker refused a client: the MQTT client id belongs to another user", "user", printable(o.Username), "client", printable(clientID))
+	id, mqtt := mqttClient(c)
+	if mqtt && !rights.mayUse(id.client) {
+		a.b.refuse(refusedClientID, o.Username, "the MQTT client id belongs to another user", "client", printable(id.client))
 		return false
 	} else if !mqtt && !rights.JetStream {
-		a.b.refused.count(refusedClientID)
-		a.b.opts.Logger.Warn("broker refused a client: this user may use MQTT only", "user", printable(o.Username))
+		a.b.refuse(refusedClientID, o.Username, "this user may use MQTT only")
 		return false
 	}
 	p, err := rights.Permissions()
@@ -357,27 +381,68 @@ func (a authenticator) Check(c server.ClientAuthentication) bool {
 		a.b.opts.Logger.Error("broker refused a client: its rights cannot be used", "user", printable(o.Username), "err", err)
 		return false
 	}
+	if !rights.JetStream && !a.admit(o.Username, p.Publish.Allow, id.connection) {
+		return false
+	}
 	c.RegisterUser(&server.User{Username: o.Username, Permissions: p})
 	return true
 }
 
-// mqttClientID returns the id of an MQTT client; false for clients of other protocols. The server shows it nowhere but
-// at the end of the connection's name: 127.0.0.1:1234 - mid:5 - "the-id". What looks otherwise counts as an id that
-// nobody may use.
-func mqttClientID(c server.ClientAuthentication) (string, bool) {
+// admit asks whether there is room for more of a user. When not its connection ends without an answer: an answer would
+// blame its key.
+func (a authenticator) admit(user string, subjects []string, connection uint64) bool {
+	if a.b.shares == nil {
+		return false // the broker does not come up
+	}
+	reason, ok := a.b.shares.admit(user, subjects, connection)
+	if ok {
+		return true
+	}
+	why := "more of it waits for ingest than its share of the memory"
+	if reason == refusedConnections {
+		why = "it has as many connections as a user may have"
+	}
+	a.b.refuse(reason, user, why)
+	_ = a.b.shares.server.DisconnectClientByID(connection)
+	return false
+}
+
+// refuse counts a refused sign-in and logs it, for each user not too often.
+func (b *Broker) refuse(reason, user, why string, more ...any) {
+	b.refused.count(reason)
+	if say, before := b.refused.say(reason, user); say {
+		b.opts.Logger.Warn("broker refused a client", append(more, "user", printable(user), "why", why, "alike_before", before)...)
+	}
+}
+
+// mqttID is what an MQTT client and its connection are called.
+type mqttID struct {
+	client     string
+	connection uint64 // the server's number
+}
+
+// mqttClient says who an MQTT client is; false for clients of other protocols. The server shows it nowhere but in the
+// connection's name: 127.0.0.1:1234 - mid:5 - "the-id". What looks otherwise counts as an id that nobody may use.
+func mqttClient(c server.ClientAuthentication) (mqttID, bool) {
+	unknown := mqttID{client: unknownClientID}
 	s, ok := c.(fmt.Stringer)
 	if !ok {
-		return unknownClientID, true
+		return unknown, true
 	}
 	_, rest, isMQTT := strings.Cut(s.String(), " - mid")
 	if !isMQTT {
-		return "", false
+		return mqttID{}, false
 	}
-	_, quoted, _ := strings.Cut(rest, " - ")
-	if id, err := strconv.Unquote(quoted); err == nil {
-		return id, true
+	number, quoted, _ := strings.Cut(strings.TrimPrefix(rest, ":"), " - ")
+	connection, err := strconv.ParseUint(number, 10, 64)
+	if err != nil {
+		return unknown, true
 	}
-	return unknownClientID, true
+	client, err := strconv.Unquote(quoted)
+	if err != nil {
+		return unknown, true
+	}
+	return mqttID{client, connection}, true
 }
 
 // unknownClientID belongs to nobody.

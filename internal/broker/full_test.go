@@ -2,6 +2,8 @@ package broker_test
 
 import (
 	"bytes"
+	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,11 +16,15 @@ import (
 	"karkhana/internal/wire"
 )
 
-// When the broker's memory is full gateways get no acknowledgement, and when ingest comes back everything goes on.
+// When many gateways together have filled the broker's memory they get no acknowledgement, and when ingest comes back
+// everything goes on.
 func TestFullStoreGoesOnWhenIngestIsBack(t *testing.T) {
 	b, err := broker.New(broker.Options{
 		DataDir: t.TempDir(), Listen: "127.0.0.1:0", Logger: quiet(), MaxMemory: 8 << 20, AckWait: time.Second,
 		Authenticate: func(user, password string) (broker.Rights, bool) {
+			if site, gateway, ok := strings.Cut(user, "."); ok {
+				return broker.GatewayRights(site, gateway), password == "one"
+			}
 			return users[user].Rights, users[user].Password == password
 		},
 	})
@@ -30,28 +36,30 @@ func TestFullStoreGoesOnWhenIngestIsBack(t *testing.T) {
 	persistent := func() mqtt.Client {
 		return brokertest.Connect(t, brokertest.ClientOptions(b, "ingest", "in", "keeper").SetCleanSession(false).SetDefaultPublishHandler(handler))
 	}
-	topic := wire.PackTopic("s", "gw-1", "m", wire.LaneLive)
 	ingest := persistent()
 	require.NoError(t, brokertest.Wait(ingest.Subscribe(wire.PackTopic("+", "+", "+", wire.LaneLive), 1, handler)))
 	ingest.Disconnect(50)
 
 	payload := bytes.Repeat([]byte{'x'}, 100_000)
-	gw := brokertest.Connect(t, brokertest.ClientOptions(b, "s.gw-1", "one", "g1"))
+	publish := func(i int64) bool { // below the share that each gateway has at least
+		gateway := fmt.Sprint("gw-", i)
+		gw := mqtt.NewClient(brokertest.ClientOptions(b, "s."+gateway, "one", "s_"+gateway).SetAutoReconnect(false))
+		defer gw.Disconnect(0)
+		return brokertest.Wait(gw.Connect()) == nil && acknowledged(gw.Publish(wire.PackTopic("s", gateway, "m", wire.LaneLive), 1, false, payload))
+	}
 	sent := int64(0)
 	for ; sent < 200; sent++ {
-		if !acknowledged(gw.Publish(topic, 1, false, payload)) {
+		if !publish(sent) {
 			break
 		}
 	}
+	require.Greater(t, sent, int64(70), "there was room for more")
 	require.Less(t, sent, int64(100), "8 MiB cannot hold it")
-	gw.Disconnect(50)
 
 	persistent()
 	require.Eventually(t, func() bool { return got.Load() >= sent }, 20*time.Second, 10*time.Millisecond)
 	require.Eventually(t, func() bool { // once what was read is gone from memory there is room again
-		gw := mqtt.NewClient(brokertest.ClientOptions(b, "s.gw-1", "one", "g1"))
-		defer gw.Disconnect(0)
-		return brokertest.Wait(gw.Connect()) == nil && acknowledged(gw.Publish(topic, 1, false, payload))
+		return publish(sent)
 	}, 20*time.Second, 100*time.Millisecond)
 }
 

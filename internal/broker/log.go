@@ -3,6 +3,7 @@ package broker
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 )
 
 // serverLog passes the NATS server's log on. What it calls fatal is kept as the reason why Start failed; nothing
@@ -26,6 +27,10 @@ func (l *serverLog) Warnf(format string, v ...any)  { l.warn(fmt.Sprintf(format,
 func (l *serverLog) Errorf(format string, v ...any) { l.warn(fmt.Sprintf(format, v...)) }
 
 func (l *serverLog) warn(text string) {
+	if strings.Contains(text, "authentication error") {
+		l.log.Debug("broker", "text", text) // the authenticator has said why
+		return
+	}
 	reason := reasonOf(text)
 	if reason == "" {
 		l.log.Warn("broker", "text", text)

@@ -18,6 +18,9 @@ const (
 	refusedTopic    = "bad-topic" // characters that no topic may have
 	refusedLarge    = "too-large" // more than maxPayload
 	refusedFull     = "full"      // the messages that wait for ingest fill the memory
+	// More of the client's messages wait for ingest than its share of the memory.
+	refusedShare       = "share"
+	refusedConnections = "connections" // more than maxConnections of a user
 )
 
 // refusedTexts tell reasons by what the NATS server logs: it has no other sign of them.
@@ -56,7 +59,7 @@ func newRefusals(r prometheus.Registerer) (*refusals, error) {
 		}, []string{"reason"}),
 		now: time.Now, said: map[string]*saying{},
 	}
-	for _, reason := range []string{refusedSignIn, refusedClientID, refusedPublish, refusedRead, refusedTopic, refusedLarge, refusedFull} {
+	for _, reason := range []string{refusedSignIn, refusedClientID, refusedPublish, refusedRead, refusedTopic, refusedLarge, refusedFull, refusedShare, refusedConnections} {
 		f.total.WithLabelValues(reason) // at zero from the start: else the first refusal is no increase
 	}
 	if r == nil {

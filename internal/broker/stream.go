@@ -16,36 +16,38 @@ import (
 // bound, when the first client connects. See server/mqtt.go, mqttStreamName and mqttSessStreamName.
 const (
 	messagesStream   = "$MQTT_msgs"
-	messagesSubjects = "$MQTT.msgs.>"
+	messagesPrefix   = "$MQTT.msgs."
+	messagesSubjects = messagesPrefix + ">"
 	sessionsStream   = "$MQTT_sess"
 )
 
 // prepareStreams makes the stream of messages in memory with a bound, before any client connects, and forgets the
 // sessions of the last run: what they were to get is gone, and a session that remembers a consumer which is not there
 // would get nothing more.
-func prepareStreams(ctx context.Context, s *server.Server, secret string, o Options) (err error) {
+// The connection is ours to look at the stream; it is to be closed.
+func prepareStreams(ctx context.Context, s *server.Server, secret string, o Options) (nc *nats.Conn, stream jetstream.Stream, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("prepare the streams of messages and sessions: %w", err)
+			nc.Close()
 		}
 	}()
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	nc, err := nats.Connect("", nats.InProcessServer(s), nats.UserInfo(internalUser, secret), nats.NoReconnect(), nats.Timeout(10*time.Second))
+	nc, err = nats.Connect("", nats.InProcessServer(s), nats.UserInfo(internalUser, secret), nats.NoReconnect(), nats.Timeout(10*time.Second))
 	if err != nil {
-		return fmt.Errorf("connect to our own server: %w", err)
+		return nil, nil, fmt.Errorf("connect to our own server: %w", err)
 	}
-	defer nc.Close()
 	js, err := jetstream.New(nc)
 	if err != nil {
-		return err
+		return nc, nil, err
 	}
 	for _, name := range []string{messagesStream, sessionsStream} { // an earlier version kept the messages in files
 		if err := js.DeleteStream(ctx, name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
-			return err
+			return nc, nil, err
 		}
 	}
-	_, err = js.CreateStream(ctx, jetstream.StreamConfig{
+	stream, err = js.CreateStream(ctx, jetstream.StreamConfig{
 		Name:      messagesStream,
 		Subjects:  []string{messagesSubjects},
 		Storage:   jetstream.MemoryStorage,
@@ -57,7 +59,7 @@ func prepareStreams(ctx context.Context, s *server.Server, secret string, o Opti
 	if err == nil && o.Prepare != nil {
 		err = o.Prepare(ctx, js)
 	}
-	return err
+	return nc, stream, err
 }
 
 // internalUser is us, connecting to our own server. No MQTT client knows the password: it is made at each start.
