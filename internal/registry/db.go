@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,7 +21,8 @@ type DB struct {
 	read, write *sql.DB
 	now         func() time.Time // for expiry of tokens and the time of audit rows
 	quarantine  QuarantineLimits
-	statements  statements // of write
+	statements  statements   // of write
+	logged      atomic.Int64 // stretches put on the log since it was merged
 }
 
 // Open opens the database at url, "sqlite:///path/file.db" or "postgres://user:password@host/database", creates a

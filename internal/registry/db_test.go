@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -57,13 +58,13 @@ func TestTwoProcessesWrite(t *testing.T) {
 		const each = 20
 		up, admin := open(t, url), open(t, url)
 		var g errgroup.Group
-		for _, d := range []*DB{up, admin} {
+		for process, d := range []*DB{up, admin} {
 			g.Go(func() error {
 				for i := range each {
 					if err := d.Audit(t.Context(), "asha", "something", ""); err != nil {
 						return err
 					}
-					if err := d.Touch(t.Context(), []Touched{{Site: "s", Machine: "m", FromMs: int64(i), ToMs: int64(i)}}); err != nil {
+					if err := d.Touch(t.Context(), []Touched{{Site: "s", Machine: fmt.Sprintf("m-%d-%d", process, i)}}); err != nil {
 						return err
 					}
 				}
@@ -74,7 +75,7 @@ func TestTwoProcessesWrite(t *testing.T) {
 		require.NoError(t, up.VerifyAudit(t.Context()))
 		rows, err := admin.TouchedRows(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, []Touched{{Site: "s", Machine: "m", FromMs: 0, ToMs: each - 1, Version: 2 * each}}, rows)
+		require.Len(t, rows, 2*each)
 		n, err := up.countAudit(t.Context())
 		require.NoError(t, err)
 		require.EqualValues(t, 2*each, n)

@@ -13,15 +13,7 @@ import (
 // a row of a statement for 256 rows took twice as long as one of a statement for 32.
 const touchRows = 32
 
-// Touch notes stretches that hold new or late samples, in one transaction: a stretch already waiting grows to hold
-// both (least FromMs, greatest ToMs), and its Version grows. Version of the given rows does not count.
-func (d *DB) Touch(ctx context.Context, touches []Touched) error {
-	if len(touches) == 0 {
-		return nil
-	}
-	return d.txPrepared(ctx, "touch", func(q querier) error { return touch(ctx, q, touches) })
-}
-
+// touch makes stretches wait in rows of touched, in the transaction q.
 func touch(ctx context.Context, q querier, touches []Touched) error {
 	rows := mergeTouches(touches)
 	args := make([]any, 0, 4*touchRows)
@@ -91,6 +83,9 @@ func byRows(text func(rows int) string) map[int]string {
 
 // TouchedRows returns every stretch that waits to be built or is being built, ordered by site and machine.
 func (d *DB) TouchedRows(ctx context.Context) ([]Touched, error) {
+	if err := d.mergeLog(ctx); err != nil {
+		return nil, err
+	}
 	scan := func(row scanner) (t Touched, err error) {
 		return t, row.Scan(&t.Site, &t.Machine, &t.FromMs, &t.ToMs, &t.Version)
 	}
@@ -123,6 +118,9 @@ func scanClaim(row scanner) (c Claim, err error) {
 // ClaimTouched claims every waiting stretch of the holder's sites (see TakeSites; "": of all sites) unless an earlier one of
 // its machine is still claimed, and returns all claimed ones, with those that a former holder has left.
 func (d *DB) ClaimTouched(ctx context.Context, holder string) ([]Claim, error) {
+	if err := d.mergeLog(ctx); err != nil {
+		return nil, err
+	}
 	var out []Claim
 	return out, d.tx(ctx, "claim touched stretches", func(tx *sql.Tx) (err error) {
 		_, err = tx.ExecContext(ctx, `WITH mine AS (
@@ -168,6 +166,9 @@ func (d *DB) OwedDone(ctx context.Context, holder string, claims ...Claim) error
 // Reclaim adds to claims what was touched since, so that the builds that begin now take it along. Claims that are no longer
 // the holder's don't come back.
 func (d *DB) Reclaim(ctx context.Context, holder string, claims ...Claim) ([]Claim, error) {
+	if err := d.mergeLog(ctx); err != nil {
+		return nil, err
+	}
 	var out []Claim
 	err := d.eachClaims(ctx, "claim again", holder, claims, func(q querier, head string, args []any) error {
 		rows, err := list(ctx, q, "claims", scanClaim, head+` UPDATE touched SET

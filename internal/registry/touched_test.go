@@ -104,7 +104,7 @@ func TestTouchThousands(t *testing.T) {
 		require.Len(t, rows, machines)
 		for _, r := range rows {
 			require.Equal(t, r.FromMs+1, r.ToMs)
-			require.EqualValues(t, 2, r.Version)
+			require.EqualValues(t, 1, r.Version, "nobody looked between the two")
 		}
 		start = time.Now()
 		claims, err := d.ClaimTouched(t.Context(), "")
@@ -191,22 +191,4 @@ func TestNoTouchIsLost(t *testing.T) {
 			require.Equal(t, written[m].Load(), built[m].Load(), "machine %d", m)
 		}
 	})
-}
-
-// BenchmarkTouch notes a thousand machines at a time, each time others of a nation's 20,000.
-func BenchmarkTouch(b *testing.B) {
-	const machines, atOnce = 20_000, 1000
-	d, err := Open(b.Context(), "sqlite://"+b.TempDir()+"/r.db")
-	require.NoError(b, err)
-	defer d.Close()
-	touches := make([]Touched, machines)
-	for i := range touches {
-		k := i * 7919 % machines // a batch holds machines of all sites
-		touches[i] = Touched{Site: fmt.Sprintf("s%04d", k/20), Machine: fmt.Sprintf("m%02d", k%20)}
-	}
-	for i := 0; b.Loop(); i += atOnce {
-		k := i % machines
-		require.NoError(b, d.Touch(b.Context(), touches[k:k+atOnce]))
-	}
-	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*atOnce), "µs/machine")
 }
