@@ -47,6 +47,10 @@ type collector struct {
 	seen    recentPacks
 }
 
+func newCollector(in *Ingest, counted laneMetrics, free chan *batch) *collector {
+	return &collector{in: in, counted: counted, free: free, seen: newRecentPacks()}
+}
+
 const (
 	// maxBatchBytes ends a batch of odd packs that are large and hold few values.
 	maxBatchBytes = 4 << 20
@@ -144,23 +148,28 @@ func stretch(p *wire.Pack) registry.Touched {
 
 // recentPacks counts packs that come twice, as far as it remembers: the last few thousand.
 type recentPacks struct {
+	digester    digester
 	now, before map[packID]struct{}
 }
 
 type packID struct {
-	spool string
+	spool digest
 	seq   uint64
 }
 
 const recentLimit = 8192
 
+func newRecentPacks() recentPacks {
+	return recentPacks{digester: newDigester(), now: make(map[packID]struct{}, recentLimit)}
+}
+
 func (r *recentPacks) again(p *wire.Pack) bool {
-	id := packID{p.Spool, p.Seq}
+	id := packID{r.digester.of(p.Spool), p.Seq}
 	if _, ok := r.now[id]; ok {
 		return true
 	}
 	_, ok := r.before[id]
-	if r.now == nil || len(r.now) >= recentLimit {
+	if len(r.now) >= recentLimit {
 		r.now, r.before = make(map[packID]struct{}, recentLimit), r.now
 	}
 	r.now[id] = struct{}{}

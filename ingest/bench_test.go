@@ -43,7 +43,7 @@ func BenchmarkDecodeAndBatch(b *testing.B) {
 				payloads = append(payloads, encode(b, tenSeconds(seq+1, "m1"), f))
 			}
 			topic := wire.PackTopic("s", "gw-1", "m1", wire.LaneLive)
-			c := &collector{in: in, counted: in.lanes[0].counted}
+			c := newCollector(in, in.lanes[0].counted, nil)
 			t := in.lanes[0].intake
 			values := 0
 			b.ReportAllocs()

@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
+type machineID struct{ site, machine string }
+
 // fakeRegistry is a registry in memory that can be out of order.
 type fakeRegistry struct {
 	mu         sync.Mutex

@@ -15,10 +15,11 @@ type history struct {
 	registry Registry
 	log      *slog.Logger
 
-	mu     sync.Mutex
-	boots  map[registry.MachineBoot]int64 // without FromMs → the earliest noted
-	last   map[subject]string             // newest kind of event
-	events []registry.GatewayEvent        // not yet written
+	mu       sync.Mutex
+	digester digester
+	boots    map[digest]int64        // of site, machine, gateway and boot → the earliest noted
+	last     map[subject]string      // newest kind of event
+	events   []registry.GatewayEvent // not yet written
 }
 
 // subject is what an event speaks of.
@@ -31,7 +32,7 @@ type subject struct {
 const maxEvents = 10_000
 
 func newHistory(r Registry, log *slog.Logger) *history {
-	return &history{registry: r, log: log, boots: map[registry.MachineBoot]int64{}, last: map[subject]string{}}
+	return &history{registry: r, log: log, digester: newDigester(), boots: map[digest]int64{}, last: map[subject]string{}}
 }
 
 // noteBoots notes the boots of a batch's packs, before they are acknowledged.
@@ -59,7 +60,7 @@ func (h *history) due(items []item) []registry.MachineBoot {
 			continue
 		}
 		key := registry.MachineBoot{Site: it.touched.Site, Machine: it.touched.Machine, Gateway: it.topic.Gateway, Boot: it.boot}
-		if known, ok := h.boots[key]; ok && known <= it.touched.FromMs {
+		if known, ok := h.boots[h.of(key)]; ok && known <= it.touched.FromMs {
 			continue
 		}
 		if earliest == nil {
@@ -84,12 +85,15 @@ func (h *history) noted(boots []registry.MachineBoot) {
 		clear(h.boots)
 	}
 	for _, b := range boots {
-		ms := b.FromMs
-		b.FromMs = 0
-		if known, ok := h.boots[b]; !ok || ms < known {
-			h.boots[b] = ms
+		id := h.of(b)
+		if known, ok := h.boots[id]; !ok || b.FromMs < known {
+			h.boots[id] = b.FromMs
 		}
 	}
+}
+
+func (h *history) of(b registry.MachineBoot) digest {
+	return h.digester.of(b.Site, b.Machine, b.Gateway, b.Boot)
 }
 
 // status notes what a status changes. heardMs is when the gateway said it, 0 when that is not known; nowMs when it came.

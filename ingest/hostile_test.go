@@ -78,7 +78,7 @@ func TestHostileMessages(t *testing.T) {
 		Logger: quiet(), Registerer: prometheus.NewRegistry(), Now: func() time.Time { return time.UnixMilli(baseMs + 3_600_000) },
 	})
 	require.NoError(t, err)
-	c := &collector{in: in, counted: in.lanes[0].counted}
+	c := newCollector(in, in.lanes[0].counted, nil)
 	for name, m := range hostile(t) {
 		t.Run(name, func(t *testing.T) {
 			b := &batch{}
@@ -136,7 +136,7 @@ func TestRefusedPacksGoToQuarantineTogether(t *testing.T) {
 	})
 	require.NoError(t, err)
 	l := in.lanes[0]
-	c, b := &collector{in: in, counted: l.counted}, &batch{}
+	c, b := newCollector(in, l.counted, nil), &batch{}
 	var order []string
 	add := func(name string, payload []byte) {
 		c.add(t.Context(), b, &delivery{topic: wire.PackTopic("s", "gw-1", "m1", wire.LaneLive), payload: payload, intake: l.intake, broker: noted{name, &order}})

@@ -35,7 +35,7 @@ func (l *lane) run(ctx context.Context) {
 	var g, writers errgroup.Group
 	g.Go(func() error {
 		defer close(batches)
-		c := &collector{in: l.in, counted: l.counted, free: free}
+		c := newCollector(l.in, l.counted, free)
 		for {
 			b := c.next(ctx, l.intake.queue)
 			if b == nil {

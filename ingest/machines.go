@@ -16,13 +16,12 @@ type machines struct {
 	keep     time.Duration // how long it is believed that a machine is not there
 	now      func() time.Time
 
-	mu    sync.Mutex
-	round int
-	set   map[machineID]int // the round in which a machine was seen last
-	read  time.Time         // when all were read
+	mu       sync.Mutex
+	digester digester
+	round    int
+	set      map[digest]int // of site and machine → the round in which a machine was seen last
+	read     time.Time      // when all were read
 }
-
-type machineID struct{ site, machine string }
 
 const (
 	// maxCached bounds the memory that names from outside can take.
@@ -33,11 +32,11 @@ const (
 )
 
 func newMachines(r Registry, keep time.Duration, now func() time.Time) *machines {
-	return &machines{registry: r, keep: keep, now: now, set: map[machineID]int{}}
+	return &machines{registry: r, keep: keep, now: now, digester: newDigester(), set: map[digest]int{}}
 }
 
 func (m *machines) known(ctx context.Context, site, machine string) (bool, error) {
-	id := machineID{site, machine}
+	id := m.digester.of(site, machine)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	_, ok := m.set[id]
@@ -50,7 +49,7 @@ func (m *machines) known(ctx context.Context, site, machine string) (bool, error
 		return ok, nil
 	}
 	m.round++ // what an attempt that failed has seen may be gone in the next one
-	err := m.registry.EachMachine(ctx, func(id registry.MachineRef) { m.set[machineID{id.Site, id.Machine}] = m.round })
+	err := m.registry.EachMachine(ctx, func(id registry.MachineRef) { m.set[m.digester.of(id.Site, id.Machine)] = m.round })
 	if err != nil {
 		return false, fmt.Errorf("which machines are registered: %w", err)
 	}

@@ -73,7 +73,7 @@ func TestRetainedStatusIsOldNews(t *testing.T) {
 }
 
 func TestRepeatedPacksAreCounted(t *testing.T) {
-	var r recentPacks
+	r := newRecentPacks()
 	p := &wire.Pack{Spool: "a", Seq: 1}
 	require.False(t, r.again(p))
 	require.True(t, r.again(p))
