@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ type gateways struct {
 	log      *slog.Logger
 	now      func() time.Time
 	history  *history
+	refused  func(reason string) // counts a status that cannot be read
 
 	mu    sync.Mutex
 	state map[gatewayID]*gatewayState
@@ -31,6 +33,7 @@ type gatewayState struct {
 	status  string // not yet written, "" when there is none
 	seenMs  int64
 	written int64 // seenMs in the registry
+	toldMs  int64 // when the log last said that its status cannot be read
 	oldestS int64 // age of its oldest pack without a receipt, as it last said
 }
 
@@ -38,10 +41,12 @@ const (
 	gatewaysEvery = 500 * time.Millisecond
 	// seenEveryMs is how exactly the registry knows when a gateway that only sends packs was last heard.
 	seenEveryMs = 15_000
+	// tellEveryMs is how often the log says of a gateway that its status cannot be read.
+	tellEveryMs = 60_000
 )
 
-func newGateways(r Registry, log *slog.Logger, now func() time.Time) *gateways {
-	return &gateways{registry: r, log: log, now: now, history: newHistory(r, log), state: map[gatewayID]*gatewayState{}}
+func newGateways(r Registry, log *slog.Logger, now func() time.Time, refused func(reason string)) *gateways {
+	return &gateways{registry: r, log: log, now: now, refused: refused, history: newHistory(r, log), state: map[gatewayID]*gatewayState{}}
 }
 
 // get returns the state of a gateway; the lock is held.
@@ -83,7 +88,7 @@ func (g *gateways) take(name string, payload []byte, retained bool) bool {
 func (g *gateways) status(site, gateway string, payload []byte, retained bool) {
 	st, err := wire.DecodeStatus(payload)
 	if err != nil {
-		g.log.Warn("a status cannot be read", "site", site, "gateway", gateway, "err", err)
+		g.unreadable(site, gateway, err)
 		return
 	}
 	now := g.now().UnixMilli()
@@ -97,6 +102,20 @@ func (g *gateways) status(site, gateway string, payload []byte, retained bool) {
 	s := g.get(site, gateway)
 	s.oldestS = st.OldestAgeS
 	s.online, s.status, s.seenMs = st.Online, string(payload), max(s.seenMs, heard)
+}
+
+// unreadable counts a status that cannot be read, and says so, of a gateway that sends them without end now and then.
+func (g *gateways) unreadable(site, gateway string, err error) {
+	var why *wire.DecodeError
+	if errors.As(err, &why) {
+		g.refused(why.Reason)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s, now := g.get(site, gateway), g.now().UnixMilli(); s.toldMs == 0 || now-s.toldMs >= tellEveryMs {
+		s.toldMs = now
+		g.log.Warn("a status cannot be read", "site", site, "gateway", gateway, "err", err)
+	}
 }
 
 func (g *gateways) run(ctx context.Context) { repeat.Every(ctx, gatewaysEvery, g.flush) }

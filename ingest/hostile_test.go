@@ -178,6 +178,8 @@ func TestMetricsAreWellFormed(t *testing.T) {
 		switch f.GetName() {
 		case "karkhana_ingest_gateway_spool_age_seconds":
 			require.Len(t, f.GetMetric(), maxSpoolAges)
+		case "karkhana_ingest_statuses_refused_total":
+			require.Len(t, f.GetMetric(), len(wire.StatusReasons()), "before the first refusal")
 		case "karkhana_ingest_packs_refused_total":
 			require.Len(t, f.GetMetric(), len(Reasons()), "before the first refusal")
 		}

@@ -105,7 +105,7 @@ func New(o Options) (*Ingest, error) {
 	in.machines = newMachines(o.Registry, o.KnownFor, o.Now)
 	in.checker = &checker{machines: in.machines, minTimeMs: o.MinTimeMs, now: o.Now}
 	in.receipts = newReceipts(m, o.Logger)
-	in.gateways = newGateways(o.Registry, o.Logger, o.Now)
+	in.gateways = newGateways(o.Registry, o.Logger, o.Now, func(reason string) { m.statusesRefused.WithLabelValues(reason).Inc() })
 	for _, name := range []wire.Lane{wire.LaneLive, wire.LaneHistory} {
 		in.lanes = append(in.lanes, newLane(in, name))
 	}

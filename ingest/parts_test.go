@@ -2,11 +2,16 @@ package ingest
 
 import (
 	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"karkhana/internal/syncbuf"
 	"karkhana/internal/wire"
 )
 
@@ -32,7 +37,7 @@ func TestMachinesAreAskedAgainAfterAWhile(t *testing.T) {
 
 func TestGatewaySeenByItsPacks(t *testing.T) {
 	r, now := newFakeRegistry(), time.UnixMilli(1_000_000)
-	g := newGateways(r, quiet(), func() time.Time { return now })
+	g := newGateways(r, quiet(), func() time.Time { return now }, func(string) {})
 	g.seen("s", "g")
 	g.flush(context.Background())
 	require.Equal(t, int64(1_000_000), r.gateway("s", "g").SeenMs)
@@ -49,10 +54,30 @@ func TestGatewaySeenByItsPacks(t *testing.T) {
 	require.Equal(t, int64(1_016_000), r.gateway("s", "g").SeenMs, "a failed write is tried again")
 }
 
+// A status that cannot be read is counted by its reason; a gateway that sends them without end does not fill the log.
+func TestUnreadableStatuses(t *testing.T) {
+	var log syncbuf.Buffer
+	now, got := time.UnixMilli(1_000_000), map[string]int{}
+	g := newGateways(newFakeRegistry(), slog.New(slog.NewTextHandler(&log, nil)), func() time.Time { return now }, func(reason string) { got[reason]++ })
+	for _, payload := range []string{
+		`{"version":"` + strings.Repeat("x", wire.MaxStatusBytes) + `"}`, "", "online", `{"online":true`, `{"online":true} {}`, `{"online":"yes"}`, `["online"]`,
+		`{"clock":"sundial"}`, `{"spool":"a b"}`, `{"oldest_age_s":-1}`,
+	} {
+		require.True(t, g.take(wire.StatusTopic("s", "g"), []byte(payload), false))
+	}
+	require.Equal(t, map[string]int{wire.ReasonTooLarge: 1, wire.ReasonNotJSON: 4, wire.ReasonWrongType: 2, wire.ReasonBadValue: 3}, got)
+	require.ElementsMatch(t, wire.StatusReasons(), slices.Collect(maps.Keys(got)))
+	require.Equal(t, 1, strings.Count(log.String(), "cannot be read"))
+	now = now.Add(time.Minute)
+	g.status("s", "g", nil, false)
+	g.status("s", "g2", nil, false)
+	require.Equal(t, 3, strings.Count(log.String(), "cannot be read"), "again after a minute, and of another gateway")
+}
+
 // A retained status is old news: only the time inside says when the gateway was heard.
 func TestRetainedStatusIsOldNews(t *testing.T) {
 	r, now := newFakeRegistry(), time.UnixMilli(1_000_000)
-	g := newGateways(r, quiet(), func() time.Time { return now })
+	g := newGateways(r, quiet(), func() time.Time { return now }, func(string) {})
 	for _, tt := range []struct {
 		status   wire.Status
 		retained bool

@@ -46,7 +46,7 @@ func Reasons() []string {
 	}
 }
 
-// DecodeError says why a payload is not a pack of the contract.
+// DecodeError says why a payload is not a pack, or not a status, of the contract.
 type DecodeError struct {
 	Reason string // one of the Reason… codes
 	Detail string // words for people

@@ -66,14 +66,34 @@ func (s *Status) Encode() ([]byte, error) {
 	return encodeMessage("status", s, MaxStatusBytes)
 }
 
-// DecodeStatus reads a gateway's status, as strictly as [DecodeReceipt].
+// The further reasons of a DecodeError of a status, beside ReasonTooLarge and ReasonWrongType.
+const (
+	ReasonNotJSON  = "not-json"  // or more than one JSON value
+	ReasonBadValue = "bad-value" // of the right type, but not one of the contract
+)
+
+// StatusReasons are all reasons why a status cannot be read.
+func StatusReasons() []string {
+	return []string{ReasonTooLarge, ReasonNotJSON, ReasonWrongType, ReasonBadValue}
+}
+
+// DecodeStatus reads a gateway's status, as strictly as [DecodeReceipt]. Every error is a *DecodeError with one of
+// StatusReasons.
 func DecodeStatus(payload []byte) (*Status, error) {
 	s := &Status{}
 	if err := decodeMessage("status", payload, MaxStatusBytes, s); err != nil {
-		return nil, err
+		reason := ReasonNotJSON
+		var wrongType *json.UnmarshalTypeError
+		switch {
+		case len(payload) > MaxStatusBytes:
+			reason = ReasonTooLarge
+		case errors.As(err, &wrongType):
+			reason = ReasonWrongType
+		}
+		return nil, refuse(reason, "%v", err)
 	}
 	if err := s.check(); err != nil {
-		return nil, fmt.Errorf("decode status: %w", err)
+		return nil, refuse(ReasonBadValue, "decode status: %v", err)
 	}
 	return s, nil
 }
