@@ -14,7 +14,8 @@
 //   - sensor: the gateway sampled others, or this machine's other quantities, or sent faults, but not this signal.
 //   - link: the gateway sampled on while it could not be heard. That is known only when its backlog has arrived, and then
 //     the time is no longer unknown: the ledger remembers the stretch as filled.
-//   - unknown: it can't be told, or not yet: the gateway is not heard, or it still holds packs of that time.
+//   - unknown: it can't be told, or not yet: the gateway is not heard, it still holds packs of that time, or they have come
+//     and states have yet to follow.
 //
 // A gap has one cause, that of its beginning: who comes late finds the supply back and the gateway still off.
 //
@@ -44,6 +45,7 @@ const (
 	EvidenceTogether      = "together"       // all machines of the gateway fell silent together and nothing came later
 	EvidenceLost          = "lost"           // the broker lost the gateway, and nothing came later
 	EvidenceBacklog       = "backlog"        // the gateway holds packs of that time: they are on their way
+	EvidenceArrived       = "arrived"        // samples of that time have come and are not yet worked into states
 	EvidenceNotHeard      = "not-heard"      // the gateway has not been heard since
 	EvidenceNone          = "none"           // nothing tells
 	EvidenceFilled        = "filled"         // the samples came late

@@ -3,6 +3,7 @@ package gap
 import (
 	"encoding/json"
 	"math"
+	"slices"
 
 	"karkhana/internal/registry"
 	"karkhana/internal/wire"
@@ -16,6 +17,9 @@ type Known struct {
 	Events   []registry.GatewayEvent
 	Gateways []registry.Gateway
 	Outages  []Outage // stretches in which a supply sensor read no mains
+	// Newest is until when each machine is known to have been sampled. It is asked for by open gaps only.
+	Newest  map[string]int64
+	Unbuilt []registry.Touched // stretches of which samples have come that the gaps do not know yet
 }
 
 // Outage is a stretch, closed, in which a supply sensor read no mains: from the first such reading to the next other one.
@@ -45,10 +49,14 @@ type site struct {
 	holes    map[string][]registry.Gap // by machine, unfilled
 	boots    map[string][]registry.MachineBoot
 	gateways map[string]registry.Gateway
+	unbuilt  map[string][]registry.Touched
 }
 
 func newSite(k Known) *site {
-	s := &site{Known: k, holes: map[string][]registry.Gap{}, boots: map[string][]registry.MachineBoot{}, gateways: map[string]registry.Gateway{}}
+	s := &site{
+		Known: k, holes: map[string][]registry.Gap{}, boots: map[string][]registry.MachineBoot{}, gateways: map[string]registry.Gateway{},
+		unbuilt: map[string][]registry.Touched{},
+	}
 	for _, g := range k.Gaps {
 		if g.FilledMs == 0 {
 			s.holes[g.Machine] = append(s.holes[g.Machine], g)
@@ -59,6 +67,9 @@ func newSite(k Known) *site {
 	}
 	for _, g := range k.Gateways {
 		s.gateways[g.ID] = g
+	}
+	for _, u := range k.Unbuilt {
+		s.unbuilt[u.Machine] = append(s.unbuilt[u.Machine], u)
 	}
 	return s
 }
@@ -112,13 +123,28 @@ func (s *site) neighbours(g registry.Gap, gateway string) (sampled, silent int) 
 		if machine == g.Machine || !ok || b.Gateway != gateway {
 			continue
 		}
-		if _, with := s.together(g, machine); with {
+		switch _, with := s.together(g, machine); {
+		case with:
 			silent++
-		} else if endOf(g)-g.FromMs > s.tolerance(machine)+witnessMs {
+		case s.witness(g, machine):
 			sampled++
 		}
 	}
 	return sampled, silent
+}
+
+// witness reports whether a machine that has no hole with g can tell that the gateway worked. While g goes on, that there
+// is no hole may only mean that nobody has looked yet: then the machine must have been sampled since.
+func (s *site) witness(g registry.Gap, machine string) bool {
+	if g.ToMs == 0 {
+		return s.Newest[machine] > g.FromMs+max(s.tolerance(g.Machine), s.tolerance(machine))
+	}
+	return g.ToMs-g.FromMs > s.tolerance(machine)+witnessMs
+}
+
+// arrived reports whether samples of the gap's time have come that it does not know yet.
+func (s *site) arrived(g registry.Gap) bool {
+	return slices.ContainsFunc(s.unbuilt[g.Machine], func(u registry.Touched) bool { return u.FromMs < endOf(g) && u.ToMs > g.FromMs })
 }
 
 // explain finds the first of the rules that tells the cause.
@@ -140,6 +166,9 @@ func (s *site) explain(g registry.Gap) Gap {
 	}
 	if g.Fault != "" {
 		return say(CauseSensor, EvidenceFault, 0)
+	}
+	if s.arrived(g) {
+		return say(CauseUnknown, EvidenceArrived, 0)
 	}
 	sampled, silent := s.neighbours(g, out.Gateway)
 	if sampled > 0 {

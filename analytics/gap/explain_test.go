@@ -96,6 +96,26 @@ func TestCauses(t *testing.T) {
 			k.Gateways[0] = status("ga", false, 0, "{}")
 			k.Events = append(k.Events, event("ga", registry.GatewayStopped, 0))
 		}, []registry.Gap{hole("a1", 0, 0), hole("a2", 0, 0)}, CauseGateway, EvidenceStopped, noon},
+		{"a neighbour that nobody has looked at yet", func(k *Known) { k.Gateways[0] = status("ga", false, 0, "{}") },
+			[]registry.Gap{hole("a1", 0, 0)}, CauseUnknown, EvidenceNotHeard, noon},
+		{"a neighbour that has just been silent", func(k *Known) {
+			k.Gateways[0] = status("ga", false, 0, "{}")
+			k.Newest = map[string]int64{"a2": noon + 2*minute}
+		}, []registry.Gap{hole("a1", 0, 0)}, CauseUnknown, EvidenceNotHeard, noon},
+		{"a neighbour was sampled since", func(k *Known) { k.Newest = map[string]int64{"a2": noon + 5*minute} },
+			[]registry.Gap{hole("a1", 0, 0)}, CauseSensor, EvidenceNeighbours, 0},
+		{"its samples have come", func(k *Known) {
+			k.Unbuilt = []registry.Touched{{Machine: "a1", FromMs: noon + 10*minute, ToMs: noon + 70*minute}}
+		}, []registry.Gap{hole("a1", 0, 60), hole("a2", 0, 60)}, CauseUnknown, EvidenceArrived, 0},
+		{"samples of later have come, and a neighbour's", func(k *Known) {
+			k.Unbuilt = []registry.Touched{{Machine: "a1", FromMs: noon + 60*minute, ToMs: noon + 70*minute}, {Machine: "a2", FromMs: noon, ToMs: noon + 70*minute}}
+		}, []registry.Gap{hole("a1", 0, 60), hole("a2", 0, 60)}, CauseGateway, EvidenceTogether, 0},
+		{"the first sample after it has come", func(k *Known) {
+			k.Unbuilt = []registry.Touched{{Machine: "a1", FromMs: noon + 60*minute, ToMs: noon + 60*minute}}
+		}, []registry.Gap{hole("a1", 0, 0), hole("a2", 0, 0)}, CauseUnknown, EvidenceArrived, 0},
+		{"the sensor said so, and says so again", func(k *Known) {
+			k.Unbuilt = []registry.Touched{{Machine: "a1", FromMs: noon + 10*minute, ToMs: noon + 10*minute}}
+		}, []registry.Gap{faulty}, CauseSensor, EvidenceFault, 0},
 		{"all silent while the gateway speaks", nil, []registry.Gap{hole("a1", 0, 0), hole("a2", 0, 0)}, CauseSensor, EvidenceGatewayOnline, noon + 600*minute},
 		{"only just back, nothing of this machine yet", func(k *Known) {
 			k.Gateways[0] = status("ga", true, 61, "{}")

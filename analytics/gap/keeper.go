@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -193,11 +194,16 @@ var anything = func() []string {
 	return fields
 }()
 
+// others are the fields of anything but a signal.
+func others(signal string) []string {
+	return slices.DeleteFunc(slices.Clone(anything), func(f string) bool { return f == quantity.Field(signal) })
+}
+
 // settleMs is left out at the begin of a gap: what fails with the supply may send a fault before it dies.
 const settleMs = 30_000
 
 // fault tells what was sent soon after the gap began: the quality of the signal, "other" for other quantities, "" for
-// nothing.
+// nothing. Good values of the signal have come since states were built, which will follow: they are no fault.
 func (k *Keeper) fault(ctx context.Context, g registry.Gap, settings []registry.Settings, limit int64) (string, error) {
 	signal := quantity.Power
 	for _, s := range settings {
@@ -211,7 +217,8 @@ func (k *Keeper) fault(ctx context.Context, g registry.Gap, settings []registry.
 	}
 	found := ""
 	q := tsdb.Query{
-		Measurement: tsdb.Telemetry, Site: g.Site, Machine: g.Machine, Fields: append([]string{quantity.Field(signal) + "_q"}, anything...),
+		Measurement: tsdb.Telemetry, Site: g.Site, Machine: g.Machine,
+		Fields: append([]string{quantity.Field(signal) + "_q", quantity.Field(signal)}, others(signal)...),
 		FromMs: g.FromMs + settleMs, ToMs: toMs,
 	}
 	if q.FromMs >= q.ToMs {
@@ -220,6 +227,10 @@ func (k *Keeper) fault(ctx context.Context, g registry.Gap, settings []registry.
 	err := k.o.Store.Read(ctx, q, func(r tsdb.Row) error {
 		if quality, ok := r.Values[0].(string); ok && (strings.HasPrefix(quality, "fault") || quality == "stale") {
 			found = quality
+			return errFound
+		}
+		if r.Values[1] != nil {
+			found = ""
 			return errFound
 		}
 		found = "other"

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"karkhana/analytics/timeline"
 	"karkhana/internal/quantity"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
@@ -18,6 +19,7 @@ type Reading interface {
 	Gaps(ctx context.Context, site string, fromMs, toMs int64) ([]registry.Gap, error)
 	MachineBoots(ctx context.Context, site string, toMs int64) ([]registry.MachineBoot, error)
 	GatewayEvents(ctx context.Context, site string, fromMs, toMs int64) ([]registry.GatewayEvent, error)
+	Unbuilt(ctx context.Context, site string) ([]registry.Touched, error)
 }
 
 // before is how far before a gap events are looked for: a supply that has been out for longer had its own gap.
@@ -92,8 +94,43 @@ func know(ctx context.Context, store tsdb.Store, reg Reading, site string, gaps 
 	if k.Gateways, err = reg.Gateways(ctx, site); err != nil {
 		return k, err
 	}
+	if k.Unbuilt, err = reg.Unbuilt(ctx, site); err != nil {
+		return k, err
+	}
+	if k.Newest, err = newest(ctx, store, site, gaps); err != nil {
+		return k, err
+	}
 	k.Outages, err = outages(ctx, store, site, k)
 	return k, err
+}
+
+// foreverMs is a time after all samples.
+const foreverMs = 1 << 42
+
+// newest reads, if there is an open gap, until when each machine is known to have been sampled.
+func newest(ctx context.Context, store tsdb.Store, site string, gaps []registry.Gap) (map[string]int64, error) {
+	fromMs := int64(foreverMs)
+	for _, g := range gaps {
+		if g.ToMs == 0 {
+			fromMs = min(fromMs, g.FromMs)
+		}
+	}
+	if fromMs == foreverMs {
+		return nil, nil
+	}
+	rows, err := store.Last(ctx, tsdb.Query{ // a piece with samples is no longer than an hour
+		Measurement: tsdb.State, Site: site, Fields: []string{timeline.FieldEndMs}, FromMs: fromMs - timeline.HourMs, ToMs: foreverMs,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the newest states: %w", err)
+	}
+	out := map[string]int64{}
+	for _, r := range rows {
+		if endMs, ok := r.Values[0].(int64); ok {
+			out[r.Machine] = endMs
+		}
+	}
+	return out, nil
 }
 
 // outagesAsked bounds how many beginnings of gaps are looked up in the samples of the supply, the newest first.

@@ -6,23 +6,9 @@ import { clock, dateClock, isoDay, midnight, shiftDay } from "../format";
 import { useWords } from "../i18n";
 import { GapCause, GapEvidence } from "../parts/gap";
 import { Busy, Empty, Failed } from "../parts/status";
+import { together } from "../together";
 
 const spans = [1, 7, 31] as const;
-
-type Same = [Schemas["Gap"], ...Schemas["Gap"][]];
-
-/** Machines that were silent for the same reason from the same minute to the same minute stand together. */
-function together(rows: readonly Schemas["Gap"][]): Same[] {
-  const minute = (iso: string | undefined) => (iso ?? "").slice(0, 16);
-  const groups = new Map<string, Same>();
-  for (const g of rows) {
-    const key = [minute(g.start), g.open || minute(g.end), g.cause, g.evidence, g.fault, g.gateway && g.cause !== "supply" ? g.gateway : "", minute(g.filled)].join();
-    const group = groups.get(key);
-    if (group) group.push(g);
-    else groups.set(key, [g]);
-  }
-  return [...groups.values()];
-}
 
 /** The gap ledger: when nothing was known of a machine, and why. */
 export function Gaps() {
