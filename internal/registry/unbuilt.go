@@ -5,6 +5,9 @@ import "context"
 // Unbuilt returns the stretches of a site's machines whose samples are stored and not yet worked into states: those that wait
 // and those that are being built.
 func (d *DB) Unbuilt(ctx context.Context, site string) ([]Touched, error) {
+	if err := d.mergeLog(ctx); err != nil {
+		return nil, err
+	}
 	scan := func(row scanner) (t Touched, err error) {
 		return t, row.Scan(&t.Site, &t.Machine, &t.FromMs, &t.ToMs, &t.Version)
 	}
