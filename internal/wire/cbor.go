@@ -331,6 +331,11 @@ func (r *cborReader) field(rec *record) *DecodeError {
 		if strings.HasSuffix(string(name), "_") {
 			return refuse(ReasonBadRecord, "label %.40q must be understood (RFC 8428 §4.4) and is not", name)
 		}
+		for i, l := range labels {
+			if string(name) == l.name {
+				return refuse(ReasonBadRecord, "label %q is a text: in CBOR it is the number %d (RFC 8428 §6)", name, i-6)
+			}
+		}
 		return r.skip(0)
 	default: // an unknown label
 		r.pos = start
@@ -363,20 +368,19 @@ func (r *cborReader) field(rec *record) *DecodeError {
 	case labelVd:
 		err = r.skip(0)
 	case labelBver:
+		if r.pos < len(r.p) && r.p[r.pos]>>5 > majorNegative { // only an unsigned integer is allowed; a negative one is told as it is
+			return wrongLabelType(l)
+		}
 		rec.bver, ok, err = r.number()
 	case labelBt:
 		rec.bt, ok, err = r.number()
 	case labelBv:
 		rec.bv, ok, err = r.number()
-	case labelBs:
-		rec.bs, ok, err = r.number()
 	case labelV:
 		rec.v, ok, err = r.number()
-	case labelS:
-		rec.s, ok, err = r.number()
 	case labelT:
 		rec.t, ok, err = r.number()
-	case labelUt:
+	case labelUt, labelS, labelBs:
 		_, ok, err = r.number()
 	}
 	if err != nil {

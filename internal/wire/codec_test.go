@@ -282,7 +282,6 @@ func TestDecodeRefuses(t *testing.T) {
 		{"two values", `[` + identity + `,{"n":"power","v":1,"vs":"1"}]`, ReasonBadRecord, "two values"},
 		{"no value", `[` + identity + `,{"n":"power"}]`, ReasonBadRecord, "no value"},
 		{"null value", `[` + identity + `,{"n":"power","v":null}]`, ReasonWrongType, "v has"},
-		{"version", `[{"bver":11,"n":"s/m/seq","v":1}]`, ReasonBadRecord, "version 11"},
 		{"must understand", `[{"n":"s/m/seq","v":1,"x_":1}]`, ReasonBadRecord, "x_"},
 		{"unknown quantity", `[` + identity + `,{"n":"wattage","v":1}]`, ReasonUnknownQuantity, "wattage"},
 		{"unknown unit", `[` + identity + `,{"n":"power","u":"hp","v":1}]`, ReasonUnknownUnit, `use "W"`},
@@ -293,7 +292,13 @@ func TestDecodeRefuses(t *testing.T) {
 		{"number for text", `[` + identity + `,{"n":"card","v":1}]`, ReasonWrongType, "a text"},
 		{"number for bool", `[` + identity + `,{"n":"supply","v":1}]`, ReasonWrongType, "true or false"},
 		{"data", `[` + identity + `,{"n":"power","vd":"AA"}]`, ReasonWrongType, "a number"},
-		{"sum alone", `[` + identity + `,{"n":"power","s":1}]`, ReasonWrongType, "a number"},
+		{"sum alone", `[` + identity + `,{"n":"power","s":1}]`, ReasonBadRecord, "a sum"},
+		{"sum beside a value", `[` + identity + `,{"n":"power","v":1,"s":1}]`, ReasonBadRecord, "a sum"},
+		{"base sum", `[` + identity + `,{"n":"power","v":1,"bs":0}]`, ReasonBadRecord, "a sum"},
+		{"label twice", `[` + identity + `,{"n":"power","v":1,"v":2}]`, ReasonBadRecord, "record 4: a label stands twice"},
+		{"label twice, once escaped", `[` + identity + `,{"n":"power","v":1,"\u0076":2}]`, ReasonBadRecord, "twice"},
+		{"cbor label as text", "\x81\xa2\x00\x61n\x62bu\x61W", ReasonBadRecord, `"bu" is a text: in CBOR it is the number -4`},
+		{"cbor version as text", "\x81\xa1\x64bver\x0b", ReasonBadRecord, "number -1"},
 		{"time word", `[` + identity + `,{"n":"power","v":1,"t":"now"}]`, ReasonBadRecord, "label t"},
 		{"relative time", `[{"n":"s/m/power","v":1,"t":-5}]`, ReasonAbsurdTime, "relative"},
 		{"1970", `[` + identity + `,{"bt":60,"n":"power","v":1}]`, ReasonAbsurdTime, "1970"},
@@ -318,6 +323,102 @@ func TestDecodeRefuses(t *testing.T) {
 			require.Contains(t, refusal.Detail, tt.detail)
 		})
 	}
+}
+
+// Base fields that have no meaning refuse the whole pack, in both formats, wherever they stand.
+func TestBaseFields(t *testing.T) {
+	for _, tt := range []struct {
+		label          string
+		json           string // "" where JSON cannot say it
+		cbor           any
+		reason, detail string // "" is accepted
+	}{
+		{"bver", "10", 10, "", ""},
+		{"bver", "11", 11, ReasonBadRecord, "version 11"},
+		{"bver", "26", 26, ReasonBadRecord, "version 26"}, // 10 and secondary units, RFC 9100 §4
+		{"bver", "5", 5, ReasonBadRecord, "version 5"},
+		{"bver", "0", 0, ReasonBadRecord, "version 0"},
+		{"bver", "-1", -1, ReasonBadRecord, "version -1"},
+		{"bver", "-10", -10, ReasonBadRecord, "version -10"},
+		{"bver", "10.5", 10.5, ReasonBadRecord, ""},
+		{"bver", "1e999", math.Inf(1), ReasonBadRecord, ""},
+		{"bver", "-1e999", math.Inf(-1), ReasonBadRecord, ""},
+		{"bver", "", math.NaN(), ReasonBadRecord, "bver"},
+		{"bver", "", 10.0, ReasonBadRecord, "bver"}, // in CBOR only an unsigned integer is allowed
+		{"bver", `"10"`, "10", ReasonBadRecord, "bver"},
+		{"bver", "null", nil, ReasonBadRecord, "bver"},
+		{"bver", "true", true, ReasonBadRecord, "bver"},
+		{"bt", "1795000000", 1795000000, "", ""},
+		{"bt", "1e999", math.Inf(1), ReasonAbsurdTime, "Inf"},
+		{"bt", "", math.NaN(), ReasonAbsurdTime, "NaN"},
+		{"bt", `"now"`, "now", ReasonBadRecord, "label bt"},
+		{"bv", "0", 0, "", ""},
+		{"bv", "-1e999", math.Inf(-1), ReasonOutOfRange, "base value"},
+		{"bv", "", math.NaN(), ReasonOutOfRange, "base value"},
+		{"bv", `"1"`, "1", ReasonBadRecord, "label bv"},
+		{"bs", "0", 0, ReasonBadRecord, "sum"},
+		{"bs", "-1", -1, ReasonBadRecord, "sum"},
+		{"bs", "", math.NaN(), ReasonBadRecord, "sum"},
+		{"s", "1", 1, ReasonBadRecord, "sum"},
+		{"bu", `"W"`, "W", "", ""},
+		{"bu", `"hp"`, "hp", ReasonUnknownUnit, "hp"},
+		{"bu", "1", 1, ReasonBadRecord, "label bu"},
+		{"bn", `"s/m/"`, "s/m/", "", ""},
+		{"bn", "1", 1, ReasonBadRecord, "label bn"},
+		{"x_", "1", 1, ReasonBadRecord, "x_"},
+		{"_", "null", nil, ReasonBadRecord, "_"},
+		{"x", "1", 1, "", ""},
+	} {
+		for _, at := range []int{0, 4} { // of the identity, of a sample
+			check := func(format string, payload []byte) {
+				_, err := Decode(payload)
+				if tt.reason == "" {
+					require.NoError(t, err, "%s in %s: %q", tt.label, format, payload)
+					return
+				}
+				var refusal *DecodeError
+				require.ErrorAs(t, err, &refusal, "%s in %s: %q", tt.label, format, payload)
+				require.Equal(t, tt.reason, refusal.Reason, refusal.Detail)
+				require.Contains(t, refusal.Detail, tt.detail)
+			}
+			records := func() []map[string]any {
+				return []map[string]any{
+					{"bn": "s/m/", "n": "seq", "v": 7}, {"n": "spool", "vs": "sp"}, {"n": "boot", "vs": "b"}, {"n": "clock", "vs": "synced"},
+					{"n": "power", "v": 1, "t": 1795000000},
+				}
+			}
+			inCBOR := make([]map[any]any, 5)
+			for i, r := range records() {
+				inCBOR[i] = map[any]any{}
+				if i == at {
+					r[tt.label] = tt.cbor
+				}
+				for label, v := range r {
+					inCBOR[i][cborLabel(label)] = v
+				}
+			}
+			payload, err := cbor.Marshal(inCBOR)
+			require.NoError(t, err)
+			check("CBOR", payload)
+			if tt.json != "" {
+				inJSON := records()
+				inJSON[at][tt.label] = json.RawMessage(tt.json)
+				payload, err := json.Marshal(inJSON)
+				require.NoError(t, err)
+				check("JSON", payload)
+			}
+		}
+	}
+}
+
+// cborLabel is the label that CBOR has for a name of JSON.
+func cborLabel(name string) any {
+	for i, l := range labels {
+		if l.name == name {
+			return i - 6
+		}
+	}
+	return name
 }
 
 // A refused pack still says which one it is, wherever its identity stands.
@@ -348,7 +449,7 @@ func TestDecodeUnderstandsForeignSenML(t *testing.T) {
 		{"base unit and own unit", `{"bu":"kW","n":"power","v":1},{"n":"power","v":2,"u":"W","t":1}`, []Sample{
 			{TimeMs: sec * 1000, Quantity: "power", Number: 1000}, {TimeMs: sec*1000 + 1000, Quantity: "power", Number: 2},
 		}},
-		{"unknown labels", `{"n":"power","v":0,"ut":5,"s":3,"x":{"y":[1]}}`, []Sample{{TimeMs: sec * 1000, Quantity: "power"}}},
+		{"unknown labels", `{"n":"power","v":0,"ut":5,"x":{"y":[1],"v":2},"x:\"":3}`, []Sample{{TimeMs: sec * 1000, Quantity: "power"}}},
 		{"false", `{"n":"supply","vb":false}`, []Sample{{TimeMs: sec * 1000, Quantity: "supply"}}},
 		{"negative t", `{"n":"power","v":1,"t":-0.5}`, []Sample{{TimeMs: sec*1000 - 500, Quantity: "power", Number: 1}}},
 		{"fault with value", `{"n":"power","v":1},{"n":"power.q","vs":"fault:open"}`, []Sample{{TimeMs: sec * 1000, Quantity: "power", Quality: "fault:open"}}},

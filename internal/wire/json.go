@@ -21,8 +21,12 @@ func readJSON(payload []byte, fn func(*record) *DecodeError) *DecodeError {
 			return refuse(ReasonTooLarge, "more than %d records: send smaller packs", MaxRecords)
 		}
 		var fields map[string]json.RawMessage
+		start := dec.InputOffset()
 		if err := dec.Decode(&fields); err != nil {
 			return refuse(ReasonNotSenML, "JSON record %d: %v", i, err)
+		}
+		if jsonMembers(payload[start:dec.InputOffset()]) != len(fields) {
+			return refuse(ReasonBadRecord, "JSON record %d: a label stands twice", i)
 		}
 		rec, err := jsonRecord(fields)
 		if err != nil {
@@ -72,15 +76,11 @@ func jsonRecord(fields map[string]json.RawMessage) (*record, *DecodeError) {
 			rec.bt, ok = jsonNumber(raw)
 		case labelBv:
 			rec.bv, ok = jsonNumber(raw)
-		case labelBs:
-			rec.bs, ok = jsonNumber(raw)
 		case labelV:
 			rec.v, ok = jsonNumber(raw)
-		case labelS:
-			rec.s, ok = jsonNumber(raw)
 		case labelT:
 			rec.t, ok = jsonNumber(raw)
-		case labelUt:
+		case labelUt, labelS, labelBs:
 			_, ok = jsonNumber(raw)
 		}
 		if !ok {
@@ -93,6 +93,27 @@ func jsonRecord(fields map[string]json.RawMessage) (*record, *DecodeError) {
 		}
 	}
 	return rec, nil
+}
+
+// jsonMembers counts the members of a well-formed object, of the same name too: its colons, but for those in texts and deeper.
+func jsonMembers(raw []byte) (n int) {
+	depth, text := 0, false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case text && c == '\\':
+			i++
+		case c == '"':
+			text = !text
+		case text:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			depth--
+		case c == ':' && depth == 1:
+			n++
+		}
+	}
+	return n
 }
 
 // jsonNumber reads a JSON number. One too large for a float64 becomes infinite and is refused later as out of range.

@@ -7,10 +7,10 @@ import (
 
 // A SenML record before resolution (RFC 8428 §4). Byte slices point into the payload or a buffer of the reader.
 type record struct {
-	has                       label // which labels are present
-	bn, bu, n, u, vs          []byte
-	bt, bv, bs, bver, v, s, t float64
-	vb                        bool
+	has                label // which labels are present
+	bn, bu, n, u, vs   []byte
+	bt, bv, bver, v, t float64
+	vb                 bool
 }
 
 // isReading: the record is a number and a time and nothing else.
@@ -38,10 +38,12 @@ const (
 	labelVd
 
 	labelValues   = labelV | labelVs | labelVb | labelVd
+	labelsSum     = labelS | labelBs
 	labelsReading = labelV | labelT
 )
 
-// senmlVersion is the newest SenML version understood (RFC 8428 §4.4): a larger bver refuses the pack.
+// senmlVersion is the one SenML version understood: another bver refuses the pack (RFC 8428 §4.4). The number is a set of
+// features (RFC 9100 §2): of a larger one we lack some, and a smaller one lacks what every pack has.
 const senmlVersion = 10
 
 // relativeBelow is the time value below which RFC 8428 §4.5.3 means "seconds from now" instead of Unix time. Nobody
@@ -57,26 +59,24 @@ type resolved struct {
 	again bool   // the name is that of the record before
 	unit  []byte
 	time  float64 // as sent: not yet checked for being absolute
-	kind  label   // the one value label present, or 0 when the record has only a sum
+	kind  label   // the one value label present
 	num   float64 // kind labelV
 	text  []byte  // kind labelVs, and labelVd (base64 in JSON, bytes in CBOR)
 	truth bool    // kind labelVb
-	sum   float64
-	isSum bool
 }
 
 // resolver carries the base fields from record to record.
 type resolver struct {
-	bn, bu     []byte
-	bt, bv, bs float64
-	name       []byte // of the last record, checked
-	tail       int    // how much of its end is the record's own name (n)
+	bn, bu []byte
+	bt, bv float64
+	name   []byte // of the last record, checked
+	tail   int    // how much of its end is the record's own name (n)
 }
 
 // resolve applies RFC 8428 §4.6 to the next record of a pack.
 func (r *resolver) resolve(rec *record) (resolved, *DecodeError) {
-	if rec.has&labelBver != 0 && rec.bver > senmlVersion {
-		return resolved{}, refuse(ReasonBadRecord, "SenML version %v is newer than %d: nothing of this pack can be trusted", rec.bver, senmlVersion)
+	if err := rec.checkBases(); err != nil {
+		return resolved{}, err
 	}
 	renamed := len(r.name) == 0
 	if rec.has&labelBn != 0 && !bytes.Equal(r.bn, rec.bn) {
@@ -92,9 +92,6 @@ func (r *resolver) resolve(rec *record) (resolved, *DecodeError) {
 	if rec.has&labelBv != 0 {
 		r.bv = rec.bv
 	}
-	if rec.has&labelBs != 0 {
-		r.bs = rec.bs
-	}
 	out := resolved{unit: rec.u, time: r.bt + rec.t, kind: rec.has & labelValues, text: rec.vs, truth: rec.vb}
 	if rec.has&labelU == 0 {
 		out.unit = r.bu
@@ -105,10 +102,7 @@ func (r *resolver) resolve(rec *record) (resolved, *DecodeError) {
 	if out.kind == labelV {
 		out.num = r.bv + rec.v
 	}
-	if rec.has&labelS != 0 {
-		out.sum, out.isSum = r.bs+rec.s, true
-	}
-	if out.kind == 0 && !out.isSum {
+	if out.kind == 0 {
 		return resolved{}, refuse(ReasonBadRecord, "a record of %.100q has no value", string(r.bn)+string(rec.n))
 	}
 	if renamed || !bytes.Equal(r.name[len(r.name)-r.tail:], rec.n) {
@@ -122,6 +116,23 @@ func (r *resolver) resolve(rec *record) (resolved, *DecodeError) {
 	out.name, out.again = r.name, !renamed
 	return out, nil
 }
+
+// checkBases refuses what would change the meaning of a whole pack and has none here.
+func (r *record) checkBases() *DecodeError {
+	switch {
+	case r.has&labelBver != 0 && r.bver != senmlVersion: // also when it is not a number
+		return refuse(ReasonBadRecord, "SenML version %v is not %d: nothing of this pack can be trusted", r.bver, senmlVersion)
+	case r.has&labelsSum != 0:
+		return refuse(ReasonBadRecord, "a sum (s, bs) has no meaning in this contract: send the meter's register as energy")
+	case r.has&labelBt != 0 && !finite(r.bt):
+		return refuse(ReasonAbsurdTime, "base time %v s is no time of this age", r.bt)
+	case r.has&labelBv != 0 && !finite(r.bv):
+		return refuse(ReasonOutOfRange, "base value %v is no number", r.bv)
+	}
+	return nil
+}
+
+func finite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }
 
 // checkName applies RFC 8428 §4.5.1: letters, digits and - : . / _, the first a letter or digit.
 func checkName(name []byte) *DecodeError {
