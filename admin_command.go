@@ -120,7 +120,7 @@ func (c commandCmd) follow(e *env, db *registry.DB, cmd registry.Command) error 
 		}
 	}
 	if cmd.Detail != "" {
-		fmt.Fprintln(e.out, "  "+strings.ReplaceAll(cmd.Detail, "\n", "\n  "))
+		fmt.Fprintln(e.out, "  "+strings.ReplaceAll(plainLines(cmd.Detail), "\n", "\n  "))
 	}
 	if cmd.State != registry.CommandDone {
 		return fmt.Errorf("the command has %s", cmd.State)

@@ -55,7 +55,7 @@ func (c chosen) nothing(e *env, db *registry.DB) error {
 	}
 	var held []string
 	for _, q := range counts {
-		held = append(held, fmt.Sprintf("%s %s %s", dash(q.Site), dash(q.Machine), q.Reason))
+		held = append(held, fmt.Sprintf("%s %s %s", dash(q.Site), dash(q.Machine), plain(q.Reason)))
 	}
 	more := ""
 	if len(held) > 10 {
@@ -89,7 +89,7 @@ func (c quarantineListCmd) Run(e *env) error {
 		}
 		fmt.Fprintln(w, "ID\tRECEIVED\tSITE\tMACHINE\tREASON\tTIMES\tBYTES\tDETAIL")
 		for _, q := range rows {
-			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", q.ID, shownTime(q.ReceivedMs), dash(q.Site), dash(q.Machine), q.Reason, q.Count, q.Length, q.Detail)
+			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", q.ID, shownTime(q.ReceivedMs), dash(q.Site), dash(q.Machine), plain(q.Reason), q.Count, q.Length, plain(q.Detail))
 		}
 		if len(rows) == 0 {
 			return c.nothing(e, db)
@@ -107,7 +107,7 @@ func (c quarantineListCmd) Run(e *env) error {
 			continue
 		}
 		shown = true
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", dash(q.Site), dash(q.Machine), q.Reason, q.Packs, q.Bytes, shownTime(q.FirstMs), shownTime(q.LastMs), q.Detail)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", dash(q.Site), dash(q.Machine), plain(q.Reason), q.Packs, q.Bytes, shownTime(q.FirstMs), shownTime(q.LastMs), plain(q.Detail))
 	}
 	if !shown {
 		err = c.nothing(e, db)
@@ -137,7 +137,7 @@ func (c quarantineListCmd) summaries(e *env, db *registry.DB) error {
 	w := tabwriter.NewWriter(e.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "SITE\tDAY\tTOPIC\tREASON\tPACKS\tBYTES\tFIRST\tLAST")
 	for _, s := range rows {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", dash(s.Site), s.Day, dash(s.Topic), s.Reason, s.Packs, s.Bytes, shownTime(s.FirstMs), shownTime(s.LastMs))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", dash(s.Site), plain(s.Day), dash(s.Topic), plain(s.Reason), s.Packs, s.Bytes, shownTime(s.FirstMs), shownTime(s.LastMs))
 	}
 	return w.Flush()
 }
@@ -156,11 +156,12 @@ func (c chosen) chooses(s registry.QuarantineSummary) bool {
 
 func shownTime(ms int64) string { return time.UnixMilli(ms).Format("2006-01-02 15:04:05") }
 
+// dash is plain, and "-" for nothing.
 func dash(s string) string {
 	if s == "" {
 		return "-"
 	}
-	return s
+	return plain(s)
 }
 
 type quarantineShowCmd struct {
@@ -180,7 +181,7 @@ func (c quarantineShowCmd) Run(e *env) error {
 		return err
 	}
 	fmt.Fprintf(e.out, "id        %d\nreceived  %s (%d times)\ntopic     %s\nreason    %s\ndetail    %s\nbytes     %d\nsha256    %s\n",
-		q.ID, shownTime(q.ReceivedMs), q.Count, q.Topic, q.Reason, q.Detail, q.Length, q.SHA256)
+		q.ID, shownTime(q.ReceivedMs), q.Count, plain(q.Topic), plain(q.Reason), plain(q.Detail), q.Length, plain(q.SHA256))
 	if !q.Whole() {
 		fmt.Fprintf(e.out, "Only the first %d bytes are kept: it can't be tried again.\n", len(q.Payload))
 	}
@@ -189,13 +190,13 @@ func (c quarantineShowCmd) Run(e *env) error {
 		_, err = fmt.Fprint(e.out, hex.Dump(q.Payload[:min(len(q.Payload), 1024)]))
 		return err
 	}
-	fmt.Fprintf(e.out, "pack      %s/%s seq %d of spool %s, boot %s, clock %s\n", p.Site, p.Machine, p.Seq, p.Spool, p.Boot, p.Clock)
+	fmt.Fprintf(e.out, "pack      %s/%s seq %d of spool %s, boot %s, clock %s\n", p.Site, p.Machine, p.Seq, plain(p.Spool), plain(p.Boot), plain(string(p.Clock)))
 	for _, s := range p.Samples[:min(len(p.Samples), 100)] {
 		value := strings.TrimRight(strings.TrimRight(fmt.Sprintf("%.6f", s.Number), "0"), ".")
 		if s.Text != "" {
-			value = s.Text
+			value = plain(s.Text)
 		}
-		fmt.Fprintf(e.out, "  %s  %s  %s  %s\n", time.UnixMilli(s.TimeMs).Format("2006-01-02 15:04:05.000"), s.Quantity, value, s.Quality)
+		fmt.Fprintf(e.out, "  %s  %s  %s  %s\n", time.UnixMilli(s.TimeMs).Format("2006-01-02 15:04:05.000"), s.Quantity, value, plain(s.Quality))
 	}
 	return nil
 }
@@ -265,7 +266,7 @@ func (c quarantineReplayCmd) await(e *env, db *registry.DB, ids []int64, since t
 				fmt.Fprintf(e.out, "%d stored\n", r.ID)
 			} else {
 				refused++
-				fmt.Fprintf(e.out, "%d refused: %s: %s\n", r.ID, r.Reason, r.Detail)
+				fmt.Fprintf(e.out, "%d refused: %s: %s\n", r.ID, plain(r.Reason), plain(r.Detail))
 			}
 		}
 		if len(said) == len(ids) || time.Since(since) > c.Wait {
