@@ -17,8 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
+	"karkhana/internal/leaktest"
 	"karkhana/internal/syncbuf"
 	"karkhana/internal/tsdb"
 )
@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 		playParent(dir)
 		return
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 func playParent(dir string) {

@@ -19,8 +19,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
+	"karkhana/internal/leaktest"
 	"karkhana/internal/syncbuf"
 )
 
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 		playRole(role)
 		return
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 // playRole is what a child of these tests does. It ends the process.
