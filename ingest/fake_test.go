@@ -19,13 +19,14 @@ import (
 
 	"karkhana/internal/broker"
 	"karkhana/internal/broker/brokertest"
+	"karkhana/internal/leaktest"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
 	"karkhana/internal/wire"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("karkhana/internal/pgtest.startServer.func1")) // the server lives as long as the tests
+	leaktest.Main(m, goleak.IgnoreAnyFunction("karkhana/internal/pgtest.startServer.func1")) // the server lives as long as the tests
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
@@ -184,12 +185,17 @@ func (r *fakeRegistry) DeleteQuarantined(_ context.Context, ids ...int64) error 
 	})
 }
 
-// reasons are those of the quarantined packs, sorted.
-func (r *fakeRegistry) reasons() []string {
+// quarantined is a copy of what is in quarantine.
+func (r *fakeRegistry) quarantined() []registry.Quarantined {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return slices.Clone(r.quarantine)
+}
+
+// reasons are those of the quarantined packs, sorted.
+func (r *fakeRegistry) reasons() []string {
 	var out []string
-	for _, q := range r.quarantine {
+	for _, q := range r.quarantined() {
 		out = append(out, q.Reason)
 	}
 	slices.Sort(out)
@@ -237,6 +243,7 @@ type world struct {
 	registry *fakeRegistry
 	now      time.Time
 	ingest   *Ingest
+	running  bool
 	stop     func()
 }
 
@@ -297,14 +304,15 @@ func (w *world) start(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- in.Run(ctx) }()
-	w.ingest = in
+	w.ingest, w.running = in, true
 	w.stop = sync.OnceFunc(func() {
+		w.running = false
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("ingest ended with %v", err)
 		}
 	})
-	ready, cancelReady := context.WithTimeout(ctx, 20*time.Second)
+	ready, cancelReady := context.WithTimeout(ctx, patience)
 	defer cancelReady()
 	require.NoError(t, in.WaitReady(ready))
 	w.settle(t)
@@ -317,7 +325,7 @@ func (w *world) settle(t *testing.T) {
 	c := mqtt.NewClient(brokertest.ClientOptions(w.broker, "s.probe", "p", "probe"))
 	require.NoError(t, brokertest.Wait(c.Connect()))
 	defer c.Disconnect(50)
-	w.registry.forgetGateways()
+	w.registry.forget("s", "probe")
 	require.Eventually(t, func() bool {
 		_ = brokertest.Wait(c.Publish(wire.StatusTopic("s", "probe"), 1, false, `{"online":true}`))
 		return w.registry.gateway("s", "probe").Online
@@ -334,6 +342,7 @@ type gateway struct {
 	mu      sync.Mutex
 	stored  map[uint64]bool
 	refused map[uint64]string
+	settled bool // receipts reach it
 }
 
 func newGateway(t *testing.T, w *world) *gateway {
@@ -341,8 +350,28 @@ func newGateway(t *testing.T, w *world) *gateway {
 	g := &gateway{t: t, w: w, stored: map[uint64]bool{}, refused: map[uint64]string{}}
 	g.connect()
 	t.Cleanup(func() { g.client.Disconnect(50) })
+	if w.running {
+		g.settle()
+	}
 	return g
 }
+
+// settle returns when receipts reach the gateway: a cluster that has just made its session may still lose the first ones.
+func (g *gateway) settle() {
+	g.t.Helper()
+	probe, err := (&wire.Receipt{Spool: probeSpool, Stored: [][2]uint64{{1, 1}}}).Encode()
+	require.NoError(g.t, err)
+	require.Eventually(g.t, func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		_ = g.w.ingest.Publish(ctx, wire.ReceiptTopic("s", "gw-1"), 1, false, probe)
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return g.settled
+	}, patience, 20*time.Millisecond)
+}
+
+const probeSpool = "probe"
 
 func (g *gateway) connect() {
 	g.t.Helper()
@@ -361,6 +390,10 @@ func (g *gateway) receipt(_ mqtt.Client, m mqtt.Message) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if r.Spool == probeSpool {
+		g.settled = true
+		return
+	}
 	for _, s := range r.Stored {
 		for seq := s[0]; seq <= s[1]; seq++ {
 			g.stored[seq] = true
@@ -381,10 +414,28 @@ func (g *gateway) counts() (stored, refused int) {
 	return len(g.stored), len(g.refused)
 }
 
+// refusals are the reasons so far, by sequence number.
+func (g *gateway) refusals() map[uint64]string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return maps.Clone(g.refused)
+}
+
 // deliver sends packs until each has a receipt that says stored.
 func (g *gateway) deliver(packs map[uint64][]byte) {
 	g.t.Helper()
-	var last time.Time
+	g.receipted(packs, time.Time{}, time.Second)
+}
+
+// delivered waits until each of the packs, which were sent, has a receipt that says stored. A cluster whose consumers are new may
+// have dropped some, so what is missing is sent again after a while, as a gateway does.
+func (g *gateway) delivered(packs map[uint64][]byte) {
+	g.t.Helper()
+	g.receipted(packs, time.Now(), 10*time.Second)
+}
+
+func (g *gateway) receipted(packs map[uint64][]byte, last time.Time, again time.Duration) {
+	g.t.Helper()
 	require.Eventually(g.t, func() bool {
 		g.mu.Lock()
 		var missing []uint64
@@ -394,14 +445,14 @@ func (g *gateway) deliver(packs map[uint64][]byte) {
 			}
 		}
 		g.mu.Unlock()
-		if len(missing) > 0 && time.Since(last) > time.Second {
+		if len(missing) > 0 && time.Since(last) > again {
 			last = time.Now()
 			for _, seq := range missing {
 				g.send("m1", wire.LaneLive, packs[seq])
 			}
 		}
 		return len(missing) == 0
-	}, 30*time.Second, 10*time.Millisecond)
+	}, patience, every)
 }
 
 const baseMs = 1_795_000_000_000
@@ -436,8 +487,8 @@ func wantLines(n int) []string {
 	return out
 }
 
-func (r *fakeRegistry) forgetGateways() {
+func (r *fakeRegistry) forget(site, gateway string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	clear(r.gateways)
+	delete(r.gateways, gatewayID{site, gateway})
 }

@@ -62,7 +62,7 @@ func TestNotReadyWhileTheBrokerIsSilent(t *testing.T) {
 				o.Source = scheme + "://" + link.Addr()
 			})
 			check := func() error { return w.ingest.Checks()["broker"](timeout(t, time.Second)) }
-			require.NoError(t, check())
+			require.Eventually(t, func() bool { return check() == nil }, patience, every)
 			link.Silence()
 			require.Error(t, check())
 			link.Mend()

@@ -13,7 +13,8 @@ import (
 	"karkhana/internal/wire"
 )
 
-const patience, every = 20 * time.Second, 10 * time.Millisecond
+// patience is for conditions that come true at once on an idle computer; on a busy one some took fifteen seconds.
+const patience, every = 2 * time.Minute, 10 * time.Millisecond
 
 // onEachSource runs a test on every way from a gateway to ingest.
 func onEachSource(t *testing.T, test func(t *testing.T, w *world), change ...func(*Options)) {
@@ -67,7 +68,7 @@ func TestStoreDownDelaysReceiptsAndLosesNothing(t *testing.T) {
 		stored, refused := g.counts()
 		require.Zero(t, stored+refused, "a receipt came before the store acknowledged")
 		w.store.setDown(false)
-		require.Eventually(t, func() bool { n, _ := g.counts(); return n == 50 }, patience, every)
+		g.delivered(all)
 		require.Equal(t, wantLines(50), w.store.dump(t, "m1", "power_w", "energy_wh"))
 	})
 }
@@ -158,8 +159,8 @@ func TestBadInputGoesToQuarantine(t *testing.T) {
 				sendAll()
 			}
 			s, r := g.counts()
-			return s == 2 && r == 10
-		}, patience, every, "%v %v", w.registry.reasons(), g.refused)
+			return s == 2 && r == 10 && len(w.registry.reasons()) == 11
+		}, patience, every)
 		require.Equal(t, []string{
 			"absurd-time", "absurd-time", "absurd-time", "foreign-topic", "not-senml", "out-of-range", "store-refused",
 			"unknown-machine", "unknown-quantity", "unknown-unit", "wrong-type",
@@ -167,8 +168,8 @@ func TestBadInputGoesToQuarantine(t *testing.T) {
 		require.Equal(t, map[uint64]string{
 			11: "wrong-type", 12: "absurd-time", 13: "absurd-time", 14: "absurd-time", 15: "unknown-unit", 16: "unknown-quantity",
 			17: "out-of-range", 18: "store-refused", 19: "foreign-topic", 20: "unknown-machine",
-		}, g.refused)
-		for _, q := range w.registry.quarantine {
+		}, g.refusals())
+		for _, q := range w.registry.quarantined() {
 			require.NotEmpty(t, q.Detail)
 			require.NotEmpty(t, q.Payload)
 			require.Equal(t, "gw-1", q.Gateway)
@@ -195,11 +196,17 @@ func TestReorderedAndRepeatedPacksGiveTheSameStore(t *testing.T) {
 		}
 		r := rand.New(rand.NewPCG(1, 2))
 		r.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
-		for _, seq := range order {
-			g.send("m1", []wire.Lane{wire.LaneLive, wire.LaneHistory}[r.IntN(2)], all[seq])
-		}
-		require.Eventually(t, func() bool { n, _ := g.counts(); return n == 30 }, patience, every)
-		require.Eventually(t, func() bool { return metric(t, w, "karkhana_ingest_packs_stored_total") == 90 }, patience, every)
+		var last time.Time
+		require.Eventually(t, func() bool {
+			if time.Since(last) > 3*time.Second { // again: a cluster may have dropped the first ones
+				last = time.Now()
+				for _, seq := range order {
+					g.send("m1", []wire.Lane{wire.LaneLive, wire.LaneHistory}[r.IntN(2)], all[seq])
+				}
+			}
+			n, _ := g.counts()
+			return n == 30 && metric(t, w, "karkhana_ingest_packs_stored_total") >= 90 // more where the broker waited too long for an acknowledgement
+		}, patience, every)
 		require.Equal(t, wantLines(30), w.store.dump(t, "m1", "power_w", "energy_wh"))
 		require.Positive(t, metric(t, w, "karkhana_ingest_packs_duplicate_total"))
 	})

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -44,7 +43,7 @@ func TestPacksAreTriedAgainWhenSomebodyAsks(t *testing.T) {
 	put("m2", "unknown-unit", encode(t, packOf(1, "m1"), wire.FormatCBOR)) // of another machine than its topic
 	require.NoError(t, w.registry.Quarantine(t.Context(), registry.Quarantined{Topic: "x/y", Reason: ReasonBadTopic, Payload: []byte("[]")}))
 	w.registry.ask()
-	require.Eventually(t, func() bool { return len(w.registry.outcomes()) == 4 }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(w.registry.outcomes()) == 4 }, patience, every)
 	var got []string
 	for _, o := range w.registry.outcomes() {
 		got = append(got, o.Outcome+" "+o.Reason)
@@ -60,7 +59,7 @@ func TestTooLongMessageKeepsItsBeginning(t *testing.T) {
 	payload := bytes.Repeat([]byte("[ "), wire.MaxPackBytes/2+1000)
 	g := newGateway(t, w)
 	g.send("m1", wire.LaneLive, payload)
-	require.Eventually(t, func() bool { return len(w.registry.reasons()) == 1 }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(w.registry.reasons()) == 1 }, patience, every)
 	q, err := w.registry.QuarantinedFor(t.Context(), "s", "m1", wire.ReasonTooLarge, 1)
 	require.NoError(t, err)
 	require.Len(t, q, 1)
