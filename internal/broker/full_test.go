@@ -57,10 +57,10 @@ func TestFullStoreGoesOnWhenIngestIsBack(t *testing.T) {
 	require.Less(t, sent, int64(100), "8 MiB cannot hold it")
 
 	persistent()
-	require.Eventually(t, func() bool { return got.Load() >= sent }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return got.Load() >= sent }, time.Minute, 10*time.Millisecond)
 	require.Eventually(t, func() bool { // once what was read is gone from memory there is room again
 		return publish(sent)
-	}, 20*time.Second, 100*time.Millisecond)
+	}, time.Minute, 100*time.Millisecond)
 }
 
-func acknowledged(t mqtt.Token) bool { return t.WaitTimeout(2*time.Second) && t.Error() == nil }
+func acknowledged(t mqtt.Token) bool { return t.WaitTimeout(time.Minute) && t.Error() == nil }

@@ -43,7 +43,7 @@ func TestRefusalsAreCounted(t *testing.T) {
 	for _, o := range []*mqtt.ClientOptions{brokertest.ClientOptions(b, "s.gw-1", "two", "s_gw-1"), brokertest.ClientOptions(b, "s.gw-1", "one", "s_gw-2")} {
 		require.Error(t, brokertest.Wait(mqtt.NewClient(o.SetAutoReconnect(false)).Connect()))
 	}
-	evil := connect("s_gw-1_evil")
+	evil, began := connect("s_gw-1_evil"), time.Now()
 	for range 300 {
 		require.NoError(t, brokertest.Wait(evil.Publish("cfc/v1/s/gw-2/m/telemetry", 1, false, "x")))
 	}
@@ -73,8 +73,10 @@ func TestRefusalsAreCounted(t *testing.T) {
 			}
 		}
 		return got["full"] > 0
-	}, 20*time.Second, 10*time.Millisecond)
-	require.Equal(t, 1, strings.Count(log.String(), "Publish Violation"))
+	}, time.Minute, 10*time.Millisecond)
+	said := strings.Count(log.String(), "Publish Violation")
+	require.Positive(t, said)
+	require.LessOrEqual(t, said, 1+int(time.Since(began)/(10*time.Second)), "of 300")
 	require.NotContains(t, log.String(), "authentication error", "we say it, with the reason")
 	families, err := metrics.Gather()
 	require.NoError(t, err)

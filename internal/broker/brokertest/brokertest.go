@@ -154,7 +154,7 @@ func (m *mosquitto) Start(t *testing.T) {
 			return false
 		}
 		return c.Close() == nil
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 }
 
 // Stop ends the broker the way a service manager does: it writes its database.
@@ -175,7 +175,7 @@ func (m *mosquitto) Stop(t *testing.T) {
 func ClientOptions(b interface{ URL() string }, user, password, clientID string) *mqtt.ClientOptions {
 	return mqtt.NewClientOptions().AddBroker(b.URL()).SetUsername(user).SetPassword(password).SetClientID(clientID).
 		SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false).SetProtocolVersion(4).
-		SetConnectTimeout(10 * time.Second).SetWriteTimeout(10 * time.Second)
+		SetConnectTimeout(time.Minute).SetWriteTimeout(time.Minute)
 }
 
 // Connect connects a client that is disconnected at the end of the test.
@@ -189,7 +189,7 @@ func Connect(t *testing.T, o *mqtt.ClientOptions) mqtt.Client {
 
 // Wait waits for a token and gives its error.
 func Wait(token mqtt.Token) error {
-	if !token.WaitTimeout(20 * time.Second) {
+	if !token.WaitTimeout(time.Minute) {
 		return context.DeadlineExceeded
 	}
 	return token.Error()
