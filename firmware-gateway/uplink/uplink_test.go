@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	soon  = 20 * time.Second
+	soon  = 2 * time.Minute
 	often = 5 * time.Millisecond
 )
 

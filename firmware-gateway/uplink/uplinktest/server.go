@@ -4,6 +4,8 @@ package uplinktest
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -37,22 +39,22 @@ type Server struct {
 	t      testing.TB
 	client mqtt.Client
 
-	mu       sync.Mutex
-	packs    map[string][]byte // spool/seq → bytes of the first arrival
-	decoded  map[string]*wire.Pack
-	lanes    []wire.Kind // of every arrival
-	arrivals int
-	changed  []string // packs that came with other bytes than before
-	answer   bool
-	refuse   string
-	status   []wire.Status
-	waiting  []*wire.Pack
+	mu      sync.Mutex
+	packs   map[string][]byte // spool/seq → bytes of the last arrival
+	decoded map[string]*wire.Pack
+	samples map[string]map[wire.Sample]bool // of each machine
+	lanes   []wire.Kind                     // of everything that the gateway sent
+	changed []string                        // packs that came with other bytes than before
+	answer  bool
+	refuse  string
+	status  []wire.Status
+	waiting []*wire.Pack
 }
 
 // NewServer connects to the broker. It withholds receipts until Answer(true).
 func NewServer(t *testing.T, b brokertest.Broker) *Server {
 	t.Helper()
-	s := &Server{t: t, packs: map[string][]byte{}, decoded: map[string]*wire.Pack{}}
+	s := &Server{t: t, packs: map[string][]byte{}, decoded: map[string]*wire.Pack{}, samples: map[string]map[wire.Sample]bool{}}
 	s.Connect(t, b)
 	return s
 }
@@ -85,15 +87,18 @@ func (s *Server) take(_ mqtt.Client, m mqtt.Message) {
 			s.t.Errorf("status: %v", err)
 			return
 		}
+		if m.Duplicate() {
+			return // an old one: the broker waited too long for our acknowledgement of it
+		}
 		s.mu.Lock()
 		s.status = append(s.status, *st)
 		s.mu.Unlock()
 	case wire.KindTelemetry, wire.KindHistory:
-		s.pack(topic, m.Payload())
+		s.pack(topic, m.Payload(), m.Duplicate())
 	}
 }
 
-func (s *Server) pack(topic wire.Topic, payload []byte) {
+func (s *Server) pack(topic wire.Topic, payload []byte, again bool) {
 	p, err := wire.Decode(payload)
 	if err != nil {
 		s.t.Errorf("pack: %v", err)
@@ -101,13 +106,21 @@ func (s *Server) pack(topic wire.Topic, payload []byte) {
 	}
 	s.mu.Lock()
 	key := fmt.Sprintf("%s/%d", p.Spool, p.Seq)
-	if old, ok := s.packs[key]; ok && string(old) != string(payload) {
+	old, known := s.packs[key]
+	if known && string(old) != string(payload) {
 		s.changed = append(s.changed, key)
 	}
 	s.packs[key] = append([]byte(nil), payload...)
 	s.decoded[key] = p
-	s.lanes = append(s.lanes, topic.Kind)
-	s.arrivals++
+	if s.samples[p.Machine] == nil {
+		s.samples[p.Machine] = map[wire.Sample]bool{}
+	}
+	for _, sample := range p.Samples {
+		s.samples[p.Machine][sample] = true
+	}
+	if !known || !again { // else the broker sent it again, which waited too long for our acknowledgement, and not the gateway
+		s.lanes = append(s.lanes, topic.Kind)
+	}
 	s.waiting = append(s.waiting, p)
 	s.mu.Unlock()
 	s.flush()
@@ -169,7 +182,7 @@ func (s *Server) Clocks() map[wire.Clock]int {
 	return n
 }
 
-// Arrivals are the lanes of everything that came, repeated packs included.
+// Arrivals are the lanes of everything that the gateway sent, repeated packs included.
 func (s *Server) Arrivals() []wire.Kind {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,23 +196,18 @@ func (s *Server) Changed() []string {
 	return append([]string(nil), s.changed...)
 }
 
+// Count is how many different samples of a machine came.
+func (s *Server) Count(machine string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.samples[machine])
+}
+
 // Samples are all different samples of a machine, by quantity and time.
 func (s *Server) Samples(machine string) []wire.Sample {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	seen := map[wire.Sample]bool{}
-	for _, p := range s.decoded {
-		if p.Machine != machine {
-			continue
-		}
-		for _, sample := range p.Samples {
-			seen[sample] = true
-		}
-	}
-	out := make([]wire.Sample, 0, len(seen))
-	for sample := range seen {
-		out = append(out, sample)
-	}
+	out := slices.AppendSeq(make([]wire.Sample, 0, len(s.samples[machine])), maps.Keys(s.samples[machine]))
+	s.mu.Unlock()
 	sort.Slice(out, func(i, j int) bool {
 		if out[i].TimeMs != out[j].TimeMs {
 			return out[i].TimeMs < out[j].TimeMs
