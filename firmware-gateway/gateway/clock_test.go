@@ -113,7 +113,8 @@ func TestNothingIsSentWithoutATime(t *testing.T) {
 		}
 		require.Less(t, sample.TimeMs, time.Now().UnixMilli()+5)
 		if last > 0 {
-			require.InDelta(t, 200, sample.TimeMs-last, 190, "neither gap nor overlap where the clock was set, at %v", synced)
+			require.Greater(t, sample.TimeMs, last, "no overlap where the clock was set, at %v", synced)
+			require.Less(t, sample.TimeMs-last, int64(10_000), "no gap where the clock was set, by twenty minutes, at %v; a busy computer makes small ones", synced)
 		}
 		last = sample.TimeMs
 	}
@@ -130,7 +131,7 @@ func TestRecordingKeepsItsDates(t *testing.T) {
 	want := s.recording(500)
 	g, _ := s.boot(&computer{boot: "boot-1", booted: time.Now().Add(-time.Minute), wrong: -30 * time.Minute})
 	require.Equal(t, wire.ClockBounded, g.Status().Clock)
-	require.Eventually(t, func() bool { return len(server.Samples("a")) == len(want) }, soon, often)
+	require.Eventually(t, func() bool { return server.Count("a") == len(want) }, soon, often)
 	clocks := server.Clocks()
 	require.Equal(t, map[wire.Clock]int{wire.ClockSynced: server.Packs()}, clocks)
 }

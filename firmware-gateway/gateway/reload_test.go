@@ -132,7 +132,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	more()
 	require.Equal(t, gone, counters["comes"].n.Load(), "a machine that is gone is not read")
 
-	require.Eventually(t, func() bool { return len(server.Samples("a")) >= len(want) }, 2*soon, often)
+	require.Eventually(t, func() bool { return server.Count("a") >= len(want) }, 2*soon, often)
 	stop()
 	_, _ = s.startCounting(map[string]*counter{"stays": {}, "changes": {}}) // sends what the stop left
 	for id, c := range counters {
@@ -194,7 +194,7 @@ func TestReloadLeavesOthersAlone(t *testing.T) {
 	server.Answer(true)
 	s.edit("mqtt://127.0.0.1:1", b.URL())
 	_, stop := s.startCounting(map[string]*counter{"stays": {}})
-	require.Eventually(t, func() bool { return len(server.Samples("goes")) == int(goes) }, soon, often)
+	require.Eventually(t, func() bool { return server.Count("goes") == int(goes) }, soon, often)
 	stop()
 }
 
