@@ -162,7 +162,7 @@ func TestRecordedFramesOverALine(t *testing.T) {
 		if p == nil || f.Direction != "response" || len(f.bytes) != 25 {
 			continue
 		}
-		line := serve(t, f.bytes)
+		line := serve(t, time.Minute, f.bytes)
 		r, err := meter.New(line, meter.Opts{Profile: p, Unit: f.bytes[0], Names: []string{"voltage", "current", "power", "energy", "frequency", "power_factor", "over_power"}})
 		require.NoError(t, err)
 		values, err := r.Sense(t.Context(), nil)
@@ -187,15 +187,18 @@ func TestBadFramesOverALine(t *testing.T) {
 	flipped[9] ^= 0x10
 
 	p := profile(t, "pzem004t")
-	line := serve(t, exception, flipped, nil, good)
-	r, err := meter.New(line, meter.Opts{Profile: p, Unit: 1, Names: []string{"voltage", "over_power"}})
+	const unit = 1
+	line := serve(t, time.Minute, exception, flipped, nil, good)
+	r, err := meter.New(line, meter.Opts{Profile: p, Unit: unit, Names: []string{"voltage", "over_power"}})
 	require.NoError(t, err)
 	_, err = r.Sense(t.Context(), nil)
 	require.ErrorIs(t, err, modbus.ErrServerDeviceFailure)
 	_, err = r.Sense(t.Context(), nil)
 	require.ErrorIs(t, err, modbus.ErrBadCRC)
+	line.SetTimeout(unit, 100*time.Millisecond)
 	_, err = r.Sense(t.Context(), nil)
 	require.ErrorIs(t, err, modbus.ErrRequestTimedOut)
+	line.SetTimeout(unit, time.Minute)
 	values, err := r.Sense(t.Context(), nil)
 	require.NoError(t, err)
 	require.InDelta(t, 242.9, numbers(values)["voltage"], 1e-9)
@@ -203,8 +206,8 @@ func TestBadFramesOverALine(t *testing.T) {
 	require.NoError(t, line.Close())
 }
 
-// serve answers requests on a serial-over-TCP line with the given frames in turn; nil stays silent.
-func serve(t *testing.T, answers ...[]byte) *meter.Client {
+// serve answers requests on a serial-over-TCP line with the given frames in turn; nil stays silent. timeout is the line's.
+func serve(t *testing.T, timeout time.Duration, answers ...[]byte) *meter.Client {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -231,7 +234,7 @@ func serve(t *testing.T, answers ...[]byte) *meter.Client {
 			c.Close()
 		}
 	}()
-	line, err := meter.NewClient(meter.Line{URL: "rtuovertcp://" + l.Addr().String(), Timeout: 200 * time.Millisecond})
+	line, err := meter.NewClient(meter.Line{URL: "rtuovertcp://" + l.Addr().String(), Timeout: timeout})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = line.Close() })
 	return line

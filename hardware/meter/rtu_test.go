@@ -38,7 +38,7 @@ func TestSerialLine(t *testing.T) {
 	for i, name := range energyMeters() {
 		slaves = append(slaves, supply(t, profile(t, name).In(meter.LowFirst), byte(i+1)))
 	}
-	line, client := rtu(t, 2*time.Second, slaves...)
+	line, client := rtu(t, 30*time.Second, slaves...)
 	for i, name := range energyMeters() {
 		r, err := meter.New(client, meter.Opts{Profile: profile(t, name), Words: meter.LowFirst, Unit: byte(i + 1)})
 		require.NoError(t, err)
@@ -162,7 +162,7 @@ var errGood = errors.New("no error")
 // The cable is pulled.
 func TestSerialLineGone(t *testing.T) {
 	p := profile(t, "sdm120")
-	line, client := rtu(t, time.Second, supply(t, p, 1))
+	line, client := rtu(t, 30*time.Second, supply(t, p, 1))
 	r, err := meter.New(client, meter.Opts{Profile: p, Unit: 1})
 	require.NoError(t, err)
 	_, err = r.Sense(t.Context(), nil)
@@ -177,7 +177,7 @@ func TestSerialLineGone(t *testing.T) {
 // A bus over a real line: one meter dead, one that answers late, one good. The good one is read every time.
 func TestSerialBus(t *testing.T) {
 	p := profile(t, "sdm120")
-	line, client := rtu(t, time.Second, supply(t, p, 2), supply(t, p, 3))
+	line, client := rtu(t, 30*time.Second, supply(t, p, 2), supply(t, p, 3))
 	const late = 60 * time.Millisecond
 	line.Spoil(func(unit byte, f []byte) []byte {
 		if unit == 2 {
