@@ -43,14 +43,14 @@ func TestBoundedTimeReachesTheAPI(t *testing.T) {
 		}
 	}
 	answers := listenForReceipts(t, c)
-	require.True(t, waitFor(40*time.Second, func() bool { // until ingest listens; storing twice changes nothing
+	require.True(t, waitFor(2*time.Minute, func() bool { // until ingest listens; storing twice changes nothing
 		send(1, "synced", 0, 300, 0)
 		stored, _ := answers()
 		return stored[1]
 	}))
 	send(2, "bounded", 300, 600, 900)
 	send(3, "repaired", 600, 900, 0)
-	require.True(t, waitFor(40*time.Second, func() bool {
+	require.True(t, waitFor(2*time.Minute, func() bool {
 		got.Intervals = nil
 		getJSON(t, l.base, l.token, "/api/v1/sites/"+faultsSite+"/machines/press-1/intervals?"+span, &got)
 		return len(got.Intervals) >= 3 && got.Intervals[1].State != "unknown"

@@ -39,7 +39,7 @@ func TestAlarmsAreNotifiedOnce(t *testing.T) {
 		processes[name] = run(t, nil, serverBinary(t), "analytics", "--data", data, "--influx-url", influx.URL(), "--influx-token-file", token,
 			"--database", "sqlite://"+filepath.Join(data, "karkhana.db"), "--webhook", server.URL+name)
 	}
-	require.True(t, waitFor(30*time.Second, func() bool { return holders(t, db) == "2 2" }), "both hold half of the sites")
+	require.True(t, waitFor(time.Minute, func() bool { return holders(t, db) == "2 2" }), "both hold half of the sites")
 
 	from := time.Now().Add(-2 * time.Minute).UnixMilli()
 	heat := func(celsius float64) {
@@ -54,12 +54,12 @@ func TestAlarmsAreNotifiedOnce(t *testing.T) {
 		}
 		require.NoError(t, store.Write(t.Context(), points))
 	}
-	require.True(t, waitFor(30*time.Second, func() bool {
+	require.True(t, waitFor(time.Minute, func() bool {
 		heat(90)
 		hung, _ := pager.seen()
 		return hung != "" && pager.total() == 3
 	}), "three alarms are delivered, one is on its way")
-	require.True(t, waitFor(30*time.Second, func() bool { // the registry knows of the three
+	require.True(t, waitFor(time.Minute, func() bool { // the registry knows of the three
 		waiting, err := db.UnnotifiedAlarms(t.Context(), time.Now().UnixMilli())
 		require.NoError(t, err)
 		hot := 0
@@ -73,11 +73,11 @@ func TestAlarmsAreNotifiedOnce(t *testing.T) {
 
 	_, path := pager.seen()
 	processes[path].signal(syscall.SIGKILL)
-	require.True(t, waitFor(15*time.Second, func() bool {
+	require.True(t, waitFor(time.Minute, func() bool {
 		heat(90)
 		return holders(t, db) == "4" && pager.total() == 4
 	}), "the other one takes the sites and delivers what was on its way")
-	require.True(t, waitFor(30*time.Second, func() bool { // it looks after the alarms of all sites
+	require.True(t, waitFor(time.Minute, func() bool { // it looks after the alarms of all sites
 		heat(20)
 		alarms := 0
 		for _, site := range sharedSiteIDs {

@@ -21,8 +21,10 @@ import (
 )
 
 // TestAnalyticsShareSites runs analytics as two processes on the same stores. One is killed, another one stopped for a
-// while in the middle of its work: its sites move within ten seconds, and in the end the states are those of one fold.
+// while in the middle of its work: its sites move, within ten seconds on a computer that is not crowded, and in the end the
+// states are those of one fold. analytics/lease tests the times.
 func TestAnalyticsShareSites(t *testing.T) {
+	const moves = time.Minute
 	dir := t.TempDir()
 	influx := influxdtest.Start(t, filepath.Join(dir, "influxdb"))
 	store, err := tsdb.NewInflux(tsdb.InfluxOptions{URL: influx.URL(), Token: influx.Token(), Bucket: "karkhana/autogen"})
@@ -40,20 +42,20 @@ func TestAnalyticsShareSites(t *testing.T) {
 	// Every site gets a sample a second; the states follow.
 	feed := &sharedFeed{t: t, store: store, db: db, at: time.Now().UnixMilli()/1000*1000 - 3*timeline.HourMs}
 	first, second := start(), start()
-	feed.until(t, 30*time.Second, "both hold half of the sites", func() bool { return holders(t, db) == "2 2" })
+	feed.until(t, time.Minute, "both hold half of the sites", func() bool { return holders(t, db) == "2 2" })
 
 	first.signal(syscall.SIGKILL)
-	feed.until(t, 12*time.Second, "a killed process's sites have moved", func() bool { return holders(t, db) == "4" && feed.shown() })
+	feed.until(t, moves, "a killed process's sites have moved", func() bool { return holders(t, db) == "4" && feed.shown() })
 
 	third := start()
-	feed.until(t, 30*time.Second, "both hold half of the sites", func() bool { return holders(t, db) == "2 2" && feed.shown() })
+	feed.until(t, time.Minute, "both hold half of the sites", func() bool { return holders(t, db) == "2 2" && feed.shown() })
 	second.signal(syscall.SIGSTOP)
-	feed.until(t, 12*time.Second, "a stopped process's sites have moved", func() bool { return holders(t, db) == "4" && feed.shown() })
+	feed.until(t, moves, "a stopped process's sites have moved", func() bool { return holders(t, db) == "4" && feed.shown() })
 	second.signal(syscall.SIGCONT)
-	feed.until(t, 30*time.Second, "it takes part again", func() bool { return holders(t, db) == "2 2" && feed.shown() })
+	feed.until(t, time.Minute, "it takes part again", func() bool { return holders(t, db) == "2 2" && feed.shown() })
 	require.Contains(t, second.out.String(), "stood still")
 
-	require.True(t, waitFor(30*time.Second, func() bool {
+	require.True(t, waitFor(2*time.Minute, func() bool {
 		rows, err := db.TouchedRows(t.Context())
 		require.NoError(t, err)
 		return len(rows) == 0

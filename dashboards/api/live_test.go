@@ -83,7 +83,7 @@ func (r *rig) watch(s *httptest.Server, query string, changes ...with) <-chan ev
 func until(t *testing.T, in <-chan event, fits func(event) bool) []event {
 	t.Helper()
 	var all []event
-	late := time.After(20 * time.Second)
+	late := time.After(time.Minute)
 	for {
 		select {
 		case e, ok := <-in:

@@ -32,7 +32,7 @@ func runGateway(t *testing.T, path string) *config.Gateway {
 	require.Eventually(t, func() bool {
 		_, err := local.Dial(ctx, local.Socket("", c.Data))
 		return err == nil
-	}, 20*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	return c
 }
 

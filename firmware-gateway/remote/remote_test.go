@@ -359,7 +359,7 @@ func TestTakeNeverWaits(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	finished := make(chan struct{})
 	go func() { defer close(finished); g.r.Run(ctx) }()
-	require.Eventually(t, func() bool { return g.last().ID == 4 && g.last().Done }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return g.last().ID == 4 && g.last().Done }, time.Minute, 5*time.Millisecond)
 	stop()
 	<-finished
 }

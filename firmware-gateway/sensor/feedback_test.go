@@ -62,13 +62,13 @@ func TestTapIsAnswered(t *testing.T) {
 	src := s.Source("furnace-1")
 	chip.Place([]byte{0x04, 0xA1, 0xB2, 0xC3})
 	require.Equal(t, known, until(t, src, "card", func(wire.Sample) bool { return true }).Text)
-	require.Eventually(t, func() bool { return beep.count() == 1 && ok.count() == 1 }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return beep.count() == 1 && ok.count() == 1 }, time.Minute, 5*time.Millisecond)
 	require.Zero(t, no.count())
 	chip.Place([]byte{0xDE, 0xAD, 0xBE, 0xEF})
 	begin := time.Now()
 	until(t, src, "card", func(x wire.Sample) bool { return x.Text != known })
 	require.Less(t, time.Since(begin), 15*time.Second, "recorded without waiting for the pattern")
-	require.Eventually(t, func() bool { return beep.count() == 5 && no.count() == 1 }, 20*time.Second, 5*time.Millisecond, "three short, one long")
+	require.Eventually(t, func() bool { return beep.count() == 5 && no.count() == 1 }, time.Minute, 5*time.Millisecond, "three short, one long")
 }
 
 // A beeper that is not there costs the beep only.

@@ -120,7 +120,7 @@ func until(t *testing.T, src *Source, quantity string, fits func(wire.Sample) bo
 		s, ok := sense(t, src)[quantity]
 		got = s
 		return ok && fits(s)
-	}, 20*time.Second, 10*time.Millisecond, quantity)
+	}, time.Minute, 10*time.Millisecond, quantity)
 	return got
 }
 

@@ -82,7 +82,7 @@ func through(t *testing.T, o Options) map[string]*packs {
 
 func (p *packs) until(quantity string, fits func(wire.Sample) bool) {
 	p.t.Helper()
-	require.Eventually(p.t, func() bool { return p.has(quantity, fits) }, 20*time.Second, 10*time.Millisecond, quantity)
+	require.Eventually(p.t, func() bool { return p.has(quantity, fits) }, time.Minute, 10*time.Millisecond, quantity)
 }
 
 // thermocoupleChip is the chip's registers; a conversion is over at once.
@@ -166,7 +166,7 @@ func TestShellyGen2ToPacks(t *testing.T) {
 			require.NoError(t, brokertest.Wait(plug.Publish("pro3em/events/rpc", 0, false, text)))
 		}
 		return p.has("power", near(2000.5, 0.01))
-	}, 20*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 	p.until("power", fault(CauseSilent))
 }
 
