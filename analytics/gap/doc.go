@@ -49,6 +49,7 @@ const (
 	EvidenceNotHeard      = "not-heard"      // the gateway has not been heard since
 	EvidenceNone          = "none"           // nothing tells
 	EvidenceFilled        = "filled"         // the samples came late
+	EvidenceLate          = "late"           // so they did, although the gateway was connected: it had no time yet, or the server was out
 )
 
 // Gap is a stretch of a machine without samples, explained.

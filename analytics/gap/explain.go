@@ -158,6 +158,9 @@ func (s *site) explain(g registry.Gap) Gap {
 		out.Cause, out.Evidence, out.SinceMs = cause, evidence, sinceMs
 		return out
 	}
+	if g.FilledMs != 0 && s.connected(g, out.Gateway) {
+		return say(CauseLink, EvidenceLate, g.FilledMs)
+	}
 	if g.FilledMs != 0 {
 		return say(CauseLink, EvidenceFilled, g.FilledMs)
 	}
@@ -166,6 +169,9 @@ func (s *site) explain(g registry.Gap) Gap {
 	}
 	if g.Fault != "" {
 		return say(CauseSensor, EvidenceFault, 0)
+	}
+	if ms, waits := s.backlog(out.Gateway); waits && g.ToMs != 0 && ms < g.ToMs-lateAfterMs {
+		return say(CauseUnknown, EvidenceBacklog, ms)
 	}
 	if s.arrived(g) {
 		return say(CauseUnknown, EvidenceArrived, 0)
@@ -176,9 +182,6 @@ func (s *site) explain(g registry.Gap) Gap {
 	}
 	if g.ToMs == 0 {
 		return s.explainOpen(g, out, say)
-	}
-	if ms, waits := s.backlog(out.Gateway); waits && ms <= g.ToMs {
-		return say(CauseUnknown, EvidenceBacklog, ms)
 	}
 	if after, changed := s.newBoot(g); changed {
 		if s.allGateways(g, out.Gateway) {
@@ -282,6 +285,25 @@ func (s *site) onlineThrough(g registry.Gap, gateway string) bool {
 			return false // it came or went
 		}
 		if e.AtMs <= g.FromMs && e.AtMs > newest {
+			newest, online = e.AtMs, e.Kind == registry.GatewayOnline
+		}
+	}
+	return online
+}
+
+// connected reports whether the gateway, as far as was heard, came online soon after the gap began, or was so before, and
+// stayed so until its end. The broker loses a gateway that is cut off within a minute.
+func (s *site) connected(g registry.Gap, gateway string) bool {
+	online := false
+	var newest int64 = math.MinInt64
+	for _, e := range s.Events {
+		if e.Gateway != gateway || e.Kind != registry.GatewayOnline && e.Kind != registry.GatewayLost && e.Kind != registry.GatewayStopped {
+			continue
+		}
+		switch {
+		case e.Kind != registry.GatewayOnline && e.AtMs > g.FromMs && e.AtMs < g.ToMs:
+			return false
+		case e.AtMs <= g.FromMs+lateAfterMs && e.AtMs > newest:
 			newest, online = e.AtMs, e.Kind == registry.GatewayOnline
 		}
 	}

@@ -127,7 +127,20 @@ func TestCauses(t *testing.T) {
 		{"back, a backlog of later", func(k *Known) {
 			k.Gateways[0] = status("ga", true, 90, `{"spool_packs":3,"oldest_age_s":10,"time_ms":1795005400000}`)
 		}, []registry.Gap{hole("a1", 0, 60), hole("a2", 0, 60)}, CauseGateway, EvidenceTogether, 0},
-		{"late data filled it", nil, []registry.Gap{filledGap}, CauseLink, EvidenceFilled, noon + 70*minute},
+		{"late data filled it", func(k *Known) {
+			k.Events = append(k.Events, event("ga", registry.GatewayLost, 1), event("ga", registry.GatewayOnline, 60))
+		},
+			[]registry.Gap{filledGap}, CauseLink, EvidenceFilled, noon + 70*minute},
+		{"late data filled it, while the gateway was connected", nil, []registry.Gap{filledGap}, CauseLink, EvidenceLate, noon + 70*minute},
+		{"booted without a time, connected, and sent when it had one", func(k *Known) {
+			k.Events = append(k.Events, event("ga", registry.GatewayLost, -10), event("ga", registry.GatewayOnline, 1))
+		}, []registry.Gap{filledGap}, CauseLink, EvidenceLate, noon + 70*minute},
+		{"a neighbour's backlog came first", func(k *Known) {
+			k.Gateways[0] = status("ga", true, 61, `{"spool_packs":900,"oldest_age_s":3000,"time_ms":1795003660000}`)
+		}, []registry.Gap{hole("a1", 0, 60)}, CauseUnknown, EvidenceBacklog, 1795003660000 - 3000_000},
+		{"what waits is of the moment", func(k *Known) {
+			k.Gateways[0] = status("ga", true, 61, `{"spool_packs":2,"oldest_age_s":5,"time_ms":1795003603000}`)
+		}, []registry.Gap{hole("a1", 0, 60)}, CauseSensor, EvidenceNeighbours, 0},
 		{"too short for the neighbour to witness", nil, []registry.Gap{{Site: "s", Machine: "a1", FromMs: noon, ToMs: noon + 200_000}}, CauseSensor, EvidenceGatewayOnline, 0},
 		{"alone and lost", func(k *Known) {
 			k.Boots, k.Events = k.Boots[:1], append(k.Events, event("ga", registry.GatewayLost, 1))

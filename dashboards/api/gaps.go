@@ -22,7 +22,7 @@ type Gap struct {
 	DurationS float64    `json:"duration_s"`
 	Open      bool       `json:"open" doc:"Still growing"`
 	Cause     string     `json:"cause" enum:"supply,link,gateway,sensor,unknown"`
-	Evidence  string     `json:"evidence" enum:"supply-sensor,site,fault,neighbours,gateway-online,boot,stopped,together,lost,backlog,arrived,not-heard,none,filled" doc:"What tells the cause, see docs/gaps.md"`
+	Evidence  string     `json:"evidence" enum:"supply-sensor,site,fault,neighbours,gateway-online,boot,stopped,together,lost,backlog,arrived,not-heard,none,filled,late" doc:"What tells the cause, see docs/gaps.md"`
 	Fault     string     `json:"fault,omitempty" doc:"What the sensor sent in the gap: its fault, or other for other quantities"`
 	Since     *time.Time `json:"since,omitempty" doc:"not-heard: the gateway's last sign of life; backlog, boot, stopped, lost: when that was"`
 	Filled    *time.Time `json:"filled,omitempty" doc:"Late data has filled it, the last of it then: this time is no longer unknown"`

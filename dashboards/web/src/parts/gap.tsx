@@ -10,8 +10,7 @@ const causeWord: Record<string, Key> = {
 const evidenceWord: Record<string, Key> = {
   "supply-sensor": "gap.e.supply-sensor", site: "gap.e.site", fault: "gap.e.fault", neighbours: "gap.e.neighbours", "gateway-online": "gap.e.gateway-online",
   boot: "gap.e.boot", stopped: "gap.e.stopped", together: "gap.e.together", lost: "gap.e.lost", backlog: "gap.e.backlog", arrived: "gap.e.arrived",
-  "not-heard": "gap.e.not-heard",
-  none: "gap.e.none", filled: "gap.e.filled",
+  "not-heard": "gap.e.not-heard", none: "gap.e.none", filled: "gap.e.filled", late: "gap.e.late",
 };
 
 /** Faults that a sensor reports (docs/sensors.md). */
@@ -29,6 +28,7 @@ export function GapCause({ cause, evidence }: { cause: string | undefined; evide
   if (cause === "unknown" && evidence === "not-heard") return <>{t("gap.c.not-heard")}</>;
   if (cause === "unknown" && evidence === "backlog") return <>{t("gap.c.backlog")}</>;
   if (cause === "unknown" && evidence === "arrived") return <>{t("gap.c.arrived")}</>;
+  if (cause === "link" && evidence === "late") return <>{t("gap.c.late")}</>;
   return <>{t(causeWord[cause ?? ""] ?? "gap.c.unknown")}</>;
 }
 
