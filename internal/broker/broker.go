@@ -44,8 +44,10 @@ const (
 	// defaultMaxMemory bounds the messages that ingest has not acknowledged. When it is reached gateways get no
 	// acknowledgement and keep their packs, which they do anyway until a receipt comes: more would bring nothing.
 	defaultMaxMemory = 64 << 20
-	// maxFiles bounds the files of sessions and retained messages.
-	maxFiles = 256 << 20
+	// maxFiles bounds the files of sessions and retained messages, maxRetained those of the latter: without room for its
+	// session no client can sign in.
+	maxFiles    = 256 << 20
+	maxRetained = 128 << 20
 
 	startTimeout = 20 * time.Second
 )
@@ -149,6 +151,11 @@ func (b *Broker) Start(ctx context.Context) (err error) {
 	b.secret, b.prepared, b.shares = newSecret(), make(chan struct{}), nil
 	log := &serverLog{log: b.opts.Logger, refused: b.refused, fatal: make(chan error, 1)}
 	so := b.serverOptions()
+	// What QoS 2 holds would lie in files, 64 thousand packs of each client id, until nobody could sign in any more. Nobody
+	// needs it. The option has no field.
+	if err := so.ProcessConfigString("mqtt { reject_qos2_publish: true }"); err != nil {
+		return fmt.Errorf("broker: refuse QoS 2: %w", err)
+	}
 	s, err := server.NewServer(so)
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)

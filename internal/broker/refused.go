@@ -21,6 +21,8 @@ const (
 	// More of the client's messages wait for ingest than its share of the memory.
 	refusedShare       = "share"
 	refusedConnections = "connections" // more than maxConnections of a user
+	refusedQoS2        = "qos2"        // a publish of QoS 2
+	refusedRetain      = "retain"      // a message that is larger than a status is delivered, but not retained
 )
 
 // refusedTexts tell reasons by what the NATS server logs: it has no other sign of them.
@@ -29,6 +31,8 @@ var refusedTexts = []struct{ text, reason string }{
 	{"Subscription Violation - ", refusedRead},
 	{"character not supported for MQTT topics", refusedTopic},
 	{"maximum payload exceeded", refusedLarge},
+	{"unable to store retained message", refusedRetain},
+	{"QoS=2 is disabled", refusedQoS2},
 	{"maximum bytes exceeded", refusedFull},
 }
 
@@ -59,7 +63,7 @@ func newRefusals(r prometheus.Registerer) (*refusals, error) {
 		}, []string{"reason"}),
 		now: time.Now, said: map[string]*saying{},
 	}
-	for _, reason := range []string{refusedSignIn, refusedClientID, refusedPublish, refusedRead, refusedTopic, refusedLarge, refusedFull, refusedShare, refusedConnections} {
+	for _, reason := range []string{refusedSignIn, refusedClientID, refusedPublish, refusedRead, refusedTopic, refusedLarge, refusedFull, refusedShare, refusedConnections, refusedQoS2, refusedRetain} {
 		f.total.WithLabelValues(reason) // at zero from the start: else the first refusal is no increase
 	}
 	if r == nil {

@@ -40,8 +40,8 @@ const (
 // waits on, and what was not the client sends again.
 type shares struct {
 	server  *server.Server
-	stream  jetstream.Stream
-	limit   uint64 // bytes
+	stream  jetstream.Stream // of messages
+	limit   uint64           // bytes
 	log     *slog.Logger
 	refused *refusals
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"maps"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -144,4 +146,53 @@ func TestAFloodLeavesRoomForOthers(t *testing.T) {
 		defer c.Disconnect(0)
 		return brokertest.Wait(c.Connect()) == nil && acknowledged(c.Publish(wire.PackTopic("s", "gw-1", "m", wire.LaneLive), 1, false, message(1<<50, 1000)))
 	}, 20*time.Second, 50*time.Millisecond)
+}
+
+// What lies in files is bounded for a gateway, too: QoS 2 is refused, and nothing is retained that is larger than a status.
+func TestFilesAreNotFilled(t *testing.T) {
+	metrics := prometheus.NewRegistry()
+	b, err := broker.New(broker.Options{
+		DataDir: t.TempDir(), Listen: "127.0.0.1:0", Logger: quiet(), AckWait: time.Second, Registerer: metrics,
+		Authenticate: func(user, password string) (broker.Rights, bool) {
+			return users[user].Rights, users[user].Password == password
+		},
+	})
+	require.NoError(t, err)
+	require.NoError(t, b.Start(t.Context()))
+	t.Cleanup(b.Stop)
+	connect := func(user, password, id string) mqtt.Client {
+		return brokertest.Connect(t, brokertest.ClientOptions(b, user, password, id).SetAutoReconnect(false))
+	}
+	twice := connect("s.gw-1", "one", "g1")
+	twice.Publish(wire.PackTopic("s", "gw-1", "m", wire.LaneLive), 2, false, "x").WaitTimeout(10 * time.Second)
+	require.Eventually(t, func() bool { return !twice.IsConnectionOpen() }, 10*time.Second, time.Millisecond)
+
+	gw := connect("s.gw-1", "one", "g2")
+	large, status := message(1, wire.MaxStatusBytes*2), message(2, wire.MaxStatusBytes)
+	require.NoError(t, brokertest.Wait(gw.Publish(wire.PackTopic("s", "gw-1", "large", wire.LaneLive), 1, true, large)))
+	require.NoError(t, brokertest.Wait(gw.Publish(wire.StatusTopic("s", "gw-1"), 1, true, status)))
+	retained := func() map[string]int {
+		var got inbox
+		c := connect("ingest", "in", "karkhana-ingest")
+		subscribeIngest(t, c, &got)
+		require.NoError(t, brokertest.Wait(c.Unsubscribe("none"))) // what was retained came before
+		c.Disconnect(0)
+		out := map[string]int{}
+		for _, m := range got.all() {
+			topic, payload, _ := strings.Cut(m, "=")
+			out[topic] = len(payload)
+		}
+		return out
+	}
+	require.Eventually(t, func() bool {
+		return maps.Equal(retained(), map[string]int{wire.StatusTopic("s", "gw-1"): wire.MaxStatusBytes})
+	}, 30*time.Second, 200*time.Millisecond)
+	families, err := metrics.Gather()
+	require.NoError(t, err)
+	counted := map[string]int{}
+	for _, m := range families[0].GetMetric() {
+		counted[m.GetLabel()[0].GetValue()] = int(m.GetCounter().GetValue())
+	}
+	require.Equal(t, 1, counted["qos2"])
+	require.Equal(t, 1, counted["retain"])
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"karkhana/internal/wire"
 )
 
 // The NATS server keeps messages and sessions of MQTT clients in these streams and makes them, in files and without a
@@ -19,6 +21,8 @@ const (
 	messagesPrefix   = "$MQTT.msgs."
 	messagesSubjects = messagesPrefix + ">"
 	sessionsStream   = "$MQTT_sess"
+	retainedStream   = "$MQTT_rmsgs"
+	retainedSubjects = "$MQTT.rmsgs.>"
 )
 
 // prepareStreams makes the stream of messages in memory with a bound, before any client connects, and forgets the
@@ -56,10 +60,29 @@ func prepareStreams(ctx context.Context, s *server.Server, secret string, o Opti
 		MaxBytes:  o.MaxMemory,
 		Discard:   jetstream.DiscardNew,
 	})
+	if err == nil {
+		err = boundRetained(ctx, js)
+	}
 	if err == nil && o.Prepare != nil {
 		err = o.Prepare(ctx, js)
 	}
 	return nc, stream, err
+}
+
+// boundRetained makes the stream of retained messages as the server would, with bounds: a status fits.
+func boundRetained(ctx context.Context, js jetstream.JetStream) error {
+	_, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name:              retainedStream,
+		Subjects:          []string{retainedSubjects},
+		Storage:           jetstream.FileStorage,
+		Retention:         jetstream.LimitsPolicy,
+		Replicas:          1,
+		MaxMsgsPerSubject: 1,
+		MaxMsgSize:        wire.MaxStatusBytes + 1024, // and its header
+		MaxBytes:          maxRetained,
+		Discard:           jetstream.DiscardNew,
+	})
+	return err
 }
 
 // internalUser is us, connecting to our own server. No MQTT client knows the password: it is made at each start.
