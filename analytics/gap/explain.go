@@ -211,6 +211,8 @@ func (s *site) explainOpen(g registry.Gap, out Gap, say func(cause, evidence str
 	switch {
 	case ok && Hear(gw) == HeardNow && back && gw.SeenMs-came < s.tolerance(g.Machine):
 		return say(CauseUnknown, EvidenceBacklog, came) // it has only just come back
+	case ok && Hear(gw) == HeardNow && s.holdsBack(out.Gateway, gw.SeenMs-s.tolerance(g.Machine)):
+		return say(CauseUnknown, EvidenceBacklog, came)
 	case ok && Hear(gw) == HeardNow && gw.SeenMs > g.FromMs+s.tolerance(g.Machine):
 		return say(CauseSensor, EvidenceGatewayOnline, gw.SeenMs)
 	case !ok:
@@ -308,6 +310,16 @@ func (s *site) connected(g registry.Gap, gateway string) bool {
 		}
 	}
 	return online
+}
+
+// holdsBack reports whether a gateway's last status says that it holds packs of before a time, or packs that wait until its
+// clock has a time.
+func (s *site) holdsBack(gateway string, beforeMs int64) bool {
+	var st wire.Status
+	if g := s.gateways[gateway]; g.StatusJSON == "" || json.Unmarshal([]byte(g.StatusJSON), &st) != nil || st.SpoolPacks == 0 {
+		return false
+	}
+	return st.Clock == wire.ClockBounded || st.TimeMs != 0 && st.TimeMs-st.OldestAgeS*1000 < beforeMs
 }
 
 // backlog returns the time of the oldest pack that the gateway's last status says it still holds.

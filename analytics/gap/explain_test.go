@@ -121,6 +121,16 @@ func TestCauses(t *testing.T) {
 			k.Gateways[0] = status("ga", true, 61, "{}")
 			k.Events = append(k.Events, event("ga", registry.GatewayOnline, 60))
 		}, []registry.Gap{hole("a1", 0, 0), hole("a2", 0, 60)}, CauseUnknown, EvidenceBacklog, noon + 60*minute},
+		{"online without a time: its packs wait", func(k *Known) {
+			k.Gateways[0] = status("ga", true, 61, `{"spool_packs":9,"clock":"bounded","time_ms":1795003660000}`)
+			k.Events = append(k.Events, event("ga", registry.GatewayOnline, 20))
+		}, []registry.Gap{hole("a1", 0, 0), hole("a2", 0, 0)}, CauseUnknown, EvidenceBacklog, noon + 20*minute},
+		{"online, and its backlog is long", func(k *Known) {
+			k.Gateways[0] = status("ga", true, 61, `{"spool_packs":900,"oldest_age_s":3000,"clock":"synced","time_ms":1795003660000}`)
+		}, []registry.Gap{hole("a1", 0, 0), hole("a2", 0, 0)}, CauseUnknown, EvidenceBacklog, 0},
+		{"online, what waits is of the moment", func(k *Known) {
+			k.Gateways[0] = status("ga", true, 61, `{"spool_packs":2,"oldest_age_s":5,"clock":"synced","time_ms":1795003660000}`)
+		}, []registry.Gap{hole("a1", 0, 0), hole("a2", 0, 0)}, CauseSensor, EvidenceGatewayOnline, noon + 61*minute},
 		{"back, its backlog on the way", func(k *Known) {
 			k.Gateways[0] = status("ga", true, 61, `{"spool_packs":900,"oldest_age_s":3000,"time_ms":1795003660000}`)
 		}, []registry.Gap{hole("a1", 0, 60), hole("a2", 0, 60)}, CauseUnknown, EvidenceBacklog, 1795003660000 - 3000_000},
