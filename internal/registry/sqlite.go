@@ -14,8 +14,12 @@ import (
 	_ "modernc.org/sqlite" // driver "sqlite"
 )
 
-// sqliteReaders bounds how many readers work at once; each holds a page cache of about 2 MB.
+// sqliteReaders bounds how many readers work at once.
 const sqliteReaders = 4
+
+// readerCache bounds the pages that each reader keeps (KiB; the writer keeps 2 MB): the file's pages are in the system's
+// cache, and each of a server's processes has readers of its own.
+const readerCache = "cache_size(-512)"
 
 // busyTimeout (ms) is how long one process waits for another one's write.
 const busyTimeout = "busy_timeout(15000)"
@@ -44,7 +48,7 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	if err := migrate(ctx, writer, goose.DialectSQLite3); err != nil {
 		return nil, errors.Join(fmt.Errorf("registry: open %s: %w", path, err), writer.Close())
 	}
-	reader, err := sql.Open("sqlite", dsn(path, url.Values{"_pragma": {busyTimeout, "query_only(1)"}}))
+	reader, err := sql.Open("sqlite", dsn(path, url.Values{"_pragma": {busyTimeout, readerCache, "query_only(1)"}}))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("registry: open %s: %w", path, err), writer.Close())
 	}

@@ -6,13 +6,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 
 	"karkhana/internal/varint"
 )
 
 // mostLogged is how many stretches a process puts on the log before it makes rows of touched of them by itself, in case that
-// nobody looks at the list meanwhile.
-const mostLogged = 100_000
+// nobody looks at the list meanwhile: one and a half megabytes.
+const mostLogged = 50_000
 
 // Touch notes stretches that hold new or late samples, in one transaction: a stretch already waiting grows to hold
 // both (least FromMs, greatest ToMs), and its Version grows. Version of the given rows does not count.
@@ -24,7 +25,7 @@ func (d *DB) Touch(ctx context.Context, touches []Touched) error {
 		return nil
 	}
 	err := d.txPrepared(ctx, "touch", func(q querier) error {
-		_, err := q.ExecContext(ctx, `INSERT INTO touched_log (stretches) VALUES ($1)`, appendStretches(nil, touches))
+		_, err := q.ExecContext(ctx, `INSERT INTO touched_log (id, stretches) VALUES ($1, $2)`, rand.Int64(), appendStretches(nil, touches))
 		return err
 	})
 	if err == nil && d.logged.Add(int64(len(touches))) >= mostLogged {
@@ -59,24 +60,35 @@ func (d *DB) mergeLog(ctx context.Context) error {
 	return err
 }
 
-// takeLog takes all from the log and returns one stretch for each machine.
+// takeLog takes all from the log that is there and returns one stretch for each machine.
 func takeLog(ctx context.Context, q querier) ([]Touched, error) {
-	pieces, err := q.QueryContext(ctx, `DELETE FROM touched_log RETURNING stretches`) // one statement: no piece goes unread
+	pieces, err := q.QueryContext(ctx, `SELECT id, stretches FROM touched_log`)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = pieces.Close() }()
 	m := stretchMerger{at: map[string]int{}}
+	var ids []int64
 	for pieces.Next() {
+		var id int64
 		var piece sql.RawBytes
-		if err := pieces.Scan(&piece); err != nil {
+		if err := pieces.Scan(&id, &piece); err != nil {
 			return nil, err
 		}
 		if err := m.add(piece); err != nil {
 			return nil, err
 		}
+		ids = append(ids, id)
 	}
-	return m.rows, pieces.Err()
+	if err := pieces.Err(); err != nil {
+		return nil, err
+	}
+	for _, id := range ids { // no piece that has come since
+		if _, err := q.ExecContext(ctx, `DELETE FROM touched_log WHERE id = $1`, id); err != nil {
+			return nil, err
+		}
+	}
+	return m.rows, nil
 }
 
 // appendStretches writes each stretch as the length of its two names together, length and bytes of the site's, bytes of the

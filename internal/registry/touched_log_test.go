@@ -43,7 +43,7 @@ func TestDamagedLogStays(t *testing.T) {
 	withDB(t, func(t *testing.T, d *DB) {
 		good := Touched{Site: "s", Machine: "m", FromMs: 1, ToMs: 2}
 		require.NoError(t, d.Touch(t.Context(), []Touched{good}))
-		_, err := d.write.ExecContext(t.Context(), `INSERT INTO touched_log (stretches) VALUES ($1)`, []byte{3, 200, 1})
+		_, err := d.write.ExecContext(t.Context(), `INSERT INTO touched_log (id, stretches) VALUES (1, $1)`, []byte{3, 200, 1})
 		require.NoError(t, err)
 		_, err = d.ClaimTouched(t.Context(), "")
 		require.ErrorIs(t, err, errStretches)

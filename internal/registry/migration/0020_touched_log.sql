@@ -4,6 +4,7 @@
 
 -- +goose Up
 CREATE TABLE touched_log (
+	id        BIGINT PRIMARY KEY, -- drawn at random
 	stretches BYTEA NOT NULL -- see touched_log.go
 );
 INSERT INTO counter (name, value) VALUES ('touched_log', 0); -- only locked
