@@ -44,35 +44,51 @@ func (d *DB) NoteBoots(ctx context.Context, boots []MachineBoot) error {
 		return nil
 	}
 	boots = slices.Clone(boots)
-	slices.SortFunc(boots, func(a, b MachineBoot) int { // one order of row locks for all
+	for i := range boots {
+		boots[i].Boot = clean(boots[i].Boot)
+	}
+	byKey := func(a, b MachineBoot) int {
 		return cmp.Or(cmp.Compare(a.Site, b.Site), cmp.Compare(a.Machine, b.Machine), cmp.Compare(a.Gateway, b.Gateway), cmp.Compare(a.Boot, b.Boot))
+	}
+	slices.SortFunc(boots, func(a, b MachineBoot) int { // one order of row locks for all
+		return cmp.Or(byKey(a, b), cmp.Compare(a.FromMs, b.FromMs))
 	})
+	boots = slices.CompactFunc(boots, func(a, b MachineBoot) bool { return byKey(a, b) == 0 }) // a statement may touch a row only once
 	return d.txPrepared(ctx, "note boots", func(q querier) error {
-		for _, b := range boots {
-			res, err := q.ExecContext(ctx, `
-				INSERT INTO machine_boot (site, machine, gateway, boot, from_ms) VALUES ($1, $2, $3, $4, $5)
-				ON CONFLICT (site, machine, gateway, boot) DO UPDATE SET from_ms = excluded.from_ms
-					WHERE excluded.from_ms < machine_boot.from_ms`,
-				b.Site, b.Machine, b.Gateway, clean(b.Boot), b.FromMs)
+		for n := touchRows; len(boots) > 0; boots = boots[n:] {
+			for n > len(boots) {
+				n /= 2 // as in touch
+			}
+			args := make([]any, 0, 5*n)
+			for _, b := range boots[:n] {
+				args = append(args, b.Site, b.Machine, b.Gateway, b.Boot, b.FromMs)
+			}
+			scan := func(row scanner) (m MachineRef, err error) { return m, row.Scan(&m.Site, &m.Machine) }
+			changed, err := list(ctx, q, "boots", scan, bootQueries[n], args...) // none that is known: of another ingest, or from before a restart
 			if err != nil {
 				return err
 			}
-			if n, err := res.RowsAffected(); err != nil {
-				return err
-			} else if n == 0 { // known: of another ingest, or from before a restart
-				continue
-			}
-			_, err = q.ExecContext(ctx, `
-				DELETE FROM machine_boot WHERE site = $1 AND machine = $2 AND from_ms <
-					(SELECT from_ms FROM machine_boot WHERE site = $1 AND machine = $2 ORDER BY from_ms DESC LIMIT 1 OFFSET $3)`,
-				b.Site, b.Machine, bootsKept-1)
-			if err != nil {
-				return err
+			for _, m := range changed {
+				_, err = q.ExecContext(ctx, `
+					DELETE FROM machine_boot WHERE site = $1 AND machine = $2 AND from_ms <
+						(SELECT from_ms FROM machine_boot WHERE site = $1 AND machine = $2 ORDER BY from_ms DESC LIMIT 1 OFFSET $3)`,
+					m.Site, m.Machine, bootsKept-1)
+				if err != nil {
+					return err
+				}
 			}
 		}
 		return nil
 	})
 }
+
+// bootQueries are the statements by number of rows.
+var bootQueries = byRows(func(n int) string {
+	return `INSERT INTO machine_boot (site, machine, gateway, boot, from_ms) VALUES ` + valueRows(n, 1, 5, `($%d, $%d, $%d, $%d, $%d)`) + `
+		ON CONFLICT (site, machine, gateway, boot) DO UPDATE SET from_ms = excluded.from_ms
+			WHERE excluded.from_ms < machine_boot.from_ms
+		RETURNING site, machine`
+})
 
 // MachineBoots returns the boots of all machines of a site that began before toMs, ascending by start.
 func (d *DB) MachineBoots(ctx context.Context, site string, toMs int64) ([]MachineBoot, error) {

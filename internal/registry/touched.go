@@ -57,19 +57,11 @@ func sortTouched(rows []Touched) {
 
 // touchQueries are the statements by number of rows. A stretch that was built (not pending) begins anew, its version goes on.
 var touchQueries = byRows(func(n int) string {
-	var b strings.Builder
-	b.WriteString(`INSERT INTO touched (site, machine, from_ms, to_ms, version, pending) VALUES `)
-	for i := range n {
-		if i > 0 {
-			b.WriteString(`, `)
-		}
-		fmt.Fprintf(&b, `($%d, $%d, $%d, $%d, 1, TRUE)`, 4*i+1, 4*i+2, 4*i+3, 4*i+4)
-	}
-	b.WriteString(` ON CONFLICT (site, machine) DO UPDATE SET
+	return `INSERT INTO touched (site, machine, from_ms, to_ms, version, pending) VALUES ` +
+		valueRows(n, 1, 4, `($%d, $%d, $%d, $%d, 1, TRUE)`) + ` ON CONFLICT (site, machine) DO UPDATE SET
 		from_ms = CASE WHEN touched.pending AND touched.from_ms < excluded.from_ms THEN touched.from_ms ELSE excluded.from_ms END,
 		to_ms = CASE WHEN touched.pending AND touched.to_ms > excluded.to_ms THEN touched.to_ms ELSE excluded.to_ms END,
-		version = touched.version + 1, pending = TRUE`)
-	return b.String()
+		version = touched.version + 1, pending = TRUE`
 })
 
 // byRows makes a text for each number of rows that a statement may have.
@@ -79,6 +71,19 @@ func byRows(text func(rows int) string) map[int]string {
 		out[n] = text(n)
 	}
 	return out
+}
+
+// valueRows are n rows of values for a statement; columns of each are arguments of it, $first the very first.
+func valueRows(n, first, columns int, row string) string {
+	rows := make([]string, n)
+	for i := range rows {
+		at := make([]any, columns)
+		for k := range at {
+			at[k] = first + columns*i + k
+		}
+		rows[i] = fmt.Sprintf(row, at...)
+	}
+	return strings.Join(rows, ", ")
 }
 
 // TouchedRows returns every stretch that waits to be built or is being built, ordered by site and machine.
@@ -216,16 +221,8 @@ func (d *DB) eachClaims(ctx context.Context, what, holder string, claims []Claim
 
 // doneRows are heads of a statement by number of claims, with these as table done; $1 is left to the statement.
 var doneRows = byRows(func(n int) string {
-	var b strings.Builder
-	b.WriteString(`WITH done (site, machine, version, owed_ms) AS (VALUES `)
-	for i := range n {
-		if i > 0 {
-			b.WriteString(`, `)
-		}
-		fmt.Fprintf(&b, `(CAST($%d AS TEXT), CAST($%d AS TEXT), CAST($%d AS BIGINT), CAST($%d AS BIGINT))`, 4*i+2, 4*i+3, 4*i+4, 4*i+5)
-	}
-	b.WriteString(`)`)
-	return b.String()
+	return `WITH done (site, machine, version, owed_ms) AS (VALUES ` +
+		valueRows(n, 2, 4, `(CAST($%d AS TEXT), CAST($%d AS TEXT), CAST($%d AS BIGINT), CAST($%d AS BIGINT))`) + `)`
 })
 
 // ofMine ends the update of the rows of table mine that are claimed as given and of sites of holder $1.

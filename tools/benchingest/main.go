@@ -158,23 +158,28 @@ func secondHalf(x []float64) float64 {
 
 const (
 	growthPerS = 5000             // packs/s of the first table of growth: what 20,000 machines bring at most, here, is twice that
-	growthWarm = 10 * time.Second // the start, in which broker, ingest and store meet each machine for the first time
+	growthWarm = 10 * time.Second // the start, in which broker, ingest and store meet each machine for the first time, for each ingest process
 )
 
 // growth changes the number of machines, then that of ingest processes: once with the same load for all rows, once flat out.
 func growth(ctx context.Context, s settings) error {
-	s.Warm = growthWarm
+	measured := s.Load.For - growthWarm
+	if measured <= 0 {
+		return fmt.Errorf("growth leaves out the first %v: give -for more than that", growthWarm)
+	}
 	var flat []float64
 	for _, perS := range []int{growthPerS, 0} {
 		title := "flat out"
 		if perS > 0 {
 			title = fmt.Sprintf("%d packs/s", perS)
 		}
-		fmt.Printf("%s; CPU seconds for a million values after the first %v\n", title, growthWarm)
+		fmt.Printf("%s; CPU seconds for a million values after the start of %v for each ingest process\n", title, growthWarm)
 		fmt.Println("machines ingests Mvalues/s ingest (at first) broker influxd ingest_MB p99_ms connected_again lost")
 		for _, row := range [][2]int{{1000, 1}, {5000, 1}, {20_000, 1}, {1000, 2}, {1000, 3}, {20_000, 3}} {
 			s.Load.Gateways, s.Load.Machines, s.Load.PerS, s.Ingests = row[0]/20, 20, perS, row[1]
 			s.Load.Window = max(10_000/s.Load.Gateways, 1)
+			s.Warm = growthWarm * time.Duration(s.Ingests)
+			s.Load.For = s.Warm + measured
 			o, err := runLine(ctx, s.setup)
 			if err != nil {
 				return err
