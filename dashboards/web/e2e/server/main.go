@@ -21,13 +21,14 @@ import (
 	"karkhana/dashboards/api"
 	"karkhana/dashboards/api/apitest"
 	"karkhana/dashboards/web"
+	"karkhana/internal/lowport"
 	"karkhana/internal/quantity"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
 )
 
 func main() {
-	listen := flag.String("listen", "127.0.0.1:0", "address to serve at")
+	listen := flag.String("listen", "", "address to serve at; empty: a loopback port that nobody gets while the server is away for a moment")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -38,6 +39,14 @@ func main() {
 }
 
 func serve(ctx context.Context, listen string) error {
+	if listen == "" {
+		port, err := lowport.Take()
+		if err != nil {
+			return err
+		}
+		defer port.Release()
+		listen = port.Address()
+	}
 	dir, err := os.MkdirTemp("", "karkhana-e2e-")
 	if err != nil {
 		return err
