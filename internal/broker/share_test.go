@@ -145,7 +145,7 @@ func TestAFloodLeavesRoomForOthers(t *testing.T) {
 		c := mqtt.NewClient(brokertest.ClientOptions(b, "s.gw-1", "one", "g1").SetAutoReconnect(false))
 		defer c.Disconnect(0)
 		return brokertest.Wait(c.Connect()) == nil && acknowledged(c.Publish(wire.PackTopic("s", "gw-1", "m", wire.LaneLive), 1, false, message(1<<50, 1000)))
-	}, 20*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 }
 
 // What lies in files is bounded for a gateway, too: QoS 2 is refused, and nothing is retained that is larger than a status.
