@@ -437,7 +437,7 @@ const steps = {
     await open(phone, { token: "technician" });
     await go("#/gaps", ".gap");
     const text = await page.locator("main").innerText();
-    for (const word of ["गेटवे की ख़बर नहीं", "अभी जारी", "नेटवर्क नहीं था", "बाद में भर गया", "सेंसर ने ख़राबी बताई: fault:open", "बिजली नहीं थी"]) assert.ok(text.includes(word), `ledger says ${word}: ${text}`);
+    for (const word of ["गेटवे की ख़बर नहीं", "अभी जारी", "नेटवर्क नहीं था", "बाद में भर गया", "सेंसर ने ख़राबी बताई: थर्मोकपल टूटा है या जुड़ा नहीं", "बिजली नहीं थी"]) assert.ok(text.includes(word), `ledger says ${word}: ${text}`);
     await sound("gaps-phone");
     await page.locator("main select").selectOption("furnace-1");
     await page.waitForFunction(() => document.querySelectorAll(".gap").length === 3);
