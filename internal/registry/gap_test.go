@@ -75,7 +75,9 @@ func TestBoots(t *testing.T) {
 		}
 		var g errgroup.Group
 		for _, from := range []int64{300, 100, 200} {
-			g.Go(func() error { return d.NoteBoots(ctx, []MachineBoot{b("two", from+1000), b("one", from+1), b("one", from)}) })
+			g.Go(func() error {
+				return d.NoteBoots(ctx, []MachineBoot{b("two", from+1000), b("one", from+1), b("one", from)})
+			})
 		}
 		require.NoError(t, g.Wait())
 		got, err := d.MachineBoots(ctx, site, 5000)
