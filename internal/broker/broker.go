@@ -86,7 +86,7 @@ type Broker struct {
 	lock       *os.File
 	secret     string        // of internalUser
 	prepared   chan struct{} // closed when the streams stand; clients wait for it
-	shares     *shares       // nil when they do not
+	shares     *shares       // set before prepared is closed; nil: the streams do not stand
 	stopShares func()
 }
 
@@ -193,7 +193,7 @@ func (b *Broker) Start(ctx context.Context) (err error) {
 	return nil
 }
 
-// keepShares looks on that each client keeps to its share until stopShares is called.
+// keepShares begins to watch that each client keeps to its share; stopShares ends it.
 func (b *Broker) keepShares(s *server.Server, nc *nats.Conn, stream jetstream.Stream) {
 	b.shares = &shares{
 		server: s, stream: stream, limit: uint64(b.opts.MaxMemory), log: b.opts.Logger, refused: b.refused, users: map[string]*sharer{},
