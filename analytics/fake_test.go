@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"karkhana/analytics/timeline"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
 )
@@ -199,7 +200,7 @@ func dump(s tsdb.Store, machine string) string {
 		}},
 	} {
 		err := s.Read(context.Background(), tsdb.Query{
-			Measurement: q.measurement, Site: "cfc", Machine: machine, Fields: q.fields, ToMs: farMs,
+			Measurement: q.measurement, Site: "cfc", Machine: machine, Fields: q.fields, ToMs: timeline.FarMs,
 		}, func(row tsdb.Row) error {
 			if row.Values[0] != "void" {
 				fmt.Fprintln(&b, q.measurement, row.TimeMs, row.Values)

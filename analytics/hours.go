@@ -8,6 +8,7 @@ import (
 
 	"karkhana/analytics/block"
 	"karkhana/analytics/fold"
+	"karkhana/analytics/timeline"
 	"karkhana/internal/tsdb"
 )
 
@@ -56,7 +57,7 @@ type hourReader struct {
 // at least.
 func (s *Service) samples(ctx context.Context, src *source, fromMs, sinceMs, toMs int64, fn func(fold.Sample) bool) error {
 	if toMs-sinceMs < s.longMs || len(src.texts) > 0 {
-		return src.read(ctx, fromMs, farMs, fn)
+		return src.read(ctx, fromMs, timeline.FarMs, fn)
 	}
 	n := len(src.fields)
 	r := &hourReader{source: src, service: s, fn: fn, values: make([]float64, n), quality: make([]string, n), keeping: true}
@@ -83,7 +84,7 @@ func (r *hourReader) read(ctx context.Context, fromMs int64) error {
 		return err
 	}
 	if !some {
-		return r.fromSamples(ctx, fromMs, farMs)
+		return r.fromSamples(ctx, fromMs, timeline.FarMs)
 	}
 	lastMs, _, err := r.end(ctx, fromMs, true)
 	if err != nil {
@@ -95,12 +96,12 @@ func (r *hourReader) read(ctx context.Context, fromMs int64) error {
 	if err := r.pages(ctx, fromMs, firstMs, lastMs+block.Ms); err != nil {
 		return err
 	}
-	return r.fromSamples(ctx, max(fromMs, lastMs+block.Ms), farMs)
+	return r.fromSamples(ctx, max(fromMs, lastMs+block.Ms), timeline.FarMs)
 }
 
 // end finds the first or last hour with a copy.
 func (r *hourReader) end(ctx context.Context, fromMs int64, last bool) (ms int64, some bool, err error) {
-	q := r.copies(fromMs-fromMs%block.Ms, farMs)
+	q := r.copies(fromMs-fromMs%block.Ms, timeline.FarMs)
 	q.Descending, q.Limit = last, 1
 	err = r.source.store.Read(ctx, q, func(row tsdb.Row) error {
 		ms, some = row.TimeMs, row.TimeMs%block.Ms == 0
@@ -247,7 +248,7 @@ func (r *hourReader) fromSamples(ctx context.Context, fromMs, toMs int64) error 
 		}
 		return nil
 	})
-	if err == nil && r.keptMs+block.Ms <= toMs && toMs != farMs {
+	if err == nil && r.keptMs+block.Ms <= toMs && toMs != timeline.FarMs {
 		r.pack(ctx, fromMs)
 	}
 	return err

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"karkhana/analytics/block"
+	"karkhana/analytics/timeline"
 	"karkhana/internal/registry"
 	"karkhana/internal/tsdb"
 )
@@ -30,7 +31,7 @@ func (r *fakeRegistry) change(n int) {
 // allCopies returns the stored copies of the lathe's hours.
 func allCopies(t require.TestingT, s tsdb.Store) map[int64]string {
 	out := map[int64]string{}
-	q := tsdb.Query{Measurement: tsdb.SampleHour, Site: "cfc", Machine: "lathe", Fields: []string{fieldBlock}, ToMs: farMs}
+	q := tsdb.Query{Measurement: tsdb.SampleHour, Site: "cfc", Machine: "lathe", Fields: []string{fieldBlock}, ToMs: timeline.FarMs}
 	require.NoError(t, s.Read(context.Background(), q, func(row tsdb.Row) error {
 		out[row.TimeMs] = row.Values[0].(string)
 		return nil
@@ -79,7 +80,7 @@ func (r *rig) changeRules(n int) {
 func straight(t require.TestingT, points []tsdb.Point, n int) string {
 	s := newRig(t, tsdb.NewMemory())
 	s.registry.change(n)
-	s.service.longMs = farMs // by the samples alone
+	s.service.longMs = timeline.FarMs // by the samples alone
 	s.deliver(points...)
 	s.mustBuild()
 	require.Empty(t, allCopies(t, s.store))
@@ -151,7 +152,7 @@ func TestAnyDeliveryWithCopiesGivesTheSame(t *testing.T) {
 		}
 		plain := newRig(t, tsdb.NewMemory(), settings)
 		plain.deliver(all...)
-		plain.service.longMs = farMs
+		plain.service.longMs = timeline.FarMs
 		plain.mustBuild()
 
 		store := &breaking{Store: tsdb.NewMemory(), countdown: -1}

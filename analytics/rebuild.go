@@ -34,7 +34,7 @@ func (s *Service) rebuild(ctx context.Context, m *machine, src *source, fromMs, 
 	if err = errors.Join(err, r.err); err != nil {
 		return b, err
 	}
-	end := farMs
+	end := timeline.FarMs
 	if r.met {
 		end = f.DecidedMs() // from here on the stored pieces are what this fold would give
 	} else {

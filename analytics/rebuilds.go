@@ -226,7 +226,7 @@ func (s *Service) refold(ctx context.Context, rs []*restarted) error {
 		if r.built.fromMs = r.cut; r.cut == 0 {
 			r.built.fromMs = r.t.FromMs
 		}
-		x := &reading{src: r.src, fromMs: r.edge, toMs: farMs, group: r.edge, fn: func(x fold.Sample) error {
+		x := &reading{src: r.src, fromMs: r.edge, toMs: timeline.FarMs, group: r.edge, fn: func(x fold.Sample) error {
 			r.fold.Step(x)
 			r.built.samples++
 			if len(r.out.pieces)+len(r.out.hours) < writeBatch {
@@ -265,7 +265,7 @@ func (s *Service) vanished(ctx context.Context, rs []*restarted) ([]tsdb.Point, 
 		if !ok {
 			i = len(queries)
 			at[k] = i
-			queries = append(queries, tsdb.SiteQuery{Measurement: tsdb.State, Site: k.site, Fields: []string{timeline.FieldState}, FromMs: r.cut, ToMs: farMs})
+			queries = append(queries, tsdb.SiteQuery{Measurement: tsdb.State, Site: k.site, Fields: []string{timeline.FieldState}, FromMs: r.cut, ToMs: timeline.FarMs})
 			machines = append(machines, map[string]*restarted{})
 		}
 		queries[i].FromMs = min(queries[i].FromMs, r.cut)

@@ -72,7 +72,7 @@ func (s *Service) reviewSite(ctx context.Context, site string) error {
 // rules, or a rule begins after it. Without any checkpoint there may be states of a first hour: they fit when there are
 // none.
 func (s *Service) misfits(ctx context.Context, site string, machines map[string]*source) ([]registry.Touched, error) {
-	rows, err := s.o.Store.Last(ctx, tsdb.Query{Measurement: tsdb.MachineHour, Site: site, Fields: []string{timeline.FieldCheckpoint}, ToMs: farMs})
+	rows, err := s.o.Store.Last(ctx, tsdb.Query{Measurement: tsdb.MachineHour, Site: site, Fields: []string{timeline.FieldCheckpoint}, ToMs: timeline.FarMs})
 	if err != nil {
 		return nil, fmt.Errorf("read checkpoints: %w", err)
 	}
@@ -95,7 +95,7 @@ func (s *Service) misfits(ctx context.Context, site string, machines map[string]
 	if len(found) == len(machines) {
 		return out, nil
 	}
-	rows, err = s.o.Store.Last(ctx, tsdb.Query{Measurement: tsdb.State, Site: site, Fields: []string{timeline.FieldState}, ToMs: farMs})
+	rows, err = s.o.Store.Last(ctx, tsdb.Query{Measurement: tsdb.State, Site: site, Fields: []string{timeline.FieldState}, ToMs: timeline.FarMs})
 	if err != nil {
 		return nil, fmt.Errorf("read states: %w", err)
 	}

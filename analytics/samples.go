@@ -14,9 +14,6 @@ import (
 	"karkhana/internal/tsdb"
 )
 
-// farMs lies beyond every sample (year 2248) and within the nanoseconds of InfluxDB.
-const farMs = int64(1) << 43
-
 // source reads the samples of one machine as its rules want them.
 type source struct {
 	store         tsdb.Store

@@ -16,6 +16,7 @@ import (
 	"karkhana/analytics/energy"
 	"karkhana/analytics/gap"
 	"karkhana/analytics/session"
+	"karkhana/analytics/timeline"
 	"karkhana/analytics/utilisation"
 	"karkhana/internal/electricity"
 	"karkhana/internal/registry"
@@ -134,9 +135,9 @@ func (w *whole) say() map[string]string {
 		return string(b)
 	}
 	out := map[string]string{"store": dump(w.store, "lathe")}
-	sessions, err := w.db.Sessions(ctx, "cfc", 0, farMs, "", "")
+	sessions, err := w.db.Sessions(ctx, "cfc", 0, timeline.FarMs, "", "")
 	out["sessions"] = text(sessions, err)
-	taps, err := w.db.JobTaps(ctx, "cfc", 0, farMs, "", "")
+	taps, err := w.db.JobTaps(ctx, "cfc", 0, timeline.FarMs, "", "")
 	out["job taps"] = text(taps, err)
 	for _, job := range []string{"J-1", "J-2"} {
 		s, err := session.Sheet(ctx, session.JobDeps{Store: w.store, Registry: w.db}, "cfc", job, wholeNow)
@@ -153,7 +154,7 @@ func (w *whole) say() map[string]string {
 	}
 	drafts, err := billing.MakeAll(ctx, billing.Deps{Store: w.store, Registry: w.db}, "cfc", "2026-11", wholeNow)
 	out["statements"] = text(drafts, err)
-	gaps, err := w.db.Gaps(ctx, "cfc", 0, farMs)
+	gaps, err := w.db.Gaps(ctx, "cfc", 0, timeline.FarMs)
 	out["gaps"] = text(slices.DeleteFunc(gaps, func(g registry.Gap) bool { return g.FilledMs != 0 }), err) // what was filled tells how it came
 	return out
 }

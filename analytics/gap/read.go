@@ -104,22 +104,19 @@ func know(ctx context.Context, store tsdb.Store, reg Reading, site string, gaps 
 	return k, err
 }
 
-// foreverMs is a time after all samples.
-const foreverMs = 1 << 42
-
 // newest reads, if there is an open gap, until when each machine is known to have been sampled.
 func newest(ctx context.Context, store tsdb.Store, site string, gaps []registry.Gap) (map[string]int64, error) {
-	fromMs := int64(foreverMs)
+	fromMs := timeline.FarMs
 	for _, g := range gaps {
 		if g.ToMs == 0 {
 			fromMs = min(fromMs, g.FromMs)
 		}
 	}
-	if fromMs == foreverMs {
+	if fromMs == timeline.FarMs {
 		return nil, nil
 	}
 	rows, err := store.Last(ctx, tsdb.Query{ // a piece with samples is no longer than an hour
-		Measurement: tsdb.State, Site: site, Fields: []string{timeline.FieldEndMs}, FromMs: fromMs - timeline.HourMs, ToMs: foreverMs,
+		Measurement: tsdb.State, Site: site, Fields: []string{timeline.FieldEndMs}, FromMs: fromMs - timeline.HourMs, ToMs: timeline.FarMs,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the newest states: %w", err)

@@ -82,7 +82,7 @@ func ReadBounded(ctx context.Context, s tsdb.Store, site, machine string, fromMs
 					b.AfterMs = r.TimeMs
 				}
 			}),
-			one(trusted, b.LastMs+1, farMs, false, func(r tsdb.Row) {
+			one(trusted, b.LastMs+1, FarMs, false, func(r tsdb.Row) {
 				if r.Values[0] == nil {
 					b.BeforeMs = r.TimeMs
 				}

@@ -26,8 +26,8 @@ var stateFields = []string{FieldState, FieldEndMs, FieldEnergy, FieldEstimated, 
 // page is how many pieces are read at once when looking back or ahead for the rest of an interval.
 const page = 64
 
-// farMs lies beyond every sample (year 2248) and within the nanoseconds of InfluxDB.
-const farMs = int64(1) << 43
+// FarMs lies beyond every sample (year 2248) and within the nanoseconds of InfluxDB.
+const FarMs = int64(1) << 43
 
 // Read returns the intervals that overlap [fromMs, toMs), whole (not clipped), neighbours of the same state joined.
 // They tile the asked time without holes: where nothing is stored (before the first sample ever, after the last one,
@@ -115,7 +115,7 @@ func (r reader) around(fromMs, toMs int64) ([]Interval, error) {
 	if last := out[len(out)-1]; last.Open || last.EndMs < toMs {
 		return out, nil
 	}
-	after, err := r.walk(toMs, farMs, false, out[len(out)-1].State)
+	after, err := r.walk(toMs, FarMs, false, out[len(out)-1].State)
 	return append(out, after...), err
 }
 
@@ -267,7 +267,7 @@ func Newest(ctx context.Context, s tsdb.Store, site, machine string) (Interval, 
 	r := reader{ctx: ctx, store: s, site: site, machine: machine}
 	var newest Interval
 	found := false
-	for toMs, size := farMs, 2; ; size *= 2 {
+	for toMs, size := FarMs, 2; ; size *= 2 {
 		n := 0
 		err := r.read(0, toMs, size, true, func(iv Interval) bool {
 			n++
